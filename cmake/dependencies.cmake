@@ -36,6 +36,8 @@ target_compile_definitions(gatehouse_asio_impl PUBLIC
     BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8)
 target_link_libraries(gatehouse_asio_impl PUBLIC
     gatehouse_base OpenSSL::SSL OpenSSL::Crypto Boost::headers)
+# GCC takes a precompiled header only where the warnings that define macros (-Wpedantic) are the same.
+target_link_libraries(gatehouse_asio_impl PRIVATE gatehouse_warnings)
 if(GATEHOUSE_PCH)
     target_precompile_headers(gatehouse_asio_impl PRIVATE cmake/asio_pch.h)
 endif()

@@ -17,16 +17,21 @@ target_compile_definitions(gatehouse_doctest INTERFACE
     DOCTEST_CONFIG_TREAT_CHAR_STAR_AS_STRING
     GATEHOUSE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 
-# main(), and the precompiled header of tests that have no Asio in them.
+# main() is compiled without a precompiled header: that one has already read doctest as a mere user.
 add_library(gatehouse_doctest_main OBJECT tests/support/doctest_main.cpp)
-target_link_libraries(gatehouse_doctest_main PRIVATE gatehouse_doctest gatehouse_base)
+target_link_libraries(gatehouse_doctest_main PRIVATE gatehouse_doctest)
+
+# The precompiled header of tests that have no Asio in them.
 if(GATEHOUSE_PCH)
-    target_precompile_headers(gatehouse_doctest_main PRIVATE cmake/doctest_pch.h)
+    add_library(gatehouse_doctest_pch OBJECT cmake/doctest_pch.cpp)
+    target_link_libraries(gatehouse_doctest_pch PRIVATE
+        gatehouse_doctest gatehouse_base gatehouse_warnings)
+    target_precompile_headers(gatehouse_doctest_pch PRIVATE cmake/doctest_pch.h)
 endif()
 
 function(gatehouse_reuse_doctest_pch target)
     if(GATEHOUSE_PCH)
-        target_precompile_headers(${target} REUSE_FROM gatehouse_doctest_main)
+        target_precompile_headers(${target} REUSE_FROM gatehouse_doctest_pch)
     endif()
 endfunction()
 
@@ -34,6 +39,19 @@ function(gatehouse_test_program name)
     add_executable(${name} $<TARGET_OBJECTS:gatehouse_doctest_main> ${ARGN})
     target_link_libraries(${name} PRIVATE gatehouse_doctest gatehouse_warnings)
 endfunction()
+
+# What several test programs share: scripted origins, raw clients, a clock that tests advance.
+file(GLOB support_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.cpp)
+list(REMOVE_ITEM support_sources ${CMAKE_SOURCE_DIR}/tests/support/doctest_main.cpp)
+if(support_sources)
+    add_library(gatehouse_test_support STATIC ${support_sources})
+    target_link_libraries(gatehouse_test_support PUBLIC
+        gatehouse_proxy gatehouse_doctest PRIVATE gatehouse_warnings)
+    gatehouse_reuse_asio_pch(gatehouse_test_support)
+else()
+    add_library(gatehouse_test_support INTERFACE)
+    target_link_libraries(gatehouse_test_support INTERFACE gatehouse_proxy)
+endif()
 
 # One group of unit tests: compiled once, linked into its own program and into `unit_tests`.
 file(GLOB_RECURSE all_unit_sources CONFIGURE_DEPENDS
@@ -78,7 +96,7 @@ gatehouse_unit_group(config MATCH unit/config/ LINKS gatehouse_config gatehouse_
 gatehouse_unit_group(policy MATCH unit/cache/policy/ unit/policy/ LINKS gatehouse_cache_policy)
 gatehouse_unit_group(store MATCH store/ unit/cache/store/ unit/store/ LINKS gatehouse_cache_store)
 gatehouse_unit_group(cache MATCH unit/cache/ LINKS gatehouse_cache)
-gatehouse_unit_group(proxy ASIO MATCH unit/ LINKS gatehouse_proxy)
+gatehouse_unit_group(proxy ASIO MATCH unit/ LINKS gatehouse_test_support gatehouse_proxy)
 
 if(unit_objects)
     gatehouse_test_program(unit_tests ${unit_objects})
@@ -91,11 +109,9 @@ endif()
 
 # The whole proxy in one process, against scripted origins.
 file(GLOB_RECURSE integration_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/integration/*.cpp)
-file(GLOB support_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.cpp)
-list(REMOVE_ITEM support_sources ${CMAKE_SOURCE_DIR}/tests/support/doctest_main.cpp)
 if(integration_sources)
-    gatehouse_test_program(integration_tests ${integration_sources} ${support_sources})
-    target_link_libraries(integration_tests PRIVATE gatehouse_proxy)
+    gatehouse_test_program(integration_tests ${integration_sources})
+    target_link_libraries(integration_tests PRIVATE gatehouse_test_support gatehouse_proxy)
     gatehouse_reuse_asio_pch(integration_tests)
     add_test(NAME integration_tests COMMAND integration_tests)
 else()
