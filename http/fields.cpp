@@ -1,0 +1,220 @@
+#include "http/fields.h"
+
+#include "http/ascii.h"
+
+#include <cassert>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <utility>
+
+namespace gatehouse::http {
+
+namespace {
+
+constexpr std::string_view kColon = ": ";
+constexpr std::string_view kCrLf = "\r\n";
+constexpr std::size_t kNameSizeMax = std::numeric_limits<std::uint16_t>::max();
+constexpr std::size_t kBlockSizeMax = std::numeric_limits<std::uint32_t>::max();
+
+constexpr std::uint32_t narrow(std::size_t size) noexcept { return static_cast<std::uint32_t>(size); }
+
+bool lies_within(std::string_view part, std::string_view whole) noexcept {
+    const std::less<const char*> before;
+    return !before(part.data(), whole.data()) && before(part.data(), whole.data() + whole.size());
+}
+
+// Bytes `count` (at most 8) as one word. OPTIMIZATION: two overlapping loads instead of a loop.
+std::uint64_t load_up_to_eight(const char* at, std::size_t count) noexcept {
+    if (count >= 4) {
+        std::uint32_t front = 0;
+        std::uint32_t back = 0;
+        std::memcpy(&front, at, sizeof front);
+        std::memcpy(&back, at + count - 4, sizeof back);
+        return (std::uint64_t{back} << 32) | front;
+    }
+    std::uint64_t word = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        word = (word << 8) | static_cast<unsigned char>(at[i]);
+    }
+    return word;
+}
+
+} // namespace
+
+// Setting bit 5 maps both cases of a letter to one; that it also maps a few marks together costs only a comparison.
+std::uint16_t Fields::hash_name(std::string_view name) noexcept {
+    constexpr std::uint64_t kCaseBits = 0x2020202020202020U;
+    constexpr std::uint64_t kMultiplier = 0x9e3779b97f4a7c15U; // 2^64 divided by the golden ratio
+    std::uint64_t hash = name.size();
+    const char* at = name.data();
+    std::size_t left = name.size();
+    for (; left > 8; left -= 8, at += 8) {
+        hash = (hash ^ (load_up_to_eight(at, 8) | kCaseBits)) * kMultiplier;
+        hash ^= hash >> 32;
+    }
+    hash = (hash ^ (load_up_to_eight(at, left) | kCaseBits)) * kMultiplier;
+    return static_cast<std::uint16_t>(hash >> 48);
+}
+
+bool Fields::matches(const Entry& entry, std::uint16_t hash, std::string_view name) const noexcept {
+    return entry.name_hash == hash && entry.name_size == name.size() &&
+           iequals(std::string_view(block_.data() + entry.name_at, entry.name_size), name);
+}
+
+Fields::Line Fields::line(std::size_t index) const noexcept {
+    assert(index < entries_.size());
+    const Entry& entry = entries_[index];
+    return {std::string_view(block_.data() + entry.name_at, entry.name_size),
+            std::string_view(block_.data() + entry.value_at, entry.value_size)};
+}
+
+void Fields::add(std::string_view name, std::string_view value) {
+    assert(is_token(name));
+    assert(is_field_value(value) && trim_ows(value).size() == value.size());
+    const std::size_t line_size = name.size() + kColon.size() + value.size() + kCrLf.size();
+    const bool fits = name.size() <= kNameSizeMax && line_size <= kBlockSizeMax - block_.size();
+    assert(fits);
+    if (!fits) {
+        return;
+    }
+    if (lies_within(name, block_) || lies_within(value, block_)) {
+        const std::string name_copy(name);
+        const std::string value_copy(value);
+        return add(name_copy, value_copy);
+    }
+    const std::size_t name_at = block_.size();
+    const std::size_t value_at = name_at + name.size() + kColon.size();
+    entries_.push_back({narrow(name_at), narrow(value_at), narrow(value.size()),
+                        static_cast<std::uint16_t>(name.size()), hash_name(name)});
+    block_.append(name).append(kColon).append(value).append(kCrLf);
+}
+
+void Fields::set(std::string_view name, std::string_view value) {
+    const std::uint16_t hash = hash_name(name);
+    std::size_t at = 0;
+    while (at < entries_.size() && !matches(entries_[at], hash, name)) {
+        ++at;
+    }
+    if (at == entries_.size()) {
+        return add(name, value);
+    }
+    assert(is_token(name));
+    assert(is_field_value(value) && trim_ows(value).size() == value.size());
+    const bool fits = value.size() <= kBlockSizeMax - block_.size();
+    assert(fits);
+    if (!fits) {
+        return;
+    }
+    if (lies_within(name, block_) || lies_within(value, block_)) {
+        const std::string name_copy(name);
+        const std::string value_copy(value);
+        return set(name_copy, value_copy);
+    }
+    Entry& entry = entries_[at];
+    const std::size_t old_size = entry.value_size;
+    block_.replace(entry.name_at, entry.name_size, name); // the same size, perhaps other case
+    block_.replace(entry.value_at, old_size, value);
+    entry.value_size = narrow(value.size());
+    shift_from(at + 1, old_size, value.size());
+    bool is_first = true;
+    remove_if([&](const Line& line) {
+        return iequals(line.name, name) && !std::exchange(is_first, false);
+    });
+}
+
+std::size_t Fields::remove(std::string_view name) {
+    if (!contains(name)) {
+        return 0;
+    }
+    return remove_if([name = std::string(name)](const Line& line) { return iequals(line.name, name); });
+}
+
+void Fields::clear() noexcept {
+    block_.clear();
+    entries_.clear();
+}
+
+void Fields::reserve(std::size_t bytes, std::size_t lines) {
+    block_.reserve(bytes);
+    entries_.reserve(lines);
+}
+
+std::optional<std::string_view> Fields::first(std::string_view name) const noexcept {
+    const std::uint16_t hash = hash_name(name);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (matches(entries_[i], hash, name)) {
+            return line(i).value;
+        }
+    }
+    return std::nullopt;
+}
+
+std::size_t Fields::count(std::string_view name) const noexcept {
+    std::size_t lines = 0;
+    for_each(name, [&](std::string_view) { ++lines; });
+    return lines;
+}
+
+// Lines of one name are read as one value by joining them, in order, with commas. RFC 9110 section 5.3
+std::string Fields::combined(std::string_view name) const {
+    std::string joined;
+    bool is_first = true;
+    for_each(name, [&](std::string_view value) {
+        if (!std::exchange(is_first, false)) {
+            joined += ", ";
+        }
+        joined += value;
+    });
+    return joined;
+}
+
+// Total although its precondition says that it need not be: what does not read back as lines is cut off.
+Fields Fields::from_serialised(std::string_view text) {
+    Fields fields;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const std::size_t line_end = text.find(kCrLf, at);
+        const std::size_t colon = text.find(':', at);
+        if (line_end == std::string_view::npos || colon == std::string_view::npos || colon == at ||
+            colon - at > kNameSizeMax || colon + kColon.size() > line_end || text[colon + 1] != ' ' ||
+            line_end + kCrLf.size() > kBlockSizeMax) {
+            break;
+        }
+        const std::size_t value_at = colon + kColon.size();
+        fields.entries_.push_back({narrow(at), narrow(value_at), narrow(line_end - value_at),
+                                   static_cast<std::uint16_t>(colon - at), hash_name(text.substr(at, colon - at))});
+        at = line_end + kCrLf.size();
+    }
+    fields.block_.assign(text.substr(0, at));
+    return fields;
+}
+
+void Fields::shift_from(std::size_t index, std::size_t old_size, std::size_t new_size) noexcept {
+    const std::uint32_t difference = narrow(new_size) - narrow(old_size); // modulo 2^32: works in both directions
+    for (; index < entries_.size(); ++index) {
+        entries_[index].name_at += difference;
+        entries_[index].value_at += difference;
+    }
+}
+
+std::size_t Fields::move_line(std::size_t from, std::size_t to, std::size_t at) noexcept {
+    Entry entry = entries_[from];
+    const std::size_t size = entry.value_at + entry.value_size + kCrLf.size() - entry.name_at;
+    if (from != to) {
+        std::memmove(block_.data() + at, block_.data() + entry.name_at, size);
+        entry.value_at = narrow(at) + (entry.value_at - entry.name_at);
+        entry.name_at = narrow(at);
+        entries_[to] = entry;
+    }
+    return at + size;
+}
+
+std::size_t Fields::truncate(std::size_t lines, std::size_t at) noexcept {
+    const std::size_t removed = entries_.size() - lines;
+    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(lines), entries_.end());
+    block_.erase(at);
+    return removed;
+}
+
+} // namespace gatehouse::http

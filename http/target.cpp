@@ -1,0 +1,370 @@
+#include "http/target.h"
+
+#include "http/ascii.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <utility>
+
+namespace gatehouse::http {
+
+namespace {
+
+constexpr std::uint8_t kTargetChar = 1;     // may stand in a request target as it is
+constexpr std::uint8_t kHostChar = 2;       // may stand in a registered name
+constexpr std::uint8_t kUnreservedChar = 4; // means the same encoded and not
+
+constexpr std::array<std::uint8_t, 256> make_classes() {
+    std::array<std::uint8_t, 256> classes{};
+    for (unsigned c = 0; c < 128; ++c) {
+        const auto is_one_of = [c](std::string_view marks) {
+            return c != 0 && marks.find(static_cast<char>(c)) != std::string_view::npos;
+        };
+        // DEVIATION: RFC 3986 section 2 also forbids these characters: " < > \ ^ ` { | }. Browsers and libraries send
+        // them unencoded, and they are forwarded byte for byte, so no two recipients split the target differently.
+        // Refused are controls, space, '#' and bytes from 0x80. A '%' is looked at separately.
+        if (c > ' ' && c < 0x7f && c != '#' && c != '%') {
+            classes[c] |= kTargetChar;
+        }
+        const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        // Letters, digits, - . _ ~ are unreserved. RFC 3986 section 2.3
+        if (alphanumeric || is_one_of("-._~")) {
+            classes[c] |= kUnreservedChar | kHostChar;
+        }
+        // A registered name is made of unreserved characters and sub-delimiters. RFC 3986 section 3.2.2
+        if (is_one_of("!$&'()*+,;=")) {
+            classes[c] |= kHostChar;
+        }
+    }
+    return classes;
+}
+
+constexpr std::array<std::uint8_t, 256> kClasses = make_classes();
+
+constexpr bool has_class(char c, std::uint8_t mask) noexcept {
+    return (kClasses[static_cast<unsigned char>(c)] & mask) != 0;
+}
+
+constexpr int hex_digit(char c) noexcept {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    const char low = to_lower(c);
+    return (low >= 'a' && low <= 'f') ? low - 'a' + 10 : -1;
+}
+
+// The byte that "%41" at this offset stands for; negative when it is no percent-encoding. RFC 3986 section 2.1
+int percent_decoded(std::string_view text, std::size_t at) noexcept {
+    if (text.size() - at < 3 || text[at] != '%') {
+        return -1;
+    }
+    const int high = hex_digit(text[at + 1]);
+    const int low = hex_digit(text[at + 2]);
+    return (high < 0 || low < 0) ? -1 : high * 16 + low;
+}
+
+// Whether every character is of the class or part of a percent-encoding. A '%' is followed by two hexadecimal
+// digits. RFC 3986 section 2.1
+bool is_encoded_text(std::string_view text, std::uint8_t mask) noexcept {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (has_class(text[at], mask)) {
+            continue;
+        }
+        if (percent_decoded(text, at) < 0) {
+            return false;
+        }
+        at += 2;
+    }
+    return true;
+}
+
+Error bad(const char* detail) { return {ErrorKind::BadRequest, detail}; }
+
+constexpr std::uint16_t default_port(std::string_view scheme) noexcept { return scheme == "https" ? 443 : 80; }
+
+struct HostPort {
+    std::string_view host; // with brackets
+    std::optional<std::uint16_t> port;
+};
+
+bool is_ip_literal(std::string_view host) noexcept {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (host.size() < 4 || host.front() != '[' || host.back() != ']' || host.size() - 2 >= text.size()) {
+        return false;
+    }
+    std::memcpy(text.data(), host.data() + 1, host.size() - 2);
+    in6_addr address{};
+    return std::memchr(host.data(), '\0', host.size()) == nullptr && inet_pton(AF_INET6, text.data(), &address) == 1;
+}
+
+// authority = host [ ":" port ], without userinfo. RFC 9110 section 4.2.1
+// nullptr, or what is wrong.
+const char* split_host_port(std::string_view authority, HostPort& parts) noexcept {
+    const bool is_literal = authority.starts_with('[');
+    const std::size_t bracket = is_literal ? authority.find(']') : 0;
+    if (bracket == std::string_view::npos) {
+        return "IPv6 address without a closing bracket";
+    }
+    const std::size_t colon = is_literal ? bracket + 1 : std::min(authority.find(':'), authority.size());
+    parts.host = authority.substr(0, colon);
+    // An http or https URI with an empty host is invalid. RFC 9110 section 4.2.1
+    if (parts.host.empty()) {
+        return "host is empty";
+    }
+    if (authority.find('@') != std::string_view::npos) {
+        return "user information in an authority"; // refused as RFC 9110 section 4.2.4 asks
+    }
+    if (is_literal ? !is_ip_literal(parts.host) : !is_encoded_text(parts.host, kHostChar)) {
+        return "host is malformed";
+    }
+    parts.port = std::nullopt;
+    if (colon == authority.size()) {
+        return nullptr;
+    }
+    if (authority[colon] != ':') {
+        return "host is malformed";
+    }
+    const std::string_view port_text = authority.substr(colon + 1);
+    if (port_text.empty()) {
+        return nullptr; // an empty port is the default one. RFC 3986 section 6.2.3
+    }
+    const auto port = parse_digits(port_text);
+    if (!port || *port > std::numeric_limits<std::uint16_t>::max()) {
+        return "port is malformed";
+    }
+    parts.port = static_cast<std::uint16_t>(*port);
+    return nullptr;
+}
+
+// Scheme and host are compared without case, and a default port is the same as none. RFC 9110 section 4.2.3
+std::string canonical(const HostPort& parts, std::string_view scheme) {
+    std::string text = lower(parts.host);
+    if (parts.port && *parts.port != default_port(scheme)) {
+        text += ':';
+        text += std::to_string(*parts.port);
+    }
+    return text;
+}
+
+// Takes "http://" off the front; the scheme's name is compared without case. RFC 3986 section 3.1
+std::optional<std::string_view> strip_scheme(std::string_view& text) noexcept {
+    for (const std::string_view scheme : {std::string_view("http"), std::string_view("https")}) {
+        if (iequals(text.substr(0, scheme.size()), scheme) && text.substr(scheme.size(), 3) == "://") {
+            text.remove_prefix(scheme.size() + 3);
+            return scheme;
+        }
+    }
+    return std::nullopt;
+}
+
+// Splits "/path?query" at the first '?'. RFC 3986 section 3.4
+template <class Parts>
+void split_path_query(std::string_view text, Parts& parts) {
+    const std::size_t question = text.find('?');
+    parts.path.assign(text.substr(0, question));
+    parts.has_query = question != std::string_view::npos;
+    if (parts.has_query) {
+        parts.query.assign(text.substr(question + 1));
+    }
+}
+
+// The authority of the Host field; empty when there is none in HTTP/1.0.
+Result<std::string> host_authority(const RequestHead& request, std::string_view scheme) {
+    const auto host = request.fields.first("Host");
+    if (!host) {
+        // A request of HTTP/1.1 without Host is answered with 400. RFC 9112 section 3.2
+        if (request.version == Version::Http11) {
+            return bad("Host is missing");
+        }
+        return std::string();
+    }
+    // So is a request with more than one, or with an invalid value. RFC 9112 section 3.2
+    if (request.fields.count("Host") != 1) {
+        return bad("Host is repeated");
+    }
+    return canonical_authority(*host, scheme);
+}
+
+// absolute-form: its authority counts, and Host must say the same.
+Result<Target> absolute_target(std::string_view text, Method method, std::string_view scheme, std::string host) {
+    const auto target_scheme = strip_scheme(text);
+    if (!target_scheme) {
+        return bad("request target has no known form");
+    }
+    // A request for another scheme than the connection's is misdirected. RFC 9110 section 7.4
+    if (*target_scheme != scheme) {
+        return bad("scheme of the request target is not the listener's");
+    }
+    const std::size_t path_at = std::min(text.find_first_of("/?"), text.size());
+    auto authority = canonical_authority(text.substr(0, path_at), scheme);
+    if (!authority) {
+        return authority.take_error();
+    }
+    // Host is sent identical to the authority of the target. RFC 9112 section 3.2
+    // DEVIATION: a Host that differs is refused, where RFC 9112 section 3.2.2 would replace it.
+    if (!host.empty() && host != *authority) {
+        return bad("Host differs from the request target");
+    }
+    Target target;
+    target.authority = std::move(*authority);
+    split_path_query(text.substr(path_at), target);
+    if (target.path.empty()) {
+        // OPTIONS for a URI without path and query is sent on as "*". RFC 9112 section 3.2.4
+        const bool asks_for_server = method == Method::Options && !target.has_query;
+        // Otherwise an empty path is sent as "/". RFC 9112 section 3.2.1
+        target.path = asks_for_server ? "*" : "/";
+    }
+    return target;
+}
+
+} // namespace
+
+std::string Target::origin_form() const {
+    std::string text;
+    text.reserve(path.size() + 1 + query.size());
+    text += path;
+    if (has_query) {
+        text += '?';
+        text += query;
+    }
+    return text;
+}
+
+Result<Target> parse_target(const RequestHead& request, std::string_view scheme, std::string_view default_authority) {
+    const std::string_view text = request.target;
+    if (!is_encoded_text(text, kTargetChar)) {
+        return bad("request target has a character that is not allowed");
+    }
+    auto host = host_authority(request, scheme);
+    if (!host) {
+        return host.take_error();
+    }
+    const Method method = request.method_kind();
+    // "*" is for OPTIONS only. RFC 9112 section 3.2.4
+    const bool is_asterisk = text == "*" && method == Method::Options;
+    if (!is_asterisk && !text.starts_with('/')) {
+        return absolute_target(text, method, scheme, std::move(*host));
+    }
+    Target target;
+    target.authority = std::move(*host);
+    if (target.authority.empty()) {
+        // HTTP/1.0 without Host: the server's configured name. RFC 9112 section 3.3
+        auto configured = canonical_authority(default_authority, scheme);
+        if (!configured) {
+            return configured.take_error();
+        }
+        target.authority = std::move(*configured);
+    }
+    split_path_query(text, target);
+    return target;
+}
+
+Result<std::string> canonical_authority(std::string_view authority, std::string_view scheme) {
+    HostPort parts;
+    if (const char* fault = split_host_port(authority, parts)) {
+        return bad(fault);
+    }
+    return canonical(parts, scheme);
+}
+
+namespace {
+
+// Appends one segment with percent-encodings in their normal form: decoded where the character is unreserved, else
+// with upper-case digits. RFC 3986 section 6.2.2
+void append_normalised(std::string_view segment, std::string& out) {
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    for (std::size_t at = 0; at < segment.size(); ++at) {
+        const int decoded = percent_decoded(segment, at);
+        if (decoded < 0) {
+            out += segment[at];
+            continue;
+        }
+        at += 2;
+        const auto byte = static_cast<unsigned>(decoded);
+        if (byte < 128 && has_class(static_cast<char>(byte), kUnreservedChar)) {
+            out += static_cast<char>(byte);
+        } else {
+            out += '%';
+            out += kHex[byte >> 4];
+            out += kHex[byte & 15];
+        }
+    }
+}
+
+} // namespace
+
+// Empty segments go before dot segments are resolved, so that "/a//../b" is "/b": what a file system makes of it.
+std::string normalised_path(std::string_view path) {
+    if (!path.starts_with('/')) {
+        return std::string(path);
+    }
+    std::string out = "/"; // always ends with '/' before a segment
+    out.reserve(path.size());
+    std::size_t at = 1;
+    while (at < path.size()) {
+        const std::size_t end = std::min(path.find('/', at), path.size());
+        const std::size_t mark = out.size();
+        append_normalised(path.substr(at, end - at), out);
+        const std::string_view segment = std::string_view(out).substr(mark);
+        // "." goes, and ".." goes with the segment before it. RFC 3986 section 5.2.4
+        if (segment == ".") {
+            out.resize(mark);
+        } else if (segment == "..") {
+            out.resize(mark == 1 ? 1 : out.rfind('/', mark - 2) + 1);
+        } else if (!segment.empty() && end < path.size()) {
+            out += '/';
+        }
+        at = end + 1;
+    }
+    return out;
+}
+
+std::string Url::authority() const {
+    std::string text;
+    const bool is_ipv6 = host.find(':') != std::string::npos;
+    text += is_ipv6 ? "[" : "";
+    text += host;
+    text += is_ipv6 ? "]" : "";
+    if (port != default_port(scheme)) {
+        text += ':';
+        text += std::to_string(port);
+    }
+    return text;
+}
+
+Result<Url> parse_url(std::string_view text) {
+    if (!is_encoded_text(text, kTargetChar)) {
+        return bad("URL has a character that is not allowed (space, '#', control or non-ASCII), or an incomplete "
+                   "percent-encoding");
+    }
+    const auto scheme = strip_scheme(text);
+    if (!scheme) {
+        return bad("URL does not begin with http:// or https://");
+    }
+    const std::size_t path_at = std::min(text.find_first_of("/?"), text.size());
+    HostPort parts;
+    if (const char* fault = split_host_port(text.substr(0, path_at), parts)) {
+        return bad(fault);
+    }
+    if (parts.port == 0) {
+        return bad("port 0 cannot be connected to");
+    }
+    Url url;
+    url.scheme = *scheme;
+    url.host = lower(parts.host);
+    if (url.host.starts_with('[')) {
+        url.host = url.host.substr(1, url.host.size() - 2);
+    }
+    url.port = parts.port.value_or(default_port(*scheme));
+    split_path_query(text.substr(path_at), url);
+    url.path_as_written = url.path.empty() ? "/" : url.path;
+    url.path.erase(url.path.find_last_not_of('/') + 1); // all of it when there are only slashes
+    return url;
+}
+
+} // namespace gatehouse::http
