@@ -1,0 +1,112 @@
+# What ./run, ./test and the scripts beside this file share: installing what is missing, and building. It is
+# sourced from the top of the repository by a bash that runs with `set -euo pipefail`.
+
+# Debian packages, by purpose. Each list is checked with one dpkg-query, so a second call costs nothing.
+build_packages=(
+    ca-certificates cmake curl g++-12 libboost-json1.81-dev libboost1.81-dev libc-ares-dev libcli11-dev
+    libspdlog-dev libssl-dev libxxhash-dev libyaml-cpp-dev ninja-build
+)
+test_packages=(doctest-dev openssl unbound)
+clang_packages=(clang-16 libclang-rt-16-dev)
+
+# Prints those of the given packages that are not installed.
+missing_packages() {
+    local installed
+    installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
+    local package
+    for package in "$@"; do
+        grep -qx "installed $package" <<<"$installed" || echo "$package"
+    done
+}
+
+# Installs those of the given packages that are missing. Without the right to do so it prints the line that
+# somebody else can run, and ends the script.
+need_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
+    [ ${#missing[@]} -eq 0 ] && return
+    local apt=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}")
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root=(sudo)
+        if ! command -v sudo >/dev/null || ! sudo true; then
+            echo "These packages are missing, and installing them needs root. Please run:" >&2
+            echo "    apt-get update && ${apt[*]}" >&2
+            exit 1
+        fi
+    fi
+    echo "Installing ${missing[*]}"
+    local log
+    log=$(mktemp)
+    # The package lists of a fresh machine may be empty or old. If they cannot be loaded, the install says so.
+    "${as_root[@]}" apt-get update >"$log" 2>&1 || true
+    if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${apt[@]}" >>"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        echo "The packages could not be installed. The line was:" >&2
+        echo "    apt-get update && ${apt[*]}" >&2
+        exit 1
+    fi
+    rm -f "$log"
+}
+
+# Configures a preset once and builds the given targets of it (all, without any). Quiet unless it fails.
+build_preset() {
+    local preset=$1
+    shift
+    local log="build/$preset.log" targets=()
+    [ $# -gt 0 ] && targets=(--target "$@")
+    mkdir -p build
+    if ! {
+        { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"; } &&
+            cmake --build --preset "$preset" "${targets[@]}"
+    } >"$log" 2>&1; then
+        grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' "$log" >&2 || true
+        echo "The build of the preset $preset failed; all of its output is in $log." >&2
+        return 1
+    fi
+}
+
+# Installs the packages of the sample stack, its own node among them, as the lock file says. npm is only
+# needed to fetch them; the old node that comes with Debian's runs nothing else.
+need_sample() {
+    local stamp=sample/node_modules/.installed want
+    want=$(sha256sum sample/package-lock.json)
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
+    command -v npm >/dev/null || need_packages npm
+    echo "Installing the packages of the sample stack"
+    local log
+    log=$(mktemp)
+    if ! (cd sample && npm ci --ignore-scripts --include=optional --no-fund --no-audit) >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        echo "npm could not install the packages of the sample stack." >&2
+        return 1
+    fi
+    rm -f "$log"
+    sample_node >/dev/null
+    echo "$want" >"$stamp"
+}
+
+# Prints the path of the node that the sample stack pins.
+sample_node() {
+    local node
+    for node in "$PWD"/sample/node_modules/node-linux-*/bin/node; do
+        if [ -x "$node" ] && "$node" --version >/dev/null 2>&1; then
+            echo "$node"
+            return
+        fi
+    done
+    echo "There is no node for a machine of the kind $(uname -m) among the sample's packages." >&2
+    return 1
+}
+
+# Whether somebody listens on that port of loopback.
+port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Prints the first free port from the given one upwards.
+free_port() {
+    local port=$1
+    while port_is_taken "$port"; do port=$((port + 1)); done
+    echo "$port"
+}
