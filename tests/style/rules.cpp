@@ -65,8 +65,8 @@ const std::vector<Layer>& layers() {
 }
 
 const Layer* layer_of(const SourceFile& file) {
-    const auto layer = std::ranges::find_if(
-        layers(), [&](const Layer& candidate) { return file.is_in(candidate.folder); });
+    const auto layer =
+        std::ranges::find_if(layers(), [&](const Layer& candidate) { return file.is_in(candidate.folder); });
     return layer == layers().end() ? nullptr : &*layer;
 }
 
@@ -74,11 +74,9 @@ bool is_in_any(const SourceFile& file, std::initializer_list<std::string_view> f
     return std::ranges::any_of(folders, [&](std::string_view folder) { return file.is_in(folder); });
 }
 
-void add_words(Findings& findings, const SourceFile& file, std::string_view word,
-               std::string_view message) {
+void add_words(Findings& findings, const SourceFile& file, std::string_view word, std::string_view message) {
     for (const auto at : find_words(file.code, word)) {
-        findings.push_back({file.path, line_of(file.code, at),
-                            "`" + std::string(word) + "`: " + std::string(message)});
+        findings.push_back({file.path, line_of(file.code, at), "`" + std::string(word) + "`: " + std::string(message)});
     }
 }
 
@@ -120,8 +118,8 @@ bool opens_aggregate(std::string_view code, std::size_t at) {
 }
 
 bool is_script(const SourceFile& file) {
-    return file.text.starts_with("#!") || file.path.ends_with(".sh") ||
-           file.path.ends_with(".cmake") || file.path.ends_with("CMakeLists.txt");
+    return file.text.starts_with("#!") || file.path.ends_with(".sh") || file.path.ends_with(".cmake") ||
+           file.path.ends_with("CMakeLists.txt");
 }
 
 // A .cpp file that begins with its own header: what the header says at its top holds for both.
@@ -145,14 +143,12 @@ Findings check_include_direction(const SourceFile& file) {
     if (!file.is_cpp() || layer == nullptr) return findings;
     for (const auto& include : includes_of(file)) {
         if (!include.quoted) continue;
-        const bool allowed =
-            std::ranges::any_of(layer->may_include, [&](std::string_view folder) {
-                return is_below(include.path, folder);
-            });
+        const bool allowed = std::ranges::any_of(
+            layer->may_include, [&](std::string_view folder) { return is_below(include.path, folder); });
         if (!allowed) {
-            findings.push_back({file.path, include.line,
-                                std::string(layer->folder) + "/ may not include \"" +
-                                    std::string(include.path) + "\""});
+            findings.push_back(
+                {file.path, include.line,
+                 std::string(layer->folder) + "/ may not include \"" + std::string(include.path) + "\""});
         }
     }
     return findings;
@@ -164,8 +160,7 @@ Findings check_library_includes(const SourceFile& file) {
     for (const auto& include : includes_of(file)) {
         const auto is = [&](std::string_view prefix) { return include.path.starts_with(prefix); };
         const auto add = [&](std::string_view why) {
-            findings.push_back({file.path, include.line,
-                                "<" + std::string(include.path) + ">: " + std::string(why)});
+            findings.push_back({file.path, include.line, "<" + std::string(include.path) + ">: " + std::string(why)});
         };
         const bool is_wire = is("boost/beast") || is("boost/asio/ssl") || is("openssl/");
         if (is_wire && !is_in_any(file, {"proxy", "tests", "bench", "cmake"})) {
@@ -184,8 +179,8 @@ Findings check_library_includes(const SourceFile& file) {
 Findings check_waiting(const SourceFile& file) {
     Findings findings;
     if (!file.is_cpp() || file.path.starts_with("proxy/deadline_wheel.")) return findings;
-    static constexpr std::array kTimers{"steady_timer", "system_timer", "high_resolution_timer",
-                                        "deadline_timer", "basic_waitable_timer"};
+    static constexpr std::array kTimers{"steady_timer", "system_timer", "high_resolution_timer", "deadline_timer",
+                                        "basic_waitable_timer"};
     for (const auto* word : kTimers) {
         add_words(findings, file, word, "deadlines go through the deadline wheel");
     }
@@ -205,9 +200,8 @@ Findings check_clock_reads(const SourceFile& file) {
     Findings findings;
     const bool exempt = file.path.starts_with("proxy/clock.") || is_in_any(file, {"bench", "tests/support"});
     if (!file.is_cpp() || exempt) return findings;
-    static constexpr std::array kReads{"system_clock::now", "steady_clock::now",
-                                       "high_resolution_clock::now", "clock_gettime", "gettimeofday",
-                                       "std::time"};
+    static constexpr std::array kReads{"system_clock::now", "steady_clock::now", "high_resolution_clock::now",
+                                       "clock_gettime",     "gettimeofday",      "std::time"};
     for (const auto* word : kReads) {
         add_words(findings, file, word, "the time is read in proxy/clock and passed on");
     }
@@ -251,11 +245,16 @@ Findings check_co_await_temporaries(const SourceFile& file) {
 Findings check_unfinished_marks(const SourceFile& file) {
     Findings findings;
     // Written in two halves, because this file is checked as well.
-    static constexpr std::array kMarks{"TO" "DO", "FIX" "ME", "XX" "X"};
+    static constexpr std::array kMarks{"TO"
+                                       "DO",
+                                       "FIX"
+                                       "ME",
+                                       "XX"
+                                       "X"};
     for (const auto* mark : kMarks) {
         for (const auto at : find_words(file.text, mark)) {
-            findings.push_back({file.path, line_of(file.text, at),
-                                "`" + std::string(mark) + "`: open work belongs into an issue"});
+            findings.push_back(
+                {file.path, line_of(file.text, at), "`" + std::string(mark) + "`: open work belongs into an issue"});
         }
     }
     return findings;
@@ -268,8 +267,7 @@ Findings check_length(const SourceFile& file) {
     const auto lines = split_lines(file.text).size();
     const auto limit = file.is_header() ? kHeaderLines : kSourceLines;
     if (lines <= limit) return {};
-    return {{file.path, limit + 1,
-             std::to_string(lines) + " lines, and " + std::to_string(limit) + " are the limit"}};
+    return {{file.path, limit + 1, std::to_string(lines) + " lines, and " + std::to_string(limit) + " are the limit"}};
 }
 
 Findings check_opening_comment(const SourceFile& file) {
@@ -278,8 +276,8 @@ Findings check_opening_comment(const SourceFile& file) {
     const auto lines = split_lines(file.text);
     const std::size_t first = file.text.starts_with("#!") ? 1 : 0;
     static constexpr std::size_t kShortestSentence = 20;
-    const bool says_something = lines.size() > first && lines[first].starts_with(*start) &&
-                                lines[first].size() >= kShortestSentence;
+    const bool says_something =
+        lines.size() > first && lines[first].starts_with(*start) && lines[first].size() >= kShortestSentence;
     if (says_something) return {};
     return {{file.path, first + 1, "the file does not start with a comment that says what it is"}};
 }

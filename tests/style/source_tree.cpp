@@ -103,7 +103,7 @@ bool is_skipped_folder(const fs::path& path) {
 }
 
 bool is_text_of_ours(const fs::path& path) {
-    static constexpr std::array kExtensions{".cpp", ".h",    ".md",  ".mjs", ".sh", ".cmake",
+    static constexpr std::array kExtensions{".cpp",  ".h",    ".md",  ".mjs", ".sh",  ".cmake",
                                             ".yaml", ".json", ".txt", ".arc", ".css", ".html"};
     const auto extension = path.extension().string();
     const auto name = path.filename().string();
@@ -146,8 +146,7 @@ std::size_t line_of(std::string_view text, std::size_t offset) {
 
 std::vector<SourceFile> read_source_tree(const fs::path& root) {
     std::vector<SourceFile> files;
-    for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator();
-         ++it) {
+    for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator(); ++it) {
         if (it->is_directory() && is_skipped_folder(it->path())) {
             it.disable_recursion_pending();
         } else if (it->is_regular_file() && is_text_of_ours(it->path())) {

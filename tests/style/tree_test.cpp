@@ -47,13 +47,9 @@ TEST_CASE("The style tests see the repository, and only what is ours") {
 
 TEST_CASE("Folders include only the folders below them") { expect_clean(check_include_direction); }
 
-TEST_CASE("Beast, OpenSSL, Asio and yaml-cpp stay in their folders") {
-    expect_clean(check_library_includes);
-}
+TEST_CASE("Beast, OpenSSL, Asio and yaml-cpp stay in their folders") { expect_clean(check_library_includes); }
 
-TEST_CASE("Nothing sleeps, and nothing but the deadline wheel has a timer") {
-    expect_clean(check_waiting);
-}
+TEST_CASE("Nothing sleeps, and nothing but the deadline wheel has a timer") { expect_clean(check_waiting); }
 
 TEST_CASE("The time is read in one place") { expect_clean(check_clock_reads); }
 
@@ -67,9 +63,7 @@ TEST_CASE("No file carries marks of unfinished work") { expect_clean(check_unfin
 
 TEST_CASE("Files have at most 600 lines and headers at most 300") { expect_clean(check_length); }
 
-TEST_CASE("Every source file starts with a comment that says what it is") {
-    expect_clean(check_opening_comment);
-}
+TEST_CASE("Every source file starts with a comment that says what it is") { expect_clean(check_opening_comment); }
 
 TEST_CASE("Lock files record no address") { expect_clean(check_lock_file); }
 
