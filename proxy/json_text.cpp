@@ -1,0 +1,117 @@
+// JSON strings from arbitrary bytes.
+#include "proxy/json_text.h"
+
+#include <cstddef>
+
+namespace gatehouse::proxy {
+
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD"; // U+FFFD
+constexpr char kHexDigits[] = "0123456789abcdef";
+
+constexpr unsigned byte_at(std::string_view text, std::size_t index) noexcept {
+    return static_cast<unsigned char>(text[index]);
+}
+
+// What the bytes at the front are: `size` of them belong together, and they are a character when `valid`.
+struct Utf8Piece {
+    std::size_t size = 1;
+    bool valid = false;
+};
+
+// Unicode 15, table 3-7 (well-formed byte sequences). A broken sequence is cut where the first byte does not fit:
+// the "maximal subpart" that one U+FFFD stands for. Requires: the first byte is 0x80 or above.
+Utf8Piece utf8_piece(std::string_view text) noexcept {
+    const unsigned lead = byte_at(text, 0);
+    std::size_t size = 0;
+    unsigned low = 0x80; // bounds of the second byte; they rule out overlong forms, surrogates and > U+10FFFF
+    unsigned high = 0xBF;
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        size = 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        size = 3;
+        low = lead == 0xE0 ? 0xA0 : low;
+        high = lead == 0xED ? 0x9F : high;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        size = 4;
+        low = lead == 0xF0 ? 0x90 : low;
+        high = lead == 0xF4 ? 0x8F : high;
+    } else {
+        return {};
+    }
+    for (std::size_t index = 1; index < size; ++index) {
+        if (index >= text.size() || byte_at(text, index) < low || byte_at(text, index) > high) {
+            return {index, false};
+        }
+        low = 0x80;
+        high = 0xBF;
+    }
+    return {size, true};
+}
+
+void append_unicode_escape(std::string& out, unsigned code) {
+    out += "\\u00";
+    out += kHexDigits[(code >> 4) & 0xF];
+    out += kHexDigits[code & 0xF];
+}
+
+void append_ascii_escape(std::string& out, char c) {
+    switch (c) {
+    case '"':
+        out += "\\\"";
+        break;
+    case '\\':
+        out += "\\\\";
+        break;
+    case '\n':
+        out += "\\n";
+        break;
+    case '\r':
+        out += "\\r";
+        break;
+    case '\t':
+        out += "\\t";
+        break;
+    default:
+        append_unicode_escape(out, static_cast<unsigned char>(c));
+    }
+}
+
+constexpr bool is_plain(unsigned byte) noexcept {
+    return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
+}
+
+} // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+    out += '"';
+    while (!text.empty()) {
+        std::size_t plain = 0;
+        while (plain < text.size() && is_plain(byte_at(text, plain))) {
+            ++plain;
+        }
+        out += text.substr(0, plain);
+        text.remove_prefix(plain);
+        if (text.empty()) {
+            break;
+        }
+        if (byte_at(text, 0) < 0x80) {
+            append_ascii_escape(out, text.front());
+            text.remove_prefix(1);
+            continue;
+        }
+        const Utf8Piece piece = utf8_piece(text);
+        if (!piece.valid) {
+            out += kReplacement;
+        } else if (piece.size == 2 && byte_at(text, 0) == 0xC2 && byte_at(text, 1) < 0xA0) {
+            append_unicode_escape(out, byte_at(text, 1)); // U+0080 to U+009F: the C1 controls
+        } else {
+            out += text.substr(0, piece.size);
+        }
+        text.remove_prefix(piece.size);
+    }
+    out += '"';
+}
+
+} // namespace gatehouse::proxy

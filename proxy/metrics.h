@@ -1,0 +1,104 @@
+// Counters of one core, and their sum as Prometheus text. Each counter is written by one thread and read by others:
+// relaxed loads and stores, no locked instruction on the hot path.
+#pragma once
+
+#include "cache/policy/reason.h"
+#include "cache/store/store.h"
+#include "http/result.h"
+#include "proxy/exchange_record.h"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace gatehouse::proxy {
+
+class Counter {
+public:
+    void add(std::uint64_t n = 1) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
+    void sub(std::uint64_t n = 1) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+    }
+    void set(std::uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+    std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+class CoreMetrics {
+public:
+    static constexpr std::size_t kErrorKinds = 32;
+    static constexpr std::uint64_t kLagWindowTicks = 600; // a minute of ticks of 100 ms
+
+    explicit CoreMetrics(std::size_t behaviors);
+
+    // Everything that can be counted from a finished exchange: results, status classes, reasons, store_reasons,
+    // collapsed, stored and bad_requests. All other counters are counted where the thing happens. Core thread only.
+    void count(const ExchangeRecord& record) noexcept;
+    // One tick of the core's loop came this late: loop_ticks, loop_lag_sum_us and loop_lag_max_us. Core thread only.
+    void count_tick(std::chrono::microseconds lag) noexcept;
+    // count_tick as DeadlineWheel::drive wants it; `self` is the CoreMetrics.
+    static void on_lag(void* self, std::chrono::microseconds lag) noexcept;
+
+    Counter connections_accepted;
+    Counter connections_refused;   // over limits.connections
+    Counter connections_open;      // gauge
+    Counter accept_failures;       // out of descriptors and the like
+    Counter bad_requests;          // refused before they were routed
+    Counter origin_requests;       // requests sent to origins
+    Counter origin_connects;
+    Counter origin_reuses;
+    Counter origin_retries;
+    std::array<Counter, kErrorKinds> origin_errors; // by ErrorKind
+    Counter collapsed;             // exchanges answered by another's fetch
+    Counter stored;
+    std::array<Counter, cache::policy::kReasonCount> reasons;       // why not from the cache
+    std::array<Counter, cache::policy::kReasonCount> store_reasons; // why not stored
+    Counter slow_readers_cut;
+    Counter bytes_sent;
+    Counter bytes_received;
+    Counter access_log_dropped;
+    Counter tunnels;
+    Counter purges;
+    Counter loop_lag_max_us;       // gauge: the largest of the last one to two windows of kLagWindowTicks
+    Counter loop_lag_sum_us;
+    Counter loop_ticks;
+
+    struct BehaviorCounters {
+        std::array<Counter, static_cast<std::size_t>(RequestResult::kCount)> results;
+        std::array<Counter, 6> status_classes; // index status / 100; 0 for none sent
+    };
+    // One per behavior, and one at the end for requests that were not routed.
+    std::vector<BehaviorCounters> behaviors;
+
+private:
+    std::uint64_t lag_window_ticks_ = 0; // these three: core thread only
+    std::uint64_t lag_window_max_us_ = 0;
+    std::uint64_t lag_previous_max_us_ = 0;
+};
+
+// What is counted for the process as a whole.
+struct ProcessMetrics {
+    std::uint64_t access_log_lost = 0;      // AccessLog::lost()
+    std::uint64_t escaped_exceptions = 0;   // spawn.h
+};
+
+// Prometheus text exposition 0.0.4 of the sum over cores. `behavior_names` has one name per behavior; behaviors of
+// the same name are one series, because a scraper refuses everything when one series comes twice.
+std::string render_metrics(std::span<const CoreMetrics* const> cores, std::span<const std::string> behavior_names,
+                           const cache::store::StoreStats& store, std::uint64_t config_generation,
+                           const ProcessMetrics& process = {});
+
+// docs/METRICS.md, from the very table that render_metrics walks.
+std::string describe_metrics();
+
+} // namespace gatehouse::proxy
