@@ -1,0 +1,77 @@
+#include "config/complete.h"
+
+#include <algorithm>
+
+namespace gatehouse::config {
+namespace {
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kMostMemoryByDefault = 1024 * kMiB;
+constexpr std::uint64_t kLeastMemory = kMiB;
+constexpr std::uint64_t kMemoryWhenUnknown = 256 * kMiB; // of which a quarter is 64 MiB
+constexpr std::uint64_t kMostObjectByDefault = 8 * kMiB;
+constexpr std::uint64_t kMostRelayByDefault = 64 * kMiB;
+
+void complete_memory(MemoryCache& memory, std::uint64_t available) {
+    if (available == 0) available = kMemoryWhenUnknown;
+    if (memory.size_bytes == 0) memory.size_bytes = std::clamp(available / 4, kLeastMemory, kMostMemoryByDefault);
+    if (memory.max_object_bytes == 0) memory.max_object_bytes = std::min(kMostObjectByDefault, memory.size_bytes / 4);
+    if (memory.relay_bytes == 0) memory.relay_bytes = std::min(kMostRelayByDefault, memory.size_bytes / 4);
+}
+
+// Relative paths start at the directory of the YAML file, so that a configuration can be moved with its files and
+// does not depend on where the program is started.
+void resolve_path(std::string& path, const std::string& file) {
+    if (path.empty() || path.front() == '/') return;
+    const std::size_t slash = file.rfind('/');
+    if (slash != std::string::npos) path.insert(0, file, 0, slash + 1);
+}
+
+void complete_places(Config& config) {
+    for (auto& [name, origin] : config.origins) origin.place.file = config.file;
+    for (auto& [name, policy] : config.cache_policies) policy.place.file = config.file;
+    for (Behavior& behavior : config.behaviors) behavior.place.file = config.file;
+}
+
+CachePolicy forwarding_policy(const char* name) {
+    CachePolicy policy;
+    policy.name = name;
+    policy.forward_everything = true;
+    policy.refuse_set_cookie = false;
+    return policy;
+}
+
+} // namespace
+
+std::vector<CachePolicy> builtin_policies() {
+    std::vector<CachePolicy> out;
+    out.push_back(forwarding_policy(kRfc9111PolicyName));
+    out.push_back(forwarding_policy(kCachingDisabledPolicyName));
+    out.back().disabled = true;
+    return out;
+}
+
+void complete(Config& config, const Findings& findings, std::uint64_t memory_bytes) {
+    complete_places(config);
+    complete_memory(config.cache.memory, memory_bytes);
+    for (auto& [name, origin] : config.origins) resolve_path(origin.tls_options.ca_file, config.file);
+    if (config.access_log.path != "-") resolve_path(config.access_log.path, config.file);
+    for (auto& [name, policy] : config.cache_policies) {
+        if (policy.default_ttl) policy.heuristic = false;
+    }
+    for (CachePolicy& policy : builtin_policies()) config.cache_policies.try_emplace(policy.name, std::move(policy));
+    for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
+        Behavior& behavior = config.behaviors[i];
+        const std::string path = "behaviors[" + std::to_string(i) + "].cache_policy";
+        if (behavior.cache_policy.empty() && !findings.failed(path)) behavior.cache_policy = kRfc9111PolicyName;
+    }
+}
+
+void resolve_references(Config& config) {
+    for (Behavior& behavior : config.behaviors) {
+        behavior.origin_ref = &config.origins.at(behavior.origin);
+        behavior.policy_ref = &config.cache_policies.at(behavior.cache_policy);
+    }
+}
+
+} // namespace gatehouse::config

@@ -1,0 +1,94 @@
+#include "config/describe.h"
+
+#include "config/description.h"
+
+#include <string_view>
+
+namespace gatehouse::config {
+namespace {
+
+constexpr std::string_view kIntroduction =
+    R"(# Configuration
+
+Gatehouse is configured by one YAML file. This page lists every field; it is generated from the table that loads the
+file, so it cannot differ from what is accepted. `gatehouse check FILE` reports all problems of a file at once, each
+with line and column. A field that is not listed here is an error, and so is a field given twice.
+
+- **Durations** are numbers with units `ms`, `s`, `m`, `h`, `d`, largest first: `250ms`, `10s`, `1.5s`, `1h30m`, `7d`.
+  Zero needs no unit.
+- **Sizes** are numbers of bytes with `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024) or `KB`, `MB`, `GB`, `TB` (powers of
+  1000): `512`, `64KiB`, `1.5GiB`.
+- **Booleans** are `true` and `false`; `on` and `off` mean the same.
+- **Names** in a selection may end in `*`, which stands for any rest: `utm_*`.
+- YAML anchors, aliases and `<<` merges may be used. A file holds one document of at most 4 MiB.
+- A mapping or list with nothing in it counts as empty.
+
+`conf/full.yaml` shows every field in place; `conf/minimal.yaml` is the smallest file that works.
+)";
+
+constexpr std::string_view kPolicies = R"(
+## Built-in cache policies
+
+| name | what it does |
+| --- | --- |
+| `RFC9111` | What a behavior without `cache_policy` uses. The origin's own directives decide (RFC 9111); the whole request is forwarded, the whole query is part of the key, and Vary protects the rest. A response with `Set-Cookie` is stored when the origin names a lifetime for it. |
+| `CachingDisabled` | Nothing is looked up or stored; the whole request is forwarded. |
+
+An own policy differs from `RFC9111` in three ways: cookies that are not in its key are removed towards the origin, and
+so are query parameters if it narrows `key.query_strings`; and responses with `Set-Cookie` are not stored unless
+`set_cookie: honor` says so.
+)";
+
+std::string cell(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '|') out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+bool is_under(const std::string& path, const std::string& parent) {
+    return path.size() > parent.size() && path.compare(0, parent.size(), parent) == 0 &&
+           (path[parent.size()] == '.' || path[parent.size()] == '[');
+}
+
+std::string row(const FieldDescription& field) {
+    const std::string default_text = field.required ? "**required**" : field.default_text.empty() ? " " : field.default_text;
+    return "| `" + field.path + "` | " + field.type + " | " + cell(default_text) + " | " + cell(field.sentence) + " | " +
+           cell(field.accepted) + " |\n";
+}
+
+constexpr std::string_view kTableHead = "| field | type | default | what it does | accepted |\n| --- | --- | --- | --- | --- |\n";
+
+// One section for each block at the top, one more for the fields that stand at the top by themselves.
+std::string sections() {
+    const std::vector<FieldDescription>& all = field_descriptions();
+    std::string alone = "\n## Fields at the top\n\n" + std::string(kTableHead);
+    std::string out;
+    for (const FieldDescription& field : all) {
+        if (field.path.find_first_of(".[") != std::string::npos) continue;
+        alone += row(field);
+        if (field.shape == FieldShape::Value) continue;
+        out += "\n## " + field.path + "\n\n" + field.sentence + "\n\n" + std::string(kTableHead);
+        for (const FieldDescription& inner : all) {
+            if (is_under(inner.path, field.path)) out += row(inner);
+        }
+    }
+    return alone + out;
+}
+
+} // namespace
+
+std::string FieldDescription::describe() const {
+    std::string out = path + ": " + type;
+    if (required) out += ", required";
+    if (!default_text.empty()) out += ", default " + default_text;
+    return out + ". " + sentence + " Accepted: " + accepted + ".";
+}
+
+std::string configuration_markdown() {
+    return std::string(kIntroduction) + sections() + std::string(kPolicies);
+}
+
+} // namespace gatehouse::config

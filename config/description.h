@@ -1,0 +1,35 @@
+// The YAML language as data: one entry for each field, made from the very table that loads the file, so that messages,
+// documentation and schema cannot differ from what is accepted.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gatehouse::config {
+
+// How the field's value is built in YAML.
+enum class FieldShape : std::uint8_t {
+    Value,         // a scalar, or a small list or mapping that is one value ("key.cookies", "trusted_proxies")
+    Mapping,       // a mapping with the fields below it
+    NamedMappings, // a mapping from names of the user's choice to mappings: "origins.<name>"
+    ListOfMappings // a list of mappings: "behaviors[]"
+};
+
+struct FieldDescription {
+    std::string path;         // "origins.<name>.connect_timeout", "behaviors[].path_pattern"
+    std::string type;         // "duration"
+    std::string default_text; // "5s"; "" when the field is required
+    std::string sentence;     // what the field does
+    std::string accepted;     // "1ms to 1h"
+    FieldShape shape = FieldShape::Value;
+    bool required = false;
+
+    // "origins.<name>.connect_timeout: duration, default 5s. <sentence> Accepted: 1ms to 1h."
+    std::string describe() const;
+};
+
+// Every field of the language, parents before their fields, in the order of the documentation.
+const std::vector<FieldDescription>& field_descriptions();
+
+} // namespace gatehouse::config

@@ -1,0 +1,49 @@
+// A YAML document as a plain tree that knows where everything stands. The loader makes it; all other code of this
+// folder reads configuration from here and never sees a type of the YAML library.
+//
+// Nodes are immutable and shared: an alias points to the very node of its anchor. Depth and total size, aliases
+// counted as often as they are used, are bounded when the tree is made, so that readers need no limits of their own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::config {
+
+// A place in the text: 1-based line and column, the column counted in characters.
+struct Mark {
+    int line = 1;
+    int column = 1;
+};
+
+struct Node;
+using NodePtr = std::shared_ptr<const Node>;
+
+struct Member {
+    std::string key;
+    Mark place; // of the key
+    NodePtr value;
+};
+
+struct Node {
+    enum class Kind : std::uint8_t { Nothing, Scalar, List, Mapping };
+    Kind kind = Kind::Nothing;
+    Mark place;
+    std::string scalar;          // Scalar
+    std::vector<NodePtr> items;  // List
+    std::vector<Member> members; // Mapping: in the order of the file, keys given twice included
+    std::size_t weight = 1;      // nodes in this subtree, a shared one counted each time
+    std::size_t height = 1;      // levels in this subtree
+};
+
+// What was found, for messages: "`abc`" shortened and with control characters escaped, "a list", "a mapping",
+// "nothing".
+std::string describe_found(const Node& node);
+// "`abc`": at most 60 bytes of the text, never a control character.
+std::string quote(std::string_view text);
+
+} // namespace gatehouse::config

@@ -1,0 +1,37 @@
+#include "config/fields.h"
+
+namespace gatehouse::config {
+
+void MemberCheck::unknown(const MemberSpot& member, Findings& findings) {
+    if (findings.full()) return;
+    std::vector<std::string> names;
+    for (const FieldDescription* field : fields_) names.push_back(field->path);
+    // A field that was mistyped is not missing as well.
+    if (auto meant = closest(member.key, names)) present_.push_back(std::move(*meant));
+    findings.problem(member.key_place, member.value.path,
+                     "unknown field" + did_you_mean(member.key, names, "; accepted here: "));
+}
+
+void MemberCheck::finish(const Spot& spot, Findings& findings) const {
+    for (const FieldDescription* field : fields_) {
+        if (!field->required) continue;
+        if (std::find(present_.begin(), present_.end(), field->path) != present_.end()) continue;
+        findings.problem(spot.place, spot.path, "missing required field " + field->path + ": " + field->accepted);
+    }
+}
+
+bool expect_mapping(const Spot& spot, Findings& findings, std::string_view expected) {
+    const Node::Kind kind = spot.node->kind;
+    if (kind == Node::Kind::Mapping || kind == Node::Kind::Nothing) return true;
+    findings.expected(spot, expected);
+    return false;
+}
+
+bool expect_list(const Spot& spot, Findings& findings, std::string_view expected) {
+    const Node::Kind kind = spot.node->kind;
+    if (kind == Node::Kind::List || kind == Node::Kind::Nothing) return true;
+    findings.expected(spot, expected);
+    return false;
+}
+
+} // namespace gatehouse::config

@@ -1,0 +1,36 @@
+// The whole YAML language as one table: every field's name, type, default, one sentence and what is accepted. Loading,
+// the unknown-field messages, field_descriptions() and docs/CONFIGURATION.md all come from here; a new field is one
+// entry in one of the language_*.cpp files.
+#pragma once
+
+#include "config/fields.h"
+
+namespace gatehouse::config {
+
+const Record<Config>& language();
+
+// The parts, by the file they stand in. language_origins.cpp:
+const Record<Origin>& origin_fields();
+// language_policies.cpp:
+const Record<CachePolicy>& cache_policy_fields();
+const Record<Behavior>& behavior_fields();
+// language_server.cpp:
+const Record<Listener>& listener_fields();
+const Record<Admin>& admin_fields();
+const Record<Cache>& cache_fields();
+const Record<Dns>& dns_fields();
+const Record<Limits>& limit_fields();
+const Record<Timeouts>& timeout_fields();
+const Record<AccessLog>& access_log_fields();
+
+// Ranges that several parts share.
+inline constexpr Milliseconds kOneHundredYears{3'153'600'000'000}; // what CloudFront accepts as a TTL
+inline constexpr Milliseconds kOneDay{86'400'000};
+inline constexpr DurationRange kLifetime{Milliseconds(0), kOneHundredYears};
+inline constexpr DurationRange kWait{Milliseconds(1), kOneDay};           // a wait that must end
+inline constexpr DurationRange kOptionalWait{Milliseconds(0), kOneDay};   // 0 has a meaning of its own
+inline constexpr std::uint64_t kKiB = 1024;
+inline constexpr std::uint64_t kMiB = 1024 * kKiB;
+inline constexpr std::uint64_t kGiB = 1024 * kMiB;
+
+} // namespace gatehouse::config

@@ -1,0 +1,112 @@
+// The fields of `cache_policies` and `behaviors`.
+#include "config/language.h"
+
+#include "http/ascii.h"
+
+namespace gatehouse::config {
+namespace {
+
+constexpr std::size_t kLongestPattern = 255;
+constexpr TextRule kParameterName{"a name, with `*` only at its end", is_parameter_name};
+constexpr TextRule kFieldName{"a field name, with `*` only at its end", is_field_name};
+
+// The characters that CloudFront accepts in a path pattern beside letters and digits.
+constexpr std::string_view kPatternPunctuation = "_-.*$/~\"'@:+&?%=!,;()";
+constexpr std::string_view kPatternExpected =
+    "a pattern such as /api/* of at most 255 letters, digits and _-.*$/~\"'@:+&?%=!,;()";
+
+bool is_path_pattern(std::string_view text) {
+    if (text.size() > kLongestPattern) return false;
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        const char low = http::to_lower(c);
+        const bool alphanumeric = (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9');
+        return alphanumeric || kPatternPunctuation.find(c) != std::string_view::npos;
+    });
+}
+
+Field<CachePolicy> error_ttl_field() {
+    Field<CachePolicy> field;
+    field.description = {"error_ttl", "durations by status", "not set",
+                         "How long an answer with status 400 or above is kept when the origin names no lifetime for "
+                         "it; an exact status wins over its class.",
+                         "a mapping from 400 to 599, 4xx or 5xx to a duration, such as {404: 10s, 5xx: 1s}"};
+    field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
+        if (auto value = read_status_durations(spot, findings, kLifetime)) out.error_ttl = std::move(*value);
+    };
+    return field;
+}
+
+const Record<KeyRules>& key_fields() {
+    static const SelectionRule kQuery{true, true, false, kParameterName};
+    static const SelectionRule kHeaders{false, false, true, kFieldName};
+    static const SelectionRule kCookies{true, true, false, kParameterName};
+    static const Record<KeyRules> kFields{
+        selection<KeyRules>({"query_strings", "Which query parameters tell stored responses apart; the others are "
+                                              "removed towards the origin."},
+                            &KeyRules::query_strings, kQuery, "all"),
+        selection<KeyRules>({"headers", "Which request fields tell stored responses apart, beside those that Vary "
+                                        "names."},
+                            &KeyRules::headers, kHeaders, "none"),
+        selection<KeyRules>({"cookies", "Which cookies tell stored responses apart; the others are removed towards "
+                                        "the origin."},
+                            &KeyRules::cookies, kCookies, "none"),
+        choice<KeyRules>({"host", "Whether each Host of the viewer has its own stored responses, or all share them."},
+                         &KeyRules::any_host, std::vector<std::pair<std::string, bool>>{{"viewer", false}, {"any", true}}),
+    };
+    return kFields;
+}
+
+} // namespace
+
+const Record<CachePolicy>& cache_policy_fields() {
+    static const Record<CachePolicy> kFields{
+        duration<CachePolicy>({"min_ttl", "The least time a stored response stays fresh, whatever lifetime it has."},
+                              &CachePolicy::min_ttl, kLifetime),
+        duration<CachePolicy>({"default_ttl", "The lifetime of a response for which the origin names none; it takes "
+                                              "the place of the heuristic."},
+                              &CachePolicy::default_ttl, kLifetime),
+        duration<CachePolicy>({"max_ttl", "The most time a response stays fresh when the origin names a lifetime."},
+                              &CachePolicy::max_ttl, kLifetime),
+        duration<CachePolicy>({"ttl", "The lifetime of every storable response; what the origin names is ignored."},
+                              &CachePolicy::ttl, kLifetime),
+        duration<CachePolicy>({"stale_while_revalidate", "How long after its end a response is still served while it "
+                                                         "is fetched again, when the response itself does not say."},
+                              &CachePolicy::stale_while_revalidate, kLifetime),
+        duration<CachePolicy>({"stale_if_error", "How long after its end a response is still served while the origin "
+                                                 "fails, when the response itself does not say."},
+                              &CachePolicy::stale_if_error, kLifetime),
+        error_ttl_field(),
+        boolean<CachePolicy>({"heuristic", "Whether a tenth of the time since Last-Modified is taken as the lifetime "
+                                           "when neither the origin nor default_ttl names one."},
+                             &CachePolicy::heuristic),
+        choice<CachePolicy>({"set_cookie", "Whether a response with Set-Cookie may be stored when the origin names a "
+                                           "lifetime for it."},
+                            &CachePolicy::refuse_set_cookie,
+                            std::vector<std::pair<std::string, bool>>{{"refuse", true}, {"honor", false}}),
+        mapping<CachePolicy>({"key", "What tells stored responses apart, beside origin, host and path."},
+                             &CachePolicy::key, key_fields()),
+        texts<CachePolicy>({"targeted_cache_control", "Response fields that are read instead of Cache-Control, first "
+                                                      "valid one wins (RFC 9213)."},
+                           &CachePolicy::targeted_cache_control, {"a field name", http::is_token}),
+    };
+    return kFields;
+}
+
+const Record<Behavior>& behavior_fields() {
+    using HostMode = Behavior::HostMode;
+    static const Record<Behavior> kFields{
+        required(text<Behavior>({"path_pattern", "The paths this behavior is for: `*` is any run of characters, `/` "
+                                                 "included, and `?` is exactly one."},
+                                &Behavior::path_pattern, {kPatternExpected, is_path_pattern}, "")),
+        required(text<Behavior>({"origin", "The name of the origin that answers."}, &Behavior::origin,
+                                {"the name of an origin"}, "")),
+        text<Behavior>({"cache_policy", "The name of the cache policy, an own or a built-in one."},
+                       &Behavior::cache_policy, {"the name of a cache policy"}, kRfc9111PolicyName),
+        choice<Behavior>({"host", "Which Host the origin gets: its own, or the one the viewer sent."}, &Behavior::host,
+                         std::vector<std::pair<std::string, HostMode>>{{"origin", HostMode::Origin},
+                                                                       {"viewer", HostMode::Viewer}}),
+    };
+    return kFields;
+}
+
+} // namespace gatehouse::config

@@ -1,0 +1,353 @@
+// The only file that knows the YAML library. Its events become our own tree of nodes, within limits on size and
+// depth; everything after that works on the tree.
+#include "config/loader.h"
+
+#include "config/complete.h"
+#include "config/findings.h"
+#include "config/language.h"
+#include "config/machine_memory.h"
+#include "config/text_file.h"
+#include "config/validate.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <exception>
+#include <set>
+#include <sstream>
+#include <unordered_map>
+#include <utility>
+
+namespace gatehouse::config {
+namespace {
+
+// Far above every real configuration, far below what a hostile one needs to hurt. The size counts an alias as often
+// as it is used, which is what makes an alias bomb harmless.
+constexpr std::size_t kMostNodes = 200'000;
+constexpr std::size_t kMostLevels = 32;
+constexpr std::size_t kMostReported = 100;
+
+// Ends the parse from within an event: the text is YAML, but none that is accepted here.
+struct Refusal {
+    Mark place;
+    std::string message;
+};
+
+bool is_usual_tag(const std::string& tag) {
+    return tag.empty() || tag == "?" || tag == "!" || tag.rfind("tag:yaml.org,2002:", 0) == 0;
+}
+
+// Builds the tree of the first document from the library's events.
+class TreeBuilder final : public YAML::EventHandler {
+public:
+    explicit TreeBuilder(const SourceText& source) : source_(source) {}
+
+    NodePtr root() const { return root_; }
+
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        if (documents_++ > 0) throw Refusal{place(mark), "a second document begins here; a file holds one"};
+    }
+    void OnDocumentEnd() override {}
+
+    void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+        Node node;
+        node.kind = Node::Kind::Nothing;
+        node.place = place_of_nothing(mark);
+        finish(std::move(node), anchor);
+    }
+
+    void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+        const auto found = anchors_.find(anchor);
+        if (found == anchors_.end()) throw Refusal{place(mark), "an alias inside the value that it stands for"};
+        add(found->second, place(mark));
+    }
+
+    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  const std::string& value) override {
+        check_tag(mark, tag);
+        if (tag == "!") last_quoted_ = offset(mark);
+        Node node;
+        node.kind = Node::Kind::Scalar;
+        node.place = place(mark);
+        node.scalar = value;
+        finish(std::move(node), anchor);
+    }
+
+    void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                         YAML::EmitterStyle::value) override {
+        open(mark, tag, anchor, Node::Kind::List);
+    }
+    void OnSequenceEnd() override { close(); }
+
+    void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                    YAML::EmitterStyle::value) override {
+        open(mark, tag, anchor, Node::Kind::Mapping);
+    }
+    void OnMapEnd() override { close(); }
+
+    // The library takes the end of the file for the end of a quoted text that is still open.
+    void check_last_quote() const {
+        if (!last_quoted_) return;
+        const std::string& text = source_.text();
+        const std::size_t start = text.find_first_of("\"'", *last_quoted_);
+        if (start == std::string::npos) return;
+        const char mark = text[start];
+        for (std::size_t i = start + 1; i < text.size(); ++i) {
+            if (mark == '"' && text[i] == '\\') {
+                ++i;
+            } else if (text[i] == mark) {
+                if (mark == '"' || i + 1 >= text.size() || text[i + 1] != '\'') return;
+                ++i; // '' is a quote within single quotes
+            }
+        }
+        throw Refusal{source_.mark_at(start), std::string("the quote ") + mark + " is never closed"};
+    }
+
+private:
+    struct Level {
+        Node node;
+        YAML::anchor_t anchor = 0;
+        NodePtr key; // Mapping: a key whose value comes next
+        Mark key_place;
+        std::vector<NodePtr> merged; // values of `<<`
+    };
+
+    std::size_t offset(const YAML::Mark& mark) const { return static_cast<std::size_t>(std::max(mark.pos, 0)); }
+    Mark place(const YAML::Mark& mark) const { return source_.mark_at(offset(mark)); }
+
+    // Where nothing is written the library names the token that follows, often on the next line; the last character
+    // before it is the dash or colon that wants a value.
+    Mark place_of_nothing(const YAML::Mark& mark) const {
+        const std::string& text = source_.text();
+        const std::size_t here = std::min(offset(mark), text.size());
+        if (here < text.size() && (text[here] == '~' || text[here] == 'n' || text[here] == 'N')) return place(mark);
+        const std::size_t before = here == 0 ? std::string::npos : text.find_last_not_of(" \t\n", here - 1);
+        return before == std::string::npos ? place(mark) : source_.mark_at(before);
+    }
+
+    void check_tag(const YAML::Mark& mark, const std::string& tag) const {
+        if (!is_usual_tag(tag)) throw Refusal{place(mark), "the tag " + quote(tag) + " has no meaning here"};
+    }
+
+    void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
+        check_tag(mark, tag);
+        if (levels_.size() >= kMostLevels) {
+            throw Refusal{place(mark), "nested deeper than " + std::to_string(kMostLevels) + " levels"};
+        }
+        Level level;
+        level.node.kind = kind;
+        level.node.place = place(mark);
+        level.anchor = anchor;
+        levels_.push_back(std::move(level));
+    }
+
+    void close() {
+        Level level = std::move(levels_.back());
+        levels_.pop_back();
+        for (const NodePtr& merged : level.merged) merge(level.node, *merged);
+        finish(std::move(level.node), level.anchor);
+    }
+
+    // A `<<` brings the members of another mapping that this one does not have itself.
+    static void merge(Node& into, const Node& from) {
+        std::set<std::string> own;
+        for (const Member& member : into.members) own.insert(member.key);
+        for (const Member& member : from.members) {
+            if (own.count(member.key) == 0) into.members.push_back(member);
+        }
+    }
+
+    void finish(Node node, YAML::anchor_t anchor) {
+        if (++nodes_ > kMostNodes) throw Refusal{node.place, "more than " + std::to_string(kMostNodes) + " values"};
+        auto shared = std::make_shared<const Node>(std::move(node));
+        if (anchor != 0) anchors_[anchor] = shared;
+        add(shared, shared->place);
+    }
+
+    // Hands a finished node to what it is part of.
+    void add(const NodePtr& node, Mark place) {
+        if (levels_.empty()) {
+            root_ = node;
+            return;
+        }
+        Level& parent = levels_.back();
+        grow(parent.node, *node, place);
+        if (parent.node.kind == Node::Kind::List) {
+            parent.node.items.push_back(node);
+        } else if (!parent.key) {
+            if (node->kind != Node::Kind::Scalar) throw Refusal{place, "a field's name must be plain text"};
+            parent.key = node;
+            parent.key_place = place;
+        } else {
+            add_member(parent, node, place);
+        }
+    }
+
+    static void grow(Node& parent, const Node& child, Mark place) {
+        parent.weight += child.weight;
+        parent.height = std::max(parent.height, child.height + 1);
+        if (parent.weight > kMostNodes) {
+            throw Refusal{place, "aliases make this more than " + std::to_string(kMostNodes) + " values"};
+        }
+        if (parent.height > kMostLevels) {
+            throw Refusal{place, "nested deeper than " + std::to_string(kMostLevels) + " levels"};
+        }
+    }
+
+    static void add_member(Level& parent, const NodePtr& value, Mark place) {
+        const std::string& key = parent.key->scalar;
+        if (key != "<<") {
+            parent.node.members.push_back({key, parent.key_place, value});
+        } else if (value->kind == Node::Kind::Mapping) {
+            parent.merged.push_back(value);
+        } else if (value->kind == Node::Kind::List && all_mappings(*value)) {
+            parent.merged.insert(parent.merged.end(), value->items.begin(), value->items.end());
+        } else {
+            throw Refusal{place, "`<<` merges a mapping or a list of mappings; found " + describe_found(*value)};
+        }
+        parent.key.reset();
+    }
+
+    static bool all_mappings(const Node& list) {
+        return std::all_of(list.items.begin(), list.items.end(),
+                           [](const NodePtr& item) { return item->kind == Node::Kind::Mapping; });
+    }
+
+    const SourceText& source_;
+    NodePtr root_;
+    std::vector<Level> levels_;
+    std::unordered_map<YAML::anchor_t, NodePtr> anchors_;
+    std::optional<std::size_t> last_quoted_;
+    std::size_t nodes_ = 0;
+    int documents_ = 0;
+};
+
+// The library's terse messages in words that say what to do. The first match counts.
+std::string explain_syntax(const std::string& message, const std::string& line) {
+    struct Row {
+        const char* part;
+        const char* text;
+    };
+    static constexpr Row kRows[] = {
+        {"alias not found after *", "`*` begins an alias; a pattern that starts with it must be quoted: \"*\""},
+        {"anchor is not defined", "this alias has no anchor; a pattern that starts with `*` must be quoted: \"*.jpg\""},
+        {"illegal map value", "`:` may not stand here; is a line indented too far, or does a value need quotes?"},
+        {"end of map not found", "this line fits no level of indentation above it"},
+        {"end of sequence not found", "this line fits no level of indentation above it"},
+        {"end of map flow not found", "`{` is closed by no `}`"},
+        {"end of sequence flow not found", "`[` is closed by no `]`"},
+        {"illegal flow end", "nothing is open that this bracket could close"},
+        {"illegal block entry", "`-` may not begin a list here"},
+        {"illegal map key", "a field may not begin here"},
+        {"unknown token", "no value may begin with this character; put the value in quotes"},
+    };
+    const std::size_t indent = line.find_first_not_of(' ');
+    if (indent != std::string::npos && line[indent] == '\t') return "tabs cannot indent YAML; use spaces";
+    for (const Row& row : kRows) {
+        if (message.find(row.part) != std::string::npos) return row.text;
+    }
+    return message;
+}
+
+// The tree, or null after a problem was added.
+NodePtr parse_tree(const SourceText& source, Findings& findings) {
+    TreeBuilder builder(source);
+    try {
+        std::istringstream in(source.text());
+        YAML::Parser parser(in);
+        while (parser.HandleNextDocument(builder)) {}
+        builder.check_last_quote();
+        return builder.root();
+    } catch (const Refusal& refusal) {
+        findings.problem(refusal.place, "", refusal.message);
+    } catch (const YAML::Exception& error) {
+        const auto offset = static_cast<std::size_t>(std::max(error.mark.pos, 0));
+        const Mark place = source.mark_at(offset);
+        findings.problem(place, "", "bad YAML: " + explain_syntax(error.msg, source.line(place.line)));
+    } catch (const std::exception& error) {
+        findings.problem(Mark{}, "", std::string("bad YAML: ") + error.what());
+    }
+    return nullptr;
+}
+
+Problem to_problem(Finding finding, const SourceText& source, const std::string& file) {
+    Problem out;
+    out.place = {file, finding.place.line, finding.place.column};
+    out.path = std::move(finding.path);
+    out.message = std::move(finding.message);
+    out.source = source.line(finding.place.line);
+    return out;
+}
+
+std::vector<Problem> to_problems(const Findings& findings, const SourceText& source, const std::string& file) {
+    std::vector<Problem> out;
+    std::vector<Finding> sorted = findings.sorted();
+    for (Finding& finding : sorted) {
+        if (out.size() == kMostReported) {
+            out.push_back({{file, 0, 0}, "", "there are more problems; these are the first 100", ""});
+            break;
+        }
+        out.push_back(to_problem(std::move(finding), source, file));
+    }
+    return out;
+}
+
+// Whether the text is worth parsing; a problem when not.
+bool check_text(const SourceText& source, Findings& findings) {
+    if (source.text().size() > kLongestFile) {
+        findings.problem(Mark{}, "", "the file is longer than 4MiB");
+        return false;
+    }
+    if (const auto offset = source.first_binary_byte()) {
+        findings.problem(source.mark_at(*offset), "", "the file is not UTF-8 text");
+        return false;
+    }
+    return true;
+}
+
+bool check_root(const NodePtr& root, Findings& findings) {
+    if (!root || root->kind == Node::Kind::Nothing) {
+        findings.problem(Mark{}, "", "the file is empty; a configuration needs listeners, origins and behaviors");
+        return false;
+    }
+    if (root->kind == Node::Kind::Mapping) return true;
+    findings.problem(root->place, "", "expected fields such as listeners, origins and behaviors; found " +
+                                          describe_found(*root));
+    return false;
+}
+
+void read_config(const Node& root, Config& config, Findings& findings) {
+    read_record(root_spot(root), findings, language(), config);
+    complete(config, findings, available_memory(MemorySources()).value_or(0));
+    validate(config, findings, Surroundings{is_readable_file});
+    if (findings.empty()) resolve_references(config);
+}
+
+} // namespace
+
+LoadResult load_text(std::string_view text, const std::string& file) {
+    const SourceText source(text);
+    Findings findings;
+    auto config = std::make_shared<Config>();
+    config->file = file;
+    if (check_text(source, findings)) {
+        const NodePtr root = parse_tree(source, findings);
+        if (findings.empty() && check_root(root, findings)) read_config(*root, *config, findings);
+    }
+    LoadResult result;
+    result.problems = to_problems(findings, source, file);
+    if (result.problems.empty()) result.config = std::move(config);
+    return result;
+}
+
+LoadResult load_file(const std::string& path) {
+    FileText file = read_file(path);
+    if (file.text) return load_text(*file.text, path);
+    LoadResult result;
+    result.problems.push_back({{path, 0, 0}, "", std::move(file.problem), ""});
+    return result;
+}
+
+} // namespace gatehouse::config

@@ -1,0 +1,33 @@
+// YAML to Config. All problems are reported at once; an unknown field is one of them.
+#pragma once
+
+#include "config/config.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::config {
+
+struct Problem {
+    SourcePlace place;
+    std::string path;    // "cache_policies.catalogue.max_tll"
+    std::string message; // "unknown field; did you mean max_ttl?"
+    std::string source;  // the line of YAML it is about; may be empty
+
+    // "file:line:column: error: path: message", then the source line and a caret under the column.
+    std::string to_string() const;
+};
+
+struct LoadResult {
+    std::shared_ptr<const Config> config; // null when there are problems
+    std::vector<Problem> problems;        // in the order of the file
+};
+
+// Reads the file. A file that cannot be read is a problem too.
+LoadResult load_file(const std::string& path);
+// The same for text; `file` is only used in messages.
+LoadResult load_text(std::string_view text, const std::string& file);
+
+} // namespace gatehouse::config

@@ -1,0 +1,161 @@
+#include "config/validate.h"
+
+#include "config/address.h"
+#include "config/complete.h"
+#include "config/suggest.h"
+#include "config/units.h"
+
+#include <algorithm>
+#include <map>
+
+namespace gatehouse::config {
+namespace {
+
+Mark mark_of(const SourcePlace& place) { return {place.line, place.column}; }
+
+void problem_at(Findings& findings, const std::string& path, std::string message) {
+    if (const auto place = findings.place_of(path)) findings.problem(*place, path, std::move(message));
+}
+
+// Names become metric labels and parts of response fields, so they are kept plain.
+bool is_plain_name(std::string_view name) { return printable_key(name) == name; }
+
+template <class Map>
+void check_names(const Map& named, const std::string& parent, Findings& findings) {
+    for (const auto& [name, item] : named) {
+        if (item.place.line == 0 || is_plain_name(name)) continue;
+        findings.problem(mark_of(item.place), parent + "." + printable_key(name),
+                         "expected a name of letters, digits and _-. of at most 60 characters; found " + quote(name));
+    }
+}
+
+template <class Map>
+std::vector<std::string> names_of(const Map& named) {
+    std::vector<std::string> out;
+    for (const auto& [name, item] : named) out.push_back(printable_key(name));
+    return out;
+}
+
+// Listeners, then the admin listener: each address once.
+void check_listeners(const Config& config, Findings& findings) {
+    if (config.listeners.empty()) problem_at(findings, "listeners", "at least one listener is needed");
+    std::map<std::string, std::string> taken;
+    const auto check = [&taken, &findings](const std::string& path, const Address& address) {
+        const std::string key = endpoint_key(address);
+        if (key.empty() || !findings.place_of(path)) return;
+        const auto [first, is_new] = taken.emplace(key, path);
+        if (!is_new) problem_at(findings, path, "the same address as " + first->second);
+    };
+    for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+        check("listeners[" + std::to_string(i) + "].address", config.listeners[i].address);
+    }
+    if (config.admin.address) check("admin.address", *config.admin.address);
+}
+
+void check_memory(const MemoryCache& memory, Findings& findings) {
+    if (findings.failed("cache.memory.size") || memory.max_object_bytes <= memory.size_bytes) return;
+    problem_at(findings, "cache.memory.max_object_size",
+               "larger than cache.memory.size, which is " + format_size(memory.size_bytes));
+}
+
+void check_origins(const Config& config, Findings& findings, const Surroundings& surroundings) {
+    check_names(config.origins, "origins", findings);
+    if (config.origins.empty()) problem_at(findings, "origins", "at least one origin is needed");
+    for (const auto& [name, origin] : config.origins) {
+        const std::string path = "origins." + printable_key(name) + ".ca_file";
+        const std::string& file = origin.tls_options.ca_file;
+        if (!file.empty() && !surroundings.is_readable_file(file)) {
+            problem_at(findings, path, "no readable file " + quote(file));
+        }
+    }
+}
+
+// One problem for each policy at most: the first pair that is in the wrong order.
+void check_ttls(const CachePolicy& policy, Findings& findings) {
+    struct Named {
+        const char* name;
+        std::optional<Milliseconds> value;
+    };
+    const std::string parent = "cache_policies." + printable_key(policy.name) + ".";
+    std::vector<Named> order{{"min_ttl", policy.min_ttl}, {"default_ttl", policy.default_ttl}, {"max_ttl", policy.max_ttl}};
+    order.erase(std::remove_if(order.begin(), order.end(), [](const Named& one) { return !one.value; }), order.end());
+    for (std::size_t i = 1; i < order.size(); ++i) {
+        const Named& shorter = order[i - 1];
+        const Named& longer = order[i];
+        if (*shorter.value <= *longer.value) continue;
+        problem_at(findings, parent + shorter.name,
+                   format_duration(*shorter.value) + " is longer than " + longer.name + ", which is " +
+                       format_duration(*longer.value));
+        return;
+    }
+}
+
+void check_policies(const Config& config, Findings& findings) {
+    check_names(config.cache_policies, "cache_policies", findings);
+    for (const CachePolicy& builtin : builtin_policies()) {
+        const CachePolicy& present = config.cache_policies.at(builtin.name);
+        if (present.place.line == 0) continue;
+        findings.problem(mark_of(present.place), "cache_policies." + builtin.name,
+                         "a built-in policy has this name; choose another");
+    }
+    for (const auto& [name, policy] : config.cache_policies) check_ttls(policy, findings);
+}
+
+template <class Map>
+void check_reference(Findings& findings, const std::string& path, const std::string& name, std::string_view what,
+                     const Map& named) {
+    if (named.count(name) != 0 || findings.full()) return;
+    problem_at(findings, path,
+               "no " + std::string(what) + " has the name " + quote(name) +
+                   did_you_mean(name, names_of(named), "; there are: "));
+}
+
+void check_behaviors(const Config& config, Findings& findings) {
+    if (config.behaviors.empty()) problem_at(findings, "behaviors", "at least one behavior is needed");
+    const bool origins_known = findings.place_of("origins").has_value();
+    const bool policies_known = !findings.failed("cache_policies");
+    for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
+        const Behavior& behavior = config.behaviors[i];
+        const std::string path = "behaviors[" + std::to_string(i) + "]";
+        if (origins_known) check_reference(findings, path + ".origin", behavior.origin, "origin", config.origins);
+        if (!policies_known) continue;
+        check_reference(findings, path + ".cache_policy", behavior.cache_policy, "cache policy", config.cache_policies);
+    }
+}
+
+void check_dns(const Dns& dns, Findings& findings) {
+    if (findings.failed("dns.min_ttl") || findings.failed("dns.max_ttl") || dns.min_ttl <= dns.max_ttl) return;
+    const char* path = findings.place_of("dns.min_ttl") ? "dns.min_ttl" : "dns.max_ttl";
+    problem_at(findings, path,
+               "min_ttl, which is " + format_duration(dns.min_ttl) + ", is longer than max_ttl, which is " +
+                   format_duration(dns.max_ttl));
+}
+
+void check_shutdown(Findings& findings) {
+    if (!findings.place_of("timeouts.shutdown")) return;
+    problem_at(findings, "shutdown_timeout", "timeouts.shutdown, which means the same, is given too; keep one");
+}
+
+void check_limits(const Limits& limits, Findings& findings) {
+    if (findings.failed("limits.head_size") || findings.failed("limits.target_size")) return;
+    if (limits.target_bytes <= limits.head_bytes) return;
+    const char* path = findings.place_of("limits.target_size") ? "limits.target_size" : "limits.head_size";
+    problem_at(findings, path,
+               "target_size, which is " + format_size(limits.target_bytes) + ", is larger than head_size, which is " +
+                   format_size(limits.head_bytes));
+}
+
+} // namespace
+
+void validate(const Config& config, Findings& findings, const Surroundings& surroundings) {
+    check_listeners(config, findings);
+    check_memory(config.cache.memory, findings);
+    check_origins(config, findings, surroundings);
+    check_policies(config, findings);
+    check_behaviors(config, findings);
+    check_dns(config.dns, findings);
+    check_limits(config.limits, findings);
+    check_shutdown(findings);
+}
+
+} // namespace gatehouse::config
