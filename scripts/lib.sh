@@ -36,57 +36,64 @@ need_packages() {
         fi
     fi
     echo "Installing ${missing[*]}"
-    local log
-    log=$(mktemp)
+    local log=build/packages.log
+    mkdir -p build
     # The package lists of a fresh machine may be empty or old. If they cannot be loaded, the install says so.
     "${as_root[@]}" apt-get update >"$log" 2>&1 || true
     if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${apt[@]}" >>"$log" 2>&1; then
         cat "$log" >&2
-        rm -f "$log"
         echo "The packages could not be installed. The line was:" >&2
         echo "    apt-get update && ${apt[*]}" >&2
         exit 1
     fi
-    rm -f "$log"
 }
+
+# Builds and installations hold a lock, because two terminals may start the same one.
 
 # Configures a preset once and builds the given targets of it (all, without any). Quiet unless it fails.
 build_preset() {
     local preset=$1
     shift
-    local log="build/$preset.log" targets=()
+    local log="build/$preset.log" targets=() lock status=0
     [ $# -gt 0 ] && targets=(--target "$@")
     mkdir -p build
-    if ! {
+    exec {lock}>"build/$preset.lock"
+    flock "$lock"
+    {
         { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"; } &&
             cmake --build --preset "$preset" "${targets[@]}"
-    } >"$log" 2>&1; then
-        grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' "$log" >&2 || true
-        echo "The build of the preset $preset failed; all of its output is in $log." >&2
-        return 1
-    fi
+    } >"$log" 2>&1 || status=$?
+    exec {lock}>&-
+    [ "$status" -eq 0 ] && return
+    grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' "$log" >&2 || true
+    echo "The build of the preset $preset failed; all of its output is in $log." >&2
+    return 1
 }
 
 # Installs the packages of the sample stack, its own node among them, as the lock file says. npm is only
 # needed to fetch them; the old node that comes with Debian's runs nothing else.
 need_sample() {
-    local stamp=sample/node_modules/.installed want
-    want=$(sha256sum sample/package-lock.json)
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && return
+    local log=build/sample.log lock status=0
+    sample_is_installed && return
     command -v npm >/dev/null || need_packages npm
     echo "Installing the packages of the sample stack"
-    local log
-    log=$(mktemp)
-    if ! (cd sample && npm ci --ignore-scripts --include=optional --no-fund --no-audit) >"$log" 2>&1; then
+    mkdir -p build
+    exec {lock}>build/sample.lock
+    flock "$lock"
+    sample_is_installed ||
+        (cd sample && npm ci --ignore-scripts --include=optional --no-fund --no-audit) >"$log" 2>&1 || status=$?
+    exec {lock}>&-
+    if [ "$status" -ne 0 ]; then
         cat "$log" >&2
-        rm -f "$log"
         echo "npm could not install the packages of the sample stack." >&2
         return 1
     fi
-    rm -f "$log"
     sample_node >/dev/null
-    echo "$want" >"$stamp"
+    sha256sum sample/package-lock.json >sample/node_modules/.installed
 }
+
+# Whether what is installed is what the lock file names.
+sample_is_installed() { sha256sum --check --status sample/node_modules/.installed 2>/dev/null; }
 
 # Prints the path of the node that the sample stack pins.
 sample_node() {
