@@ -43,7 +43,9 @@ std::optional<EntityTag> parse_entity_tag(std::string_view text) noexcept {
 }
 
 // Strong comparison: the same opaque tag, and neither is weak. RFC 9110 section 8.8.3.2
-bool strong_match(const EntityTag& a, const EntityTag& b) noexcept { return !a.weak && !b.weak && a.opaque == b.opaque; }
+bool strong_match(const EntityTag& a, const EntityTag& b) noexcept {
+    return !a.weak && !b.weak && a.opaque == b.opaque;
+}
 
 // Weak comparison: the same opaque tag. RFC 9110 section 8.8.3.2
 bool weak_match(const EntityTag& a, const EntityTag& b) noexcept { return a.opaque == b.opaque; }

@@ -118,9 +118,11 @@ void remove_hop_by_hop(Fields& fields) {
             }
         }
     });
+    const auto is_named = [&](std::string_view name) {
+        return std::any_of(named.begin(), named.end(), [&](std::string_view known) { return iequals(known, name); });
+    };
     fields.remove_if([&](const Fields::Line& line) {
-        return is_hop_by_hop(line.name) || iequals(line.name, "Content-Length") ||
-               std::any_of(named.begin(), named.end(), [&](const std::string& name) { return iequals(name, line.name); });
+        return is_hop_by_hop(line.name) || iequals(line.name, "Content-Length") || is_named(line.name);
     });
 }
 
@@ -141,7 +143,9 @@ void append_via(Fields& fields, Version received, std::string_view pseudonym) {
 
 void set_forwarded(Fields& fields, const ForwardedFor& facts) {
     fields.remove_if([&](const Fields::Line& line) {
-        return is_override(line.name) || (!facts.trusted && is_client_claim(line.name));
+        // A name with '_' comes from a client that hopes to be taken for the peer: no proxy writes it so.
+        const bool may_stay = facts.trusted && line.name.find('_') == std::string_view::npos;
+        return is_override(line.name) || (is_client_claim(line.name) && !may_stay);
     });
     append_member(fields, "X-Forwarded-For", facts.client_address);
     // A trusted peer knows what the client asked for; we see only what the peer asked for.

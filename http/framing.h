@@ -61,7 +61,8 @@ public:
 
 private:
     enum class State : std::uint8_t {
-        Size, SizeSpace, Extension, SizeLf, Data, DataCr, DataLf, TrailerStart, Trailer, TrailerLf, EndLf, Done, Failed
+        Size, SizeSpace, Extension, SizeLf, Data, DataCr, DataLf,
+        TrailerStart, Trailer, TrailerLf, EndLf, Done, Failed
     };
     // Each takes one byte (or, for a trailer line, as many as there are) and gives nullptr or what is wrong.
     const char* take_size(char c) noexcept;
