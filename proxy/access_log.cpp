@@ -1,0 +1,366 @@
+// The rings, and the thread that turns them into lines.
+#include "proxy/access_log.h"
+
+#include "proxy/clock.h"
+#include "proxy/diagnostic_log.h"
+#include "proxy/exchange_record_fields.h"
+#include "proxy/log_output.h"
+#include "proxy/record_ring.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace gatehouse::proxy {
+
+namespace {
+
+// After a record woke the writer it gathers for so long: one wake-up and one write for everything that comes in it.
+constexpr int kGatherMilliseconds = 50;
+// A batch is written once it is this large, whatever else waits.
+constexpr std::size_t kBatchBytes = 256 * 1024;
+// At the end: an output that takes nothing for so long is given up.
+constexpr int kPatienceMilliseconds = 2000;
+constexpr http::Duration kWarningInterval{60'000};
+// A ring has room for several records of the largest size.
+constexpr std::size_t kMinRingBytes = 512 * 1024;
+
+template <class Field>
+constexpr bool kIsText = std::is_same_v<std::remove_cv_t<Field>, std::string>;
+
+std::string_view cut(const std::string& text) noexcept {
+    return std::string_view(text).substr(0, AccessLog::kMaxTextBytes);
+}
+
+std::size_t packed_size(const ExchangeRecord& record) noexcept {
+    std::size_t size = 0;
+    visit_fields(record, [&size](const auto& field) {
+        using Field = std::remove_cvref_t<decltype(field)>;
+        if constexpr (kIsText<Field>) {
+            size += sizeof(std::uint32_t) + cut(field).size();
+        } else {
+            static_assert(std::is_trivially_copyable_v<Field>);
+            size += sizeof(Field);
+        }
+    });
+    return size;
+}
+
+void pack(const ExchangeRecord& record, char* out) noexcept {
+    const auto put = [&out](const void* bytes, std::size_t size) {
+        std::memcpy(out, bytes, size);
+        out += size;
+    };
+    visit_fields(record, [&put](const auto& field) {
+        if constexpr (kIsText<std::remove_cvref_t<decltype(field)>>) {
+            const std::string_view text = cut(field);
+            const auto size = static_cast<std::uint32_t>(text.size());
+            put(&size, sizeof(size));
+            put(text.data(), text.size());
+        } else {
+            put(&field, sizeof(field));
+        }
+    });
+}
+
+// The strings of `record` keep their capacity from one record to the next.
+void unpack(std::span<const char> packed, ExchangeRecord& record) {
+    const char* in = packed.data();
+    visit_fields(record, [&in](auto& field) {
+        if constexpr (kIsText<std::remove_cvref_t<decltype(field)>>) {
+            std::uint32_t size = 0;
+            std::memcpy(&size, in, sizeof(size));
+            in += sizeof(size);
+            field.assign(in, size);
+            in += size;
+        } else {
+            std::memcpy(&field, in, sizeof(field));
+            in += sizeof(field);
+        }
+    });
+}
+
+std::uint64_t count_lines(std::string_view text) noexcept {
+    return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// How the writer waits, and so when a producer has to wake it.
+enum class Sleep : std::uint32_t {
+    Awake,     // it will look at the rings by itself
+    Gathering, // for a moment: only a ring that fills up wakes it
+    Idle       // until there is something: any record wakes it
+};
+
+} // namespace
+
+struct AccessLog::Impl {
+    Impl(const config::AccessLog& options, unsigned cores) : output(options.path) {
+        const std::size_t bytes = std::max(kMinRingBytes, options.queue_records * kBytesPerRecord);
+        for (unsigned core = 0; core < cores; ++core) {
+            rings.push_back(std::make_unique<RecordRing>(bytes, std::max(options.queue_records, 1U)));
+        }
+    }
+    ~Impl() {
+        if (wake_descriptor >= 0) {
+            ::close(wake_descriptor);
+        }
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    void start();
+    void wake() noexcept;
+    bool submit(RecordRing& ring, const ExchangeRecord& record) noexcept;
+
+    // The rest is the writer's.
+    void run();
+    bool gather();
+    bool rings_empty() const noexcept;
+    void write_batch();
+    bool wait_for_output() noexcept;
+    void give_up(std::string_view rest, int error);
+    void reopen_if_asked();
+    // Waits until woken; timeout in milliseconds, -1: for ever.
+    void wait(int timeout) noexcept;
+    void clear_wake_up() noexcept;
+
+    LogOutput output;
+    std::string open_error;
+    std::vector<std::unique_ptr<RecordRing>> rings;
+    int wake_descriptor = -1;
+    alignas(64) std::atomic<Sleep> sleep{Sleep::Awake};
+    std::atomic<bool> stopping{false};
+    std::atomic<bool> reopen_asked{false};
+    std::atomic<std::uint64_t> written{0};
+    std::atomic<std::uint64_t> lost{0};
+    std::thread thread;
+
+    // The writer's own.
+    std::string batch;
+    ExchangeRecord record;
+    std::size_t next_ring = 0;
+    bool torn = false;      // the output ends in the middle of a line
+    bool abandoned = false; // the program ends and the output takes nothing: what is queued is only counted
+    SystemClock clock;
+    WarningLimiter warnings{kWarningInterval};
+};
+
+void AccessLog::Impl::start() {
+    if (const int error = output.open(); error != 0) {
+        open_error = "access_log.path: cannot open " + output.path() + ": " + std::generic_category().message(error);
+        return;
+    }
+    wake_descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_descriptor < 0) {
+        open_error = "access_log: cannot make an eventfd: " + std::generic_category().message(errno);
+        return;
+    }
+    // Signals are for other threads; SIGPIPE held back makes a write say EPIPE. The new thread inherits the mask.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+        thread = std::thread([this] { run(); });
+    } catch (const std::system_error& error) {
+        open_error = std::string("access_log: cannot start the writer: ") + error.what();
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void AccessLog::Impl::wake() noexcept {
+    const std::uint64_t one = 1;
+    // A full counter (EAGAIN) wakes just as well.
+    static_cast<void>(::write(wake_descriptor, &one, sizeof(one)));
+}
+
+bool AccessLog::Impl::submit(RecordRing& ring, const ExchangeRecord& submitted) noexcept {
+    char* room = ring.reserve(packed_size(submitted));
+    if (room == nullptr) {
+        return false;
+    }
+    pack(submitted, room);
+    ring.publish();
+    const Sleep state = sleep.load(std::memory_order_seq_cst);
+    const bool needed = state == Sleep::Idle || (state == Sleep::Gathering && ring.is_half_full());
+    // Whoever finds the writer asleep wakes it; the others need not.
+    if (needed && sleep.exchange(Sleep::Awake, std::memory_order_seq_cst) != Sleep::Awake) {
+        wake();
+    }
+    return true;
+}
+
+void AccessLog::Impl::run() {
+    pthread_setname_np(pthread_self(), "access-log");
+    batch.reserve(kBatchBytes + 4096);
+    for (;;) {
+        // Read before the rings: what was submitted before the end is written.
+        const bool last_round = stopping.load(std::memory_order_acquire);
+        const bool found = gather();
+        reopen_if_asked();
+        if (!batch.empty()) {
+            write_batch();
+        }
+        if (!rings_empty()) {
+            continue;
+        }
+        if (last_round) {
+            return;
+        }
+        sleep.store(found ? Sleep::Gathering : Sleep::Idle, std::memory_order_seq_cst);
+        if (found || rings_empty()) {
+            wait(found ? kGatherMilliseconds : -1);
+        }
+        sleep.store(Sleep::Awake, std::memory_order_seq_cst);
+    }
+}
+
+// Fills the batch from the rings, each in its turn. False: there was nothing.
+bool AccessLog::Impl::gather() {
+    for (std::size_t turn = 0; turn < rings.size(); ++turn) {
+        RecordRing& ring = *rings[next_ring];
+        next_ring = (next_ring + 1) % rings.size();
+        while (batch.size() < kBatchBytes) {
+            const std::span<const char> packed = ring.front();
+            if (packed.data() == nullptr) {
+                break;
+            }
+            unpack(packed, record);
+            ring.pop();
+            append_json_line(batch, record);
+        }
+    }
+    return !batch.empty();
+}
+
+bool AccessLog::Impl::rings_empty() const noexcept {
+    return std::all_of(rings.begin(), rings.end(), [](const auto& ring) { return ring->empty(); });
+}
+
+void AccessLog::Impl::write_batch() {
+    if (torn) {
+        batch.insert(batch.begin(), '\n'); // the rest of that line is gone; the next one is whole
+    }
+    std::string_view rest = batch;
+    while (!rest.empty()) {
+        const LogOutput::Written result = abandoned ? LogOutput::Written{0, ETIMEDOUT} : output.write(rest);
+        if (result.error == EAGAIN) {
+            abandoned = !wait_for_output();
+        } else if (result.error != 0) {
+            give_up(rest, result.error);
+            break;
+        } else {
+            const bool ends_torn_line = torn && result.bytes > 0 && rest.size() == batch.size();
+            const std::uint64_t lines = count_lines(rest.substr(0, result.bytes)) - (ends_torn_line ? 1 : 0);
+            written.store(written.load(std::memory_order_relaxed) + lines, std::memory_order_release);
+            rest.remove_prefix(result.bytes);
+            torn = result.bytes > 0 ? !rest.empty() && batch[batch.size() - rest.size() - 1] != '\n' : torn;
+        }
+    }
+    batch.clear();
+}
+
+// Until the output takes more. False: it took nothing for a while and the program ends.
+bool AccessLog::Impl::wait_for_output() noexcept {
+    for (;;) {
+        const bool ending = stopping.load(std::memory_order_acquire);
+        pollfd waits[] = {{output.descriptor(), POLLOUT, 0}, {wake_descriptor, POLLIN, 0}};
+        const int ready = ::poll(waits, ending ? 1 : 2, ending ? kPatienceMilliseconds : -1);
+        if (ready == 0) {
+            return false;
+        }
+        if (ready > 0 && waits[0].revents != 0) {
+            return true;
+        }
+        if (ready > 0) {
+            clear_wake_up();
+        }
+    }
+}
+
+void AccessLog::Impl::give_up(std::string_view rest, int error) {
+    // The line feed put before the first line belongs to a line that is counted already.
+    const std::uint64_t lines = count_lines(rest) - (torn && rest.size() == batch.size() ? 1 : 0);
+    lost.store(lost.load(std::memory_order_relaxed) + lines, std::memory_order_release);
+    if (warnings.allow("write", clock.steady_now())) {
+        spdlog::error("the access log cannot be written path={} error={} lines_lost_so_far={}",
+                      log_value(output.path()), log_value(std::generic_category().message(error)),
+                      lost.load(std::memory_order_relaxed));
+    }
+}
+
+void AccessLog::Impl::reopen_if_asked() {
+    if (!reopen_asked.exchange(false, std::memory_order_acq_rel)) {
+        return;
+    }
+    if (const int error = output.open(); error != 0) {
+        spdlog::error("the access log cannot be opened again, the old file stays in use path={} error={}",
+                      log_value(output.path()), log_value(std::generic_category().message(error)));
+    } else {
+        torn = false;
+    }
+}
+
+void AccessLog::Impl::wait(int timeout) noexcept {
+    pollfd woken{wake_descriptor, POLLIN, 0};
+    if (::poll(&woken, 1, timeout) > 0) {
+        clear_wake_up();
+    }
+}
+
+void AccessLog::Impl::clear_wake_up() noexcept {
+    std::uint64_t count = 0;
+    static_cast<void>(::read(wake_descriptor, &count, sizeof(count)));
+}
+
+AccessLog::AccessLog(const config::AccessLog& options, unsigned cores) : impl_(std::make_unique<Impl>(options, cores)) {
+    if (options.enabled && !options.path.empty()) {
+        impl_->start();
+    }
+}
+
+AccessLog::~AccessLog() {
+    if (impl_->thread.joinable()) {
+        impl_->stopping.store(true, std::memory_order_release);
+        impl_->wake();
+        impl_->thread.join();
+    }
+}
+
+const std::string& AccessLog::open_error() const noexcept { return impl_->open_error; }
+
+bool AccessLog::submit(unsigned core, const ExchangeRecord& record) noexcept {
+    if (!impl_->thread.joinable()) {
+        return true;
+    }
+    return core < impl_->rings.size() && impl_->submit(*impl_->rings[core], record);
+}
+
+void AccessLog::reopen() noexcept {
+    if (impl_->thread.joinable()) {
+        impl_->reopen_asked.store(true, std::memory_order_release);
+        impl_->wake();
+    }
+}
+
+std::uint64_t AccessLog::written() const noexcept { return impl_->written.load(std::memory_order_acquire); }
+
+std::uint64_t AccessLog::lost() const noexcept { return impl_->lost.load(std::memory_order_acquire); }
+
+} // namespace gatehouse::proxy
