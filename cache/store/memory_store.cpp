@@ -1,0 +1,408 @@
+#include "cache/store/memory_store.h"
+
+#include "cache/store/shard.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+#include <new>
+#include <string>
+
+namespace gatehouse::cache::store {
+
+namespace {
+
+// The small queue's share of the stored bytes: a tenth (eviction.md, S3-FIFO).
+constexpr std::uint64_t kSmallShare = 10;
+// The ghosts' share of the budget, at most. An eighth part of an entry of 1 kB is what they take in fact.
+constexpr std::uint64_t kGhostShare = 16;
+
+// How long one allocation looks for room. It counts only entries in a row that could not be evicted; each eviction
+// begins anew. At first those that were reused are kept, then everything goes that nobody holds. Beyond this the rest
+// is taken to be pinned; the next allocation goes on behind what this one has seen.
+constexpr std::uint64_t kPatience = 1024;
+constexpr std::uint64_t kForcedPatience = 8192;
+// What one allocation frees at most for others who are faster to take it, beside sixteen times what it needs.
+constexpr std::uint64_t kFreedForOthers = 4 * 1024 * 1024;
+
+constexpr unsigned kMostShards = 256;
+// A walk over all entries takes this many at a time under a shard's lock.
+constexpr std::size_t kWalkBatch = 128;
+
+std::uint64_t charge_of_chain(const BlockRef& first) {
+    std::uint64_t sum = 0;
+    for (const Block* block = first.get(); block != nullptr; block = block->next().get()) {
+        sum += block->charged();
+    }
+    return sum;
+}
+
+std::uint64_t fitting_charge(std::uint64_t size) {
+    const std::uint64_t rest = size % Block::kMaxPayload;
+    return size / Block::kMaxPayload * Block::charge_for(Block::kMaxPayload) +
+           (rest > 0 ? Block::charge_for(static_cast<std::size_t>(rest)) : 0);
+}
+
+} // namespace
+
+class MemoryStore final : public Store, public BlockSource {
+public:
+    explicit MemoryStore(const MemoryStoreOptions& options);
+    ~MemoryStore() override;
+    MemoryStore(const MemoryStore&) = delete;
+    MemoryStore& operator=(const MemoryStore&) = delete;
+
+    void lookup(const KeyHash& hash, std::string_view key, Candidates& found) override;
+    void touch(const Entry& entry) noexcept override;
+    std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) override;
+    std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override;
+    EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
+                              std::uint64_t sequence) override;
+    bool erase(const EntryRef& entry) override;
+    std::uint64_t max_object_bytes() const noexcept override { return max_object_bytes_; }
+    void for_each(const std::function<void(const EntryRef&)>& visit) override;
+    StoreStats stats() const override;
+
+    BlockRef allocate_block(std::size_t wanted) override;
+    std::shared_ptr<Body> open_body(std::optional<std::uint64_t> expected_bytes) {
+        return std::make_shared<Body>(Body::Mode::Retain, *this, relay_, expected_bytes);
+    }
+    EntryRef commit(const PutFacts& facts, const Body& body, std::string_view metadata);
+
+private:
+    // What blocks refer to until they are freed.
+    struct Budgets {
+        MemoryBudget stored;
+        MemoryBudget relayed;
+    };
+
+    Shard& shard_of(std::uint64_t hash) const noexcept {
+        // Bits that neither the buckets (from bit 0 up) nor the ghosts' tags (from bit 32 on) use.
+        return *shards_[(hash >> 24) & (shards_.size() - 1)];
+    }
+    EntryRef make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body, std::uint64_t body_size);
+    BlockRef fitting_body(const Body& body);
+    bool reserve(std::uint64_t bytes);
+    bool make_room(std::uint64_t bytes);
+    Queue queue_to_evict_from() const noexcept;
+    Shard* shard_to_evict_from(Queue queue) noexcept;
+    void grow(Shard& shard);
+
+    std::unique_ptr<Budgets> budgets_;
+    Body::Relay relay_;
+    std::uint64_t max_object_bytes_;
+    unsigned max_variants_;
+    std::uint64_t fixed_charge_ = 0;
+    EvictionState state_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+    std::atomic<unsigned> rotation_{0};
+};
+
+// ---- writer
+
+namespace {
+
+class MemoryWriter final : public Writer {
+public:
+    MemoryWriter(MemoryStore& store, const PutFacts& facts, std::optional<std::uint64_t> expected_bytes)
+        : store_(store), key_(facts.key), secondary_key_(facts.secondary_key), hash_(facts.hash),
+          sequence_(facts.sequence), body_(store.open_body(expected_bytes)) {}
+
+    const std::shared_ptr<Body>& body() const noexcept override { return body_; }
+
+    EntryRef commit(std::string_view metadata) override {
+        assert(!committed_);
+        committed_ = true;
+        return store_.commit(PutFacts{key_, hash_, secondary_key_, sequence_}, *body_, metadata);
+    }
+
+private:
+    MemoryStore& store_;
+    const std::string key_;
+    const std::string secondary_key_;
+    const KeyHash hash_;
+    const std::uint64_t sequence_;
+    const std::shared_ptr<Body> body_;
+    bool committed_ = false;
+};
+
+} // namespace
+
+// ---- store
+
+MemoryStore::MemoryStore(const MemoryStoreOptions& options)
+    : budgets_(new Budgets{MemoryBudget(options.size_bytes), MemoryBudget(options.relay_bytes)}),
+      relay_{budgets_->relayed},
+      // An object of the size of the whole store would empty it and then fail all the same.
+      max_object_bytes_(std::min(options.max_object_bytes, options.size_bytes / 2)),
+      max_variants_(std::clamp(options.max_variants, 1u, unsigned{Candidates::kMax})) {
+    // 2^24 units for the whole budget: fine enough for small objects, and far from wrapping around within a window.
+    state_.ghost_shift = static_cast<unsigned>(std::bit_width(options.size_bytes >> 24));
+    const unsigned shards = std::bit_floor(std::clamp(options.shards, 1u, kMostShards));
+    fixed_charge_ = sizeof(MemoryStore);
+    for (unsigned i = 0; i < shards; ++i) {
+        shards_.push_back(std::make_unique<Shard>(state_));
+        fixed_charge_ += sizeof(Shard) + shards_.back()->charged();
+    }
+    budgets_->stored.charge(fixed_charge_);
+}
+
+MemoryStore::~MemoryStore() {
+    std::uint64_t charged = fixed_charge_;
+    for (const auto& shard : shards_) {
+        charged += shard->charged() - EntryTable::charge_for(EntryTable::kFirstSegment);
+    }
+    shards_.clear();
+    budgets_->stored.release(charged);
+    if (budgets_->stored.used() != 0 || budgets_->relayed.used() != 0) {
+        assert(false && "an entry, a writer or a body outlives its store");
+        // Left behind on purpose: whoever holds a block still releases its charge here.
+        static_cast<void>(budgets_.release());
+    }
+}
+
+void MemoryStore::lookup(const KeyHash& hash, std::string_view key, Candidates& found) {
+    shard_of(hash.low).lookup(hash.low, key, found);
+}
+
+void MemoryStore::touch(const Entry& entry) noexcept {
+    // Two hits at the same moment may count as one. That is cheaper than a locked addition, and changes no decision
+    // that matters.
+    const std::uint8_t uses = entry.uses_.load(std::memory_order_relaxed);
+    if (uses < Shard::kMostUses) {
+        entry.uses_.store(static_cast<std::uint8_t>(uses + 1), std::memory_order_relaxed);
+    }
+}
+
+std::unique_ptr<Writer> MemoryStore::open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) {
+    if (expected_bytes && *expected_bytes > max_object_bytes_) {
+        return nullptr;
+    }
+    return std::make_unique<MemoryWriter>(*this, facts, expected_bytes);
+}
+
+std::shared_ptr<Body> MemoryStore::open_relay(std::optional<std::uint64_t> expected_bytes) {
+    return std::make_shared<Body>(Body::Mode::Window, *this, relay_, expected_bytes);
+}
+
+EntryRef MemoryStore::make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body,
+                                 std::uint64_t body_size) {
+    const std::size_t size = sizeof(Entry) + facts.key.size() + facts.secondary_key.size() + metadata.size();
+    if (size > Block::kMaxPayload) {
+        return EntryRef();
+    }
+    BlockRef head = allocate_block(size);
+    if (!head) {
+        return EntryRef();
+    }
+    const std::uint64_t charge = head->charged() + charge_of_chain(body);
+    Entry* const entry = new (Block::disown(std::move(head))) Entry();
+    char* text = reinterpret_cast<char*>(entry + 1);
+    for (const std::string_view part : {facts.key, facts.secondary_key, metadata}) {
+        text = std::copy(part.begin(), part.end(), text);
+    }
+    entry->sequence_ = facts.sequence;
+    entry->body_size_ = body_size;
+    entry->body_ = std::move(body);
+    entry->hash_ = facts.hash.low;
+    entry->charge_units_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(charge / 16, UINT32_MAX));
+    entry->key_size_ = static_cast<std::uint32_t>(facts.key.size());
+    entry->secondary_size_ = static_cast<std::uint32_t>(facts.secondary_key.size());
+    entry->metadata_size_ = static_cast<std::uint32_t>(metadata.size());
+    return EntryRef(entry);
+}
+
+EntryRef MemoryStore::commit(const PutFacts& facts, const Body& body, std::string_view metadata) {
+    if (body.state() != Body::State::Complete || body.mode() != Body::Mode::Retain) {
+        assert(false && "committed a body that is not complete or not retained");
+        return EntryRef();
+    }
+    EntryRef entry = make_entry(facts, metadata, fitting_body(body), body.published());
+    if (entry) {
+        Shard& shard = shard_of(facts.hash.low);
+        {
+            Dropped dropped;
+            shard.insert(entry, max_variants_, dropped);
+        }
+        grow(shard);
+    }
+    return entry;
+}
+
+// The body as it is to be stored. What was fetched without a known length may fill its last block only in part; where
+// that wastes more than a quarter, at most 1 MiB is copied into blocks that fit.
+BlockRef MemoryStore::fitting_body(const Body& body) {
+    BlockRef first = body.first_block();
+    const std::uint64_t size = body.published();
+    const std::uint64_t taken = charge_of_chain(first);
+    const std::uint64_t needed = fitting_charge(size);
+    if (taken <= needed || (taken - needed) * 4 <= taken) {
+        return first;
+    }
+    Body::Cursor from(first, size);
+    BlockRef copy;
+    BlockRef last;
+    while (from.readable() > 0) {
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(from.readable(), Block::kMaxPayload));
+        BlockRef block = allocate_block(wanted);
+        if (!block) {
+            return first; // no room for both at once; then it stays as it is
+        }
+        for (std::size_t filled = 0; filled < wanted;) {
+            iovec piece{};
+            from.peek({&piece, 1}, wanted - filled);
+            std::memcpy(block->data() + filled, piece.iov_base, piece.iov_len);
+            filled += piece.iov_len;
+            from.advance(piece.iov_len);
+        }
+        if (last) {
+            last->set_next(block);
+        } else {
+            copy = block;
+        }
+        last = std::move(block);
+    }
+    return copy;
+}
+
+EntryRef MemoryStore::replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
+                                       std::uint64_t sequence) {
+    const PutFacts facts{old->key(), KeyHash{old->hash_, 0}, secondary_key, sequence};
+    EntryRef entry = make_entry(facts, metadata, old->body(), old->body_size());
+    Dropped dropped;
+    if (!entry || !shard_of(old->hash_).replace(old, entry, dropped)) {
+        return EntryRef();
+    }
+    return entry;
+}
+
+bool MemoryStore::erase(const EntryRef& entry) {
+    Dropped dropped;
+    return shard_of(entry->hash_).erase(entry, dropped);
+}
+
+void MemoryStore::for_each(const std::function<void(const EntryRef&)>& visit) {
+    std::vector<EntryRef> batch;
+    batch.reserve(2 * kWalkBatch);
+    for (const auto& shard : shards_) {
+        std::size_t next = 0;
+        do {
+            next = shard->collect(next, kWalkBatch, batch);
+            for (const EntryRef& entry : batch) {
+                visit(entry);
+            }
+            batch.clear();
+        } while (next != 0);
+    }
+}
+
+StoreStats MemoryStore::stats() const {
+    StoreStats stats;
+    stats.bytes_used = budgets_->stored.used();
+    stats.bytes_limit = budgets_->stored.limit();
+    for (const auto& shard : shards_) {
+        shard->add_stats(stats);
+    }
+    return stats;
+}
+
+// ---- room
+
+BlockRef MemoryStore::allocate_block(std::size_t wanted) {
+    const std::uint64_t charge = Block::charge_for(wanted);
+    if (!reserve(charge)) {
+        return BlockRef();
+    }
+    BlockRef block = Block::allocate(wanted, budgets_->stored);
+    if (!block) {
+        budgets_->stored.release(charge);
+    }
+    return block;
+}
+
+bool MemoryStore::reserve(std::uint64_t bytes) {
+    return budgets_->stored.try_charge(bytes) || make_room(bytes);
+}
+
+bool MemoryStore::make_room(std::uint64_t bytes) {
+    const std::uint64_t most_freed = 16 * bytes + kFreedForOthers;
+    std::uint64_t freed = 0;
+    std::uint64_t in_vain = 0;
+    while (freed < most_freed) {
+        const std::uint64_t objects = state_.objects.load(std::memory_order_relaxed);
+        const std::uint64_t patience = std::min(kPatience, 8 * objects);
+        // Twice round: the first may only bring entries from the small queue to the main one.
+        if (in_vain > patience + std::min(kForcedPatience, 2 * objects)) {
+            return false;
+        }
+        Queue queue = queue_to_evict_from();
+        Shard* shard = shard_to_evict_from(queue);
+        if (shard == nullptr) {
+            queue = queue == Queue::Small ? Queue::Main : Queue::Small;
+            shard = shard_to_evict_from(queue);
+        }
+        if (shard == nullptr) {
+            return budgets_->stored.try_charge(bytes);
+        }
+        EntryRef victim;
+        if (shard->evict(queue, in_vain > patience, victim) != Shard::Step::Evicted) {
+            ++in_vain;
+            continue;
+        }
+        in_vain = 0;
+        freed += std::uint64_t{victim->charge_units_} * 16;
+        victim = EntryRef(); // frees it, outside the lock
+        if (budgets_->stored.try_charge(bytes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Queue MemoryStore::queue_to_evict_from() const noexcept {
+    const std::uint64_t small = state_.small_bytes.load(std::memory_order_relaxed);
+    return small > state_.bytes() / kSmallShare ? Queue::Small : Queue::Main;
+}
+
+// The shard whose oldest entry has been in its queue longest: the queues of all shards then work as one. The first to
+// be asked goes round, so that threads at work at the same time see ties differently.
+Shard* MemoryStore::shard_to_evict_from(Queue queue) noexcept {
+    const std::uint32_t now = state_.queue_clock.load(std::memory_order_relaxed);
+    const unsigned first = rotation_.fetch_add(1, std::memory_order_relaxed);
+    Shard* best = nullptr;
+    std::uint32_t best_age = 0;
+    for (unsigned i = 0; i < shards_.size(); ++i) {
+        Shard& shard = *shards_[(first + i) & (shards_.size() - 1)];
+        const EntryQueue& hint = shard.queue_hint(queue);
+        if (hint.is_empty_hint()) {
+            continue;
+        }
+        const std::uint32_t age = now - hint.oldest_hint();
+        if (best == nullptr || age > best_age) {
+            best = &shard;
+            best_age = age;
+        }
+    }
+    return best;
+}
+
+// Lets the index and the ghosts of a shard grow with what it holds. Where there is no room they stay as they are: chains
+// become longer, ghosts are forgotten sooner.
+void MemoryStore::grow(Shard& shard) {
+    const std::size_t ghosts_max =
+        static_cast<std::size_t>(budgets_->stored.limit() / kGhostShare / shards_.size() / sizeof(GhostTable::Ghost));
+    const Shard::Growth growth = shard.wanted_growth(ghosts_max);
+    if (growth.buckets > 0 && reserve(EntryTable::charge_for(growth.buckets))) {
+        budgets_->stored.release(shard.add_buckets(growth.buckets));
+    }
+    if (growth.ghosts > 0 && reserve(GhostTable::charge_for(growth.ghosts))) {
+        budgets_->stored.release(shard.add_ghosts(growth.ghosts));
+    }
+}
+
+std::unique_ptr<Store> make_memory_store(const MemoryStoreOptions& options) {
+    return std::make_unique<MemoryStore>(options);
+}
+
+} // namespace gatehouse::cache::store

@@ -1,0 +1,190 @@
+// The Store contract. A store knows no HTTP: it keeps, per key, up to max_variants entries, each with opaque metadata
+// (a stored head), a body, and a hint for eviction. Every implementation passes the suite in
+// tests/store/store_contract.h.
+//
+// Absent is not an error. Nothing is visible before commit: a Writer that is dropped without it leaves nothing behind,
+// so a truncated response never becomes a hit. Entries are immutable: freshening replaces an entry by another that
+// shares its body, and whoever still holds the old one keeps it alive (and charged).
+//
+// All functions may be called from any thread; none blocks on I/O or on another caller's work beyond a short mutex.
+#pragma once
+
+#include "cache/store/body.h"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::cache::store {
+
+// 128-bit keyed hash: it finds, the full key decides.
+struct KeyHash {
+    std::uint64_t low = 0;
+    std::uint64_t high = 0;
+    bool operator==(const KeyHash&) const = default;
+};
+// Keyed with a secret drawn at start, so that collisions cannot be prepared.
+KeyHash hash_key(std::string_view key) noexcept;
+
+class Shard;
+
+// One stored response. Immutable but for its two memo words, which belong to the layer above.
+//
+// It lives in its own head block: the entry, then key, secondary key and metadata. 104 bytes, the links of the index
+// and of the eviction queues included.
+class Entry {
+public:
+    std::string_view key() const noexcept { return {text(), key_size_}; }
+    std::string_view secondary_key() const noexcept { // opaque: tells variants apart
+        return {text() + key_size_, secondary_size_};
+    }
+    std::string_view metadata() const noexcept { return {text() + key_size_ + secondary_size_, metadata_size_}; }
+    const BlockRef& body() const noexcept { return body_; } // null when empty
+    std::uint64_t body_size() const noexcept { return body_size_; }
+    // Number of the moment its request to the origin was sent: purges with a later number win (DESIGN 4.11).
+    std::uint64_t sequence() const noexcept { return sequence_; }
+    // The last purge number it was checked against.
+    std::atomic<std::uint64_t>& checked_sequence() const noexcept { return checked_sequence_; }
+    // Configuration generation for which it was last found storable (0: none). See DESIGN 4.12.
+    std::atomic<std::uint64_t>& storable_generation() const noexcept { return storable_generation_; }
+
+private:
+    friend class EntryRef;
+    friend class MemoryStore;
+    friend class Shard;
+    friend class EntryQueue;
+    friend class EntryTable;
+    Entry() = default;
+    ~Entry() = default;
+    static void destroy(Entry* entry) noexcept;
+    const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+
+    mutable std::atomic<std::uint64_t> checked_sequence_{0};
+    mutable std::atomic<std::uint64_t> storable_generation_{0};
+    std::uint64_t sequence_ = 0;
+    std::uint64_t body_size_ = 0;
+    BlockRef body_;
+    std::uint64_t hash_ = 0;        // KeyHash::low
+    Entry* chain_ = nullptr;        // index: the next entry of its bucket (guarded by the shard)
+    Entry* newer_ = nullptr;        // eviction: neighbours in its queue (guarded by the shard)
+    Entry* older_ = nullptr;        //
+    std::uint32_t charge_units_ = 0; // of head and body, in units of 16 bytes
+    std::uint32_t queued_at_ = 0;   // eviction: when it joined its queue (guarded by the shard)
+    std::uint32_t key_size_ = 0;
+    std::uint32_t secondary_size_ = 0;
+    std::uint32_t metadata_size_ = 0;
+    mutable std::atomic<std::uint32_t> references_{1};
+    mutable std::atomic<std::uint8_t> uses_{0}; // eviction: reuse count, saturating
+    std::uint8_t queue_ = 0;                    // eviction: which queue (guarded by the shard)
+};
+
+// Shared ownership of an Entry; cheap to copy, any thread. Let go of all before the Store is destroyed.
+class EntryRef {
+public:
+    EntryRef() noexcept = default;
+    EntryRef(const EntryRef& other) noexcept : entry_(other.entry_) {
+        if (entry_ != nullptr) {
+            entry_->references_.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+    EntryRef(EntryRef&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)) {}
+    EntryRef& operator=(EntryRef other) noexcept {
+        std::swap(entry_, other.entry_);
+        return *this;
+    }
+    ~EntryRef() {
+        if (entry_ != nullptr && entry_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            Entry::destroy(entry_);
+        }
+    }
+    const Entry* get() const noexcept { return entry_; }
+    const Entry* operator->() const noexcept { return entry_; }
+    const Entry& operator*() const noexcept { return *entry_; }
+    explicit operator bool() const noexcept { return entry_ != nullptr; }
+    bool operator==(const EntryRef&) const = default;
+
+private:
+    friend class MemoryStore;
+    friend class Shard;
+    friend class EntryTable;
+    explicit EntryRef(Entry* adopted) noexcept : entry_(adopted) {}
+    Entry* entry_ = nullptr;
+};
+
+// The entries found for one key, newest first. Fixed room: a lookup allocates nothing.
+class Candidates {
+public:
+    static constexpr std::size_t kMax = 32; // upper bound of cache.memory.max_variants
+    void push(EntryRef entry) noexcept { entries_[size_++] = std::move(entry); }
+    void clear() noexcept {
+        while (size_ > 0) {
+            entries_[--size_] = EntryRef();
+        }
+    }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    const EntryRef& operator[](std::size_t index) const noexcept { return entries_[index]; }
+
+private:
+    std::array<EntryRef, kMax> entries_;
+    std::size_t size_ = 0;
+};
+
+struct PutFacts {
+    std::string_view key;
+    KeyHash hash;
+    std::string_view secondary_key;
+    std::uint64_t sequence = 0;
+};
+
+// A response on its way into the store. Move-only through unique_ptr; destroyed without commit: nothing is left.
+class Writer {
+public:
+    virtual ~Writer() = default;
+    // The body to fill and to read from meanwhile. Shared: readers may outlive the writer.
+    virtual const std::shared_ptr<Body>& body() const noexcept = 0;
+    // Makes the entry visible, replacing the one with the same secondary key and, when the key has max_variants, the
+    // oldest. Requires: the body is complete and in Retain mode. Null when it could not be stored (no room for the
+    // head): the body stays readable. May be called once.
+    virtual EntryRef commit(std::string_view metadata) = 0;
+};
+
+struct StoreStats {
+    std::uint64_t objects = 0;
+    std::uint64_t bytes_used = 0; // charged now: heads, bodies, index, ghosts, in flight, pinned
+    std::uint64_t bytes_limit = 0;
+    std::uint64_t evictions = 0;
+    std::uint64_t insertions = 0;
+    std::uint64_t ghost_hits = 0;
+};
+
+class Store {
+public:
+    virtual ~Store() = default;
+    // Entries of this key, newest first; counts a use of none (see touch).
+    virtual void lookup(const KeyHash& hash, std::string_view key, Candidates& found) = 0;
+    // Counts a use for eviction. Lock-free.
+    virtual void touch(const Entry& entry) noexcept = 0;
+    // expected_bytes: Content-Length when known. Null when the object is larger than this store takes.
+    virtual std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) = 0;
+    // A body that is only relayed (Window mode), charged to the relay budget.
+    virtual std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) = 0;
+    // Replaces `old` by an entry with this metadata and sequence that shares its body. Null when `old` is no longer
+    // the stored one (it was replaced, erased or evicted meanwhile) or there is no room: `old` itself stays usable.
+    virtual EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
+                                      std::uint64_t sequence) = 0;
+    // Removes exactly this entry if it is still stored.
+    virtual bool erase(const EntryRef& entry) = 0;
+    virtual std::uint64_t max_object_bytes() const noexcept = 0;
+    // Visits all entries, shard by shard, no lock held while visiting. For inspection and purge walks.
+    virtual void for_each(const std::function<void(const EntryRef&)>& visit) = 0;
+    virtual StoreStats stats() const = 0;
+};
+
+} // namespace gatehouse::cache::store
