@@ -1,0 +1,124 @@
+#include "cache/policy/cache_status.h"
+
+#include <array>
+#include <charconv>
+#include <limits>
+
+namespace gatehouse::cache::policy {
+
+namespace {
+
+// RFC 9211 section 2.2
+std::string_view token_of(Forwarded forwarded) noexcept {
+    switch (forwarded) {
+    case Forwarded::No: return "";
+    case Forwarded::Bypass: return "bypass";
+    case Forwarded::Method: return "method";
+    case Forwarded::UriMiss: return "uri-miss";
+    case Forwarded::VaryMiss: return "vary-miss";
+    case Forwarded::Miss: return "miss";
+    case Forwarded::Request: return "request";
+    case Forwarded::Stale: return "stale";
+    case Forwarded::Partial: return "partial";
+    }
+    return "";
+}
+
+void append_number(std::string& out, std::int64_t number) {
+    std::array<char, std::numeric_limits<std::int64_t>::digits10 + 3> digits;
+    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), number);
+    out.append(digits.data(), written.ptr);
+}
+
+// Whether the reason says no more than `fwd` or `hit` does.
+bool is_plain(Reason reason) noexcept {
+    switch (reason) {
+    case Reason::None: case Reason::UriMiss: case Reason::VaryMiss: case Reason::Stale: case Reason::Method:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// What only a forwarded request has: fwd-status, stored and collapsed. RFC 9211 sections 2.3, 2.5 and 2.6
+void append_forwarding(std::string& out, const CacheResult& result) {
+    out.append("; fwd=").append(token_of(result.forwarded));
+    if (result.forward_status) {
+        out += "; fwd-status=";
+        append_number(out, *result.forward_status);
+    }
+    if (result.stored) {
+        out += "; stored";
+    }
+    if (result.collapsed) {
+        out += "; collapsed";
+    }
+}
+
+// A 504 for only-if-cached was neither found nor forwarded.
+bool is_own_answer(const CacheResult& result) noexcept {
+    return result.forwarded == Forwarded::No && result.reason == Reason::OnlyIfCached;
+}
+
+} // namespace
+
+Forwarded forwarded_for(Reason reason) noexcept {
+    switch (reason) {
+    case Reason::None:
+    case Reason::StaleWhileRevalidate:
+    case Reason::RequestMaxStale:
+    case Reason::OnlyIfCached:
+        return Forwarded::No;
+    case Reason::UriMiss:
+        return Forwarded::UriMiss;
+    case Reason::VaryMiss:
+        return Forwarded::VaryMiss;
+    case Reason::Method:
+        return Forwarded::Method;
+    case Reason::CachingDisabled:
+    case Reason::RequestBody:
+    case Reason::RequestPrecondition:
+    case Reason::RequestUpgrade:
+        return Forwarded::Bypass;
+    case Reason::RequestNoCache:
+    case Reason::RequestMaxAge:
+    case Reason::RequestMinFresh:
+        return Forwarded::Request;
+    case Reason::Stale:
+    case Reason::ResponseNoCache: // it may not be used without validation, as if it were stale
+    case Reason::StaleIfError:    // forwarded first, answered from the cache after that
+        return Forwarded::Stale;
+    default:
+        return Forwarded::Miss;
+    }
+}
+
+void append_cache_status(std::string& out, const CacheResult& result) {
+    out += "Cache-Status: gatehouse";
+    if (result.forwarded != Forwarded::No) {
+        append_forwarding(out, result);
+    } else if (!is_own_answer(result)) {
+        out += "; hit";
+    }
+    if (result.ttl_seconds) {
+        out += "; ttl=";
+        append_number(out, *result.ttl_seconds);
+    }
+    if (!is_plain(result.reason)) {
+        out.append("; detail=").append(to_string(result.reason));
+    }
+    out += "\r\n";
+}
+
+std::string_view x_cache(const CacheResult& result) noexcept {
+    if (result.error || is_own_answer(result)) {
+        return "Error from gatehouse";
+    }
+    if (result.revalidated) {
+        return "RefreshHit from gatehouse";
+    }
+    const bool is_hit = result.forwarded == Forwarded::No || result.reason == Reason::StaleIfError;
+    return is_hit ? "Hit from gatehouse" : "Miss from gatehouse";
+}
+
+} // namespace gatehouse::cache::policy

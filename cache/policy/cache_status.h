@@ -1,0 +1,35 @@
+// Cache-Status (RFC 9211) and X-Cache as functions of what happened.
+#pragma once
+
+#include "cache/policy/reason.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::cache::policy {
+
+// RFC 9211 section 2.2
+enum class Forwarded : std::uint8_t { No, Bypass, Method, UriMiss, VaryMiss, Miss, Request, Stale, Partial };
+
+struct CacheResult {
+    Forwarded forwarded = Forwarded::No;         // No: a hit
+    std::optional<int> forward_status;           // the origin's status when it differs from the one sent
+    std::optional<std::int64_t> ttl_seconds;     // remaining lifetime; negative when stale
+    bool stored = false;
+    bool collapsed = false;
+    Reason reason = Reason::None;                // `detail`
+    bool revalidated = false;                    // a 304 freshened what is sent: X-Cache says RefreshHit
+    bool error = false;                          // the status sent is an error: X-Cache says Error
+};
+
+// RFC 9211's fwd for a reason: UriMiss -> UriMiss, RequestNoCache -> Request, Stale -> Stale, ...
+Forwarded forwarded_for(Reason reason) noexcept;
+
+// Appends "Cache-Status: gatehouse; hit; ttl=42\r\n" (allocation-free when `out` has capacity).
+void append_cache_status(std::string& out, const CacheResult& result);
+// "Hit from gatehouse", "Miss from gatehouse", "RefreshHit from gatehouse", "Error from gatehouse"
+std::string_view x_cache(const CacheResult& result) noexcept;
+
+} // namespace gatehouse::cache::policy

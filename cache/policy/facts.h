@@ -1,0 +1,85 @@
+// What the decisions are made from: the facts of a request and of a response, parsed once.
+//
+// ResponseFacts is trivially copyable and is stored in front of a stored head, so that freshness and storability can
+// be decided again at any time, by the rules of that time (DESIGN: "the store's expiry is only a hint").
+#pragma once
+
+#include "config/config.h"
+#include "http/cache_control.h"
+#include "http/message.h"
+#include "http/time.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace gatehouse::cache::policy {
+
+using http::Duration;
+using http::WallTime;
+
+struct RequestFacts {
+    http::Method method = http::Method::Get;
+    http::RequestCacheControl cache_control;
+    bool authorization = false;
+    bool cookie = false;
+    bool range = false;
+    bool has_content = false;              // Content-Length over 0 or chunked
+    bool upgrade = false;                  // Connection: upgrade with an Upgrade field
+    bool origin_only_precondition = false; // If-Match, If-Unmodified-Since
+};
+
+RequestFacts request_facts(const http::RequestHead& request, bool has_content);
+
+// An explicit lifetime field: absent, usable, or present and invalid (which means stale: RFC 9111 section 4.2.1).
+enum class LifetimeState : std::uint8_t { Absent, Valid, Invalid };
+
+struct ResponseFacts {
+    // When the request to the origin was sent and when the head of the answer had arrived (RFC 9111 section 4.2.3).
+    WallTime request_time{};
+    WallTime response_time{};
+    WallTime date{};          // Date; response_time when absent or invalid (RFC 9110 section 6.6.1)
+    WallTime expires{};       // valid only with expires_state == Valid
+    WallTime last_modified{}; // valid only with has_last_modified
+    std::uint32_t age_seconds = 0; // Age of the response, 0 when absent or invalid (first member of a list counts)
+    std::uint16_t status = 0;
+
+    // From the request that caused it.
+    bool method_is_get = true;        // a HEAD answer never makes a body entry
+    bool request_authorization = false;
+    bool request_no_store = false;
+    bool request_cookie_unkeyed = false; // a Cookie field was forwarded that the key does not contain
+
+    // From Cache-Control, or from the targeted field that replaced it (RFC 9213 section 2.1).
+    bool targeted = false;
+    bool no_store = false;
+    bool no_cache = false;
+    bool is_private = false;
+    bool is_public = false;
+    bool must_revalidate = false;
+    bool proxy_revalidate = false;
+    bool must_understand = false;
+    bool immutable = false;
+    http::DeltaSeconds max_age;
+    http::DeltaSeconds s_maxage;
+    http::DeltaSeconds stale_while_revalidate;
+    http::DeltaSeconds stale_if_error;
+    LifetimeState expires_state = LifetimeState::Absent;
+
+    bool has_last_modified = false;
+    bool has_validator = false; // a well-formed ETag or a valid Last-Modified
+    bool has_set_cookie = false;
+    bool vary_star = false;
+};
+static_assert(std::is_trivially_copyable_v<ResponseFacts>);
+
+// `targeted_names`: field names consulted in order before Cache-Control (RFC 9213). A targeted field that is present
+// and parses is used alone; one that is present and does not parse is ignored.
+ResponseFacts response_facts(const http::RequestHead& request, const RequestFacts& request_facts,
+                             bool cookie_forwarded_unkeyed, const http::ResponseHead& response, WallTime request_time,
+                             WallTime response_time, const std::vector<std::string>& targeted_names);
+
+} // namespace gatehouse::cache::policy

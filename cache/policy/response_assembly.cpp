@@ -1,0 +1,230 @@
+#include "cache/policy/response_assembly.h"
+
+#include "http/ascii.h"
+#include "http/conditional.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace gatehouse::cache::policy {
+
+namespace {
+
+constexpr std::string_view kCrLf = "\r\n";
+
+std::optional<std::string_view> unless_empty(std::string_view value) noexcept {
+    return value.empty() ? std::nullopt : std::optional(value);
+}
+
+http::Validators validators_of(const StoredHead& stored) noexcept {
+    return {unless_empty(stored.etag), unless_empty(stored.last_modified), unless_empty(stored.date)};
+}
+
+bool has_condition(const http::Fields& request) noexcept {
+    return request.contains("If-None-Match") || request.contains("If-Modified-Since");
+}
+
+std::string boundary_text(std::uint64_t seed) {
+    std::string text = "0000000000000000";
+    std::array<char, 16> digits;
+    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), seed, 16);
+    const auto size = static_cast<std::size_t>(written.ptr - digits.data());
+    return text.replace(text.size() - size, size, digits.data(), size);
+}
+
+// Calls visit(name, line) for each "Name: value\r\n"; the line includes its end.
+template <class Visitor>
+void for_each_line(std::string_view lines, Visitor&& visit) {
+    while (!lines.empty()) {
+        const std::size_t size = std::min(lines.find(kCrLf), lines.size() - kCrLf.size()) + kCrLf.size();
+        visit(lines.substr(0, lines.find(':')), lines.substr(0, size));
+        lines.remove_prefix(size);
+    }
+}
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
+    return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return http::iequals(known, name); });
+}
+
+// Metadata of the representation that a client which has it needs no second time. Content-Location is not among them:
+// a 304 sends what a 200 would have sent of Content-Location, Date, ETag and Vary. RFC 9110 section 15.4.5
+bool is_representation_metadata(std::string_view name) noexcept {
+    static constexpr std::array<std::string_view, 9> kNames = {
+        "Content-Type",        "Content-Encoding", "Content-Language", "Content-Range", "Content-MD5",
+        "Content-Disposition", "Content-Digest",   "Repr-Digest",      "Digest"};
+    return is_one_of(name, kNames);
+}
+
+// A 416 speaks of the request, not of the representation: neither its validators nor its lifetime belong to it, or a
+// cache behind this one could keep the error in the place of the representation.
+bool belongs_to_representation(std::string_view name) noexcept {
+    static constexpr std::array<std::string_view, 5> kNames = {"ETag", "Last-Modified", "Expires", "Content-Location",
+                                                               "Surrogate-Control"};
+    constexpr std::string_view kSuffix = "Cache-Control"; // and the targeted fields: RFC 9213 section 2.4
+    const bool is_cache_control =
+        name.size() >= kSuffix.size() && http::iequals(name.substr(name.size() - kSuffix.size()), kSuffix);
+    return is_cache_control || is_representation_metadata(name) || is_one_of(name, kNames);
+}
+
+// Whether a stored line is sent with this kind of answer.
+bool is_sent(std::string_view name, Assembly::Kind kind, bool has_etag) noexcept {
+    switch (kind) {
+    case Assembly::Kind::Whole:
+        return true;
+    case Assembly::Kind::NotModified:
+        // Last-Modified helps a cache to select what to update only where there is no ETag. RFC 9110 section 15.4.5
+        return !is_representation_metadata(name) && !(has_etag && http::iequals(name, "Last-Modified"));
+    case Assembly::Kind::SinglePart:
+        return !http::iequals(name, "Content-Range");
+    case Assembly::Kind::MultiPart:
+        // No Content-Range in the head of a multipart answer; each part has its own. RFC 9110 section 15.3.7.2
+        return !http::iequals(name, "Content-Range") && !http::iequals(name, "Content-Type");
+    case Assembly::Kind::Unsatisfiable:
+        return !belongs_to_representation(name);
+    }
+    return true;
+}
+
+void append_status_line(std::string& out, int status) {
+    std::array<char, 12> digits;
+    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), status);
+    out += "HTTP/1.1 ";
+    out.append(digits.data(), written.ptr).append(1, ' ').append(http::reason_phrase(status)).append(kCrLf);
+}
+
+void append_line(std::string& out, std::string_view name, std::string_view value) {
+    out.append(name).append(": ").append(value).append(kCrLf);
+}
+
+// The value of the first stored line of that name.
+std::string_view value_of(const StoredHead& stored, std::string_view wanted) noexcept {
+    std::string_view value;
+    bool found = false;
+    for_each_line(stored.field_lines, [&](std::string_view name, std::string_view line) {
+        if (!found && http::iequals(name, wanted)) {
+            value = line.substr(name.size() + 2, line.size() - name.size() - 2 - kCrLf.size());
+            found = true;
+        }
+    });
+    return value;
+}
+
+Assembly select_spans(const http::RequestHead& request, const StoredHead& stored, std::uint64_t complete_length,
+                      WallTime now, std::uint64_t boundary_seed) {
+    const auto range = request.fields.first("Range");
+    // Several lines make no valid Range, and If-Range that fails makes it ignored. RFC 9110 section 14.2
+    if (!range || request.fields.count("Range") != 1 ||
+        !http::if_range_allows(request.fields, validators_of(stored), now)) {
+        return {};
+    }
+    http::RangeSelection selection = http::select_ranges(*range, complete_length);
+    Assembly assembly;
+    switch (selection.kind) {
+    case http::RangeSelection::Kind::Whole:
+        return assembly;
+    case http::RangeSelection::Kind::Unsatisfiable:
+        assembly.kind = Assembly::Kind::Unsatisfiable;
+        assembly.status = 416;
+        return assembly;
+    case http::RangeSelection::Kind::Parts:
+        break;
+    }
+    assembly.status = 206;
+    assembly.spans = std::move(selection.spans);
+    // One range is answered without multipart, also where it is what is left of several. RFC 9110 section 15.3.7.2
+    assembly.kind = assembly.spans.size() == 1 ? Assembly::Kind::SinglePart : Assembly::Kind::MultiPart;
+    if (assembly.kind == Assembly::Kind::MultiPart) {
+        assembly.boundary = boundary_text(boundary_seed);
+    }
+    return assembly;
+}
+
+} // namespace
+
+// Preconditions come before Range. RFC 9110 section 13.2.2
+Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
+                  std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed) {
+    Assembly whole;
+    whole.status = stored.facts.status;
+    const http::Method method = request.method_kind();
+    const bool is_get = method == http::Method::Get;
+    // A precondition is evaluated only where the answer without it would be a success. RFC 9110 section 13.2.1
+    if (stored.facts.status != 200 || (!is_get && method != http::Method::Head)) {
+        return whole;
+    }
+    // A cache answers If-None-Match and If-Modified-Since from what it has stored. RFC 9111 section 4.3.2
+    if (has_condition(request.fields) && http::evaluate_preconditions(request.fields, validators_of(stored), now) ==
+                                             http::PreconditionResult::NotModified) {
+        whole.kind = Assembly::Kind::NotModified;
+        whole.status = 304;
+        return whole;
+    }
+    // Range is defined for GET only. RFC 9110 section 14.2
+    if (is_get && complete_length && request.fields.contains("Range")) {
+        return select_spans(request, stored, *complete_length, now, boundary_seed);
+    }
+    return whole;
+}
+
+void append_head(std::string& out, const Assembly& assembly, const StoredHead& stored,
+                 std::optional<std::uint64_t> complete_length) {
+    append_status_line(out, assembly.status);
+    if (assembly.kind == Assembly::Kind::Whole) {
+        out += stored.field_lines;
+        return;
+    }
+    for_each_line(stored.field_lines, [&](std::string_view name, std::string_view line) {
+        if (is_sent(name, assembly.kind, !stored.etag.empty())) {
+            out += line;
+        }
+    });
+    const std::uint64_t length = complete_length.value_or(0);
+    if (assembly.kind == Assembly::Kind::SinglePart) {
+        // A single part says in Content-Range which one it is. RFC 9110 section 15.3.7.1
+        append_line(out, "Content-Range", http::content_range(assembly.spans.front(), length));
+    } else if (assembly.kind == Assembly::Kind::MultiPart) {
+        // Several parts come as multipart/byteranges. RFC 9110 section 15.3.7.2
+        append_line(out, "Content-Type", "multipart/byteranges; boundary=" + assembly.boundary);
+    } else if (assembly.kind == Assembly::Kind::Unsatisfiable) {
+        // A 416 says how long the representation is. RFC 9110 section 15.5.17
+        append_line(out, "Content-Range", http::content_range_unsatisfied(length));
+    }
+}
+
+// Each part has the Content-Type that the whole would have, and its Content-Range. RFC 9110 section 15.3.7.2
+std::string multipart_part_head(const Assembly& assembly, std::size_t index, const StoredHead& stored,
+                                std::uint64_t complete_length) {
+    std::string head(index == 0 ? "--" : "\r\n--");
+    head.append(assembly.boundary).append(kCrLf);
+    const std::string_view type = value_of(stored, "Content-Type");
+    if (!type.empty()) {
+        append_line(head, "Content-Type", type);
+    }
+    append_line(head, "Content-Range", http::content_range(assembly.spans[index], complete_length));
+    head += kCrLf;
+    return head;
+}
+
+std::string multipart_end(const Assembly& assembly) { return "\r\n--" + assembly.boundary + "--\r\n"; }
+
+std::uint64_t content_length(const Assembly& assembly, const StoredHead& stored, std::uint64_t complete_length) {
+    switch (assembly.kind) {
+    case Assembly::Kind::Whole:
+        return complete_length;
+    case Assembly::Kind::SinglePart:
+        return assembly.spans.front().size();
+    case Assembly::Kind::NotModified:
+    case Assembly::Kind::Unsatisfiable:
+        return 0;
+    case Assembly::Kind::MultiPart:
+        break;
+    }
+    std::uint64_t length = multipart_end(assembly).size();
+    for (std::size_t i = 0; i < assembly.spans.size(); ++i) {
+        length += multipart_part_head(assembly, i, stored, complete_length).size() + assembly.spans[i].size();
+    }
+    return length;
+}
+
+} // namespace gatehouse::cache::policy

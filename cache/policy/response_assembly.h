@@ -1,0 +1,44 @@
+// What a client is sent from a stored response: 200, 206, 304, 416 or 412, whole, in parts or without content.
+#pragma once
+
+#include "cache/policy/facts.h"
+#include "cache/policy/stored_head.h"
+#include "http/range.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gatehouse::cache::policy {
+
+struct Assembly {
+    enum class Kind : std::uint8_t { Whole, NotModified, SinglePart, MultiPart, Unsatisfiable };
+    Kind kind = Kind::Whole;
+    int status = 200;
+    std::vector<http::ByteSpan> spans; // SinglePart: one; MultiPart: several; else empty
+    std::string boundary;              // MultiPart
+};
+
+// Evaluates the request's preconditions and Range against a stored response (RFC 9110 section 13.2.2 order).
+// complete_length: size of the stored content; nullopt while it is still arriving and unknown: Range is then ignored.
+// Only a stored 200 is subject to Range; other statuses are sent whole, but 304 for If-None-Match applies to 200 only.
+// `boundary_seed` makes the multipart boundary unpredictable (a random 64-bit number from the caller).
+Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
+                  std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed);
+
+// Appends the status line and the stored field lines that belong to this assembly (all for 200 and others; for 304
+// only Cache-Control, Content-Location, Date, ETag, Expires, Vary and non-representation fields such as Set-Cookie and
+// Access-Control-*: everything but Content-*, Last-Modified when an ETag is there, per RFC 9110 section 15.4.5), plus
+// Content-Range, multipart Content-Type where needed, Accept-Ranges: bytes on 200 when absent is NOT added.
+// Age, Cache-Status and framing are the caller's to append. Allocation-free for Kind::Whole when `out` has capacity.
+void append_head(std::string& out, const Assembly& assembly, const StoredHead& stored,
+                 std::optional<std::uint64_t> complete_length);
+
+// The text in front of part i of a MultiPart, and the closing delimiter.
+std::string multipart_part_head(const Assembly& assembly, std::size_t index, const StoredHead& stored,
+                                std::uint64_t complete_length);
+std::string multipart_end(const Assembly& assembly);
+// Size of the content that goes with it (0 for NotModified and Unsatisfiable).
+std::uint64_t content_length(const Assembly& assembly, const StoredHead& stored, std::uint64_t complete_length);
+
+} // namespace gatehouse::cache::policy

@@ -1,0 +1,181 @@
+#include "cache/policy/reuse.h"
+
+#include "cache/policy/storability.h"
+#include "cache/policy/variant.h"
+
+namespace gatehouse::cache::policy {
+
+namespace {
+
+using Kind = ReuseDecision::Kind;
+
+constexpr Duration kZero{0};
+
+// How far past its lifetime it is; zero at the instant it becomes stale, negative while it is fresh.
+Duration staleness_of(const Freshness& freshness) noexcept { return -freshness.ttl(); }
+
+bool accepts_stale(const http::RequestCacheControl& request) noexcept {
+    return request.max_stale_any || request.max_stale.valid();
+}
+
+// max-age: the client wants no response older than this. RFC 9111 section 5.2.1.1
+// A reload says max-age=0 and means an answer of the origin, however young the stored one is.
+bool is_too_old(const http::RequestCacheControl& request, Duration age) noexcept {
+    return request.max_age.valid() && (request.max_age.seconds == 0 || age > request.max_age.value());
+}
+
+// Why a fresh response is not good enough for this request, or None.
+Reason refused_by_request(const http::RequestCacheControl& request, const Freshness& freshness) noexcept {
+    // no-cache: the client wants no stored response without successful validation. RFC 9111 section 5.2.1.4
+    if (request.no_cache) {
+        return Reason::RequestNoCache;
+    }
+    if (is_too_old(request, freshness.age)) {
+        return Reason::RequestMaxAge;
+    }
+    // min-fresh: the lifetime is no less than the age plus this many seconds. RFC 9111 section 5.2.1.3
+    if (request.min_fresh.valid() && freshness.ttl() < request.min_fresh.value()) {
+        return Reason::RequestMinFresh;
+    }
+    return Reason::None;
+}
+
+ReuseDecision forward(const RequestFacts& request, const ResponseFacts& stored, Reason reason,
+                      const Freshness& freshness) noexcept {
+    // only-if-cached: a response that is stored, or 504. RFC 9111 section 5.2.1.7
+    if (request.cache_control.only_if_cached) {
+        return {Kind::GatewayTimeout, Reason::OnlyIfCached, freshness};
+    }
+    // What has no validator cannot be asked about (RFC 9111 section 4.3.1), and what today's rules would not store is
+    // not asked about.
+    const bool may_validate = stored.has_validator && reason != Reason::PolicyChanged;
+    return {may_validate ? Kind::Validate : Kind::Forward, reason, freshness};
+}
+
+// max-stale: the client takes a response past its lifetime by no more than this. RFC 9111 section 5.2.1.2
+// It does not reach past an explicit prohibition, or the proxy-revalidate that s-maxage implies.
+// RFC 9111 section 4.2.4
+bool max_stale_allows(const http::RequestCacheControl& request, const ResponseFacts& stored,
+                      const Freshness& freshness) noexcept {
+    if (must_not_serve_stale(stored) || stored.s_maxage.present()) {
+        return false;
+    }
+    return request.max_stale_any ||
+           (request.max_stale.valid() && staleness_of(freshness) <= request.max_stale.value());
+}
+
+// What is stale is forwarded because it is stale, whatever the request says about it (RFC 9211 section 2.2).
+ReuseDecision decide_stale(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
+                           const Freshness& freshness) noexcept {
+    const http::RequestCacheControl& wishes = request.cache_control;
+    if (wishes.no_cache || is_too_old(wishes, freshness.age)) {
+        return forward(request, stored, Reason::Stale, freshness);
+    }
+    // Who says max-age or min-fresh wants nothing stale, unless max-stale is there too. RFC 9111 section 5.2.1.1
+    const bool wants_fresh = (wishes.max_age.valid() || wishes.min_fresh.valid()) && !accepts_stale(wishes);
+    const Duration window = stale_while_revalidate_window(stored, policy);
+    // For this long after it became stale it may be served while it is revalidated. RFC 5861 section 3
+    if (window > kZero && staleness_of(freshness) <= window && !wants_fresh) {
+        return {Kind::ServeStaleRevalidate, Reason::StaleWhileRevalidate, freshness};
+    }
+    if (max_stale_allows(wishes, stored, freshness)) {
+        return {Kind::ServeStale, Reason::RequestMaxStale, freshness};
+    }
+    return forward(request, stored, Reason::Stale, freshness);
+}
+
+} // namespace
+
+RequestDecision decide_request(const RequestFacts& request, const config::CachePolicy& policy) noexcept {
+    // Stored responses answer GET and HEAD; everything else is written through. RFC 9111 section 4
+    if (request.method != http::Method::Get && request.method != http::Method::Head) {
+        return {false, false, Reason::Method};
+    }
+    if (policy.disabled) {
+        return {false, false, Reason::CachingDisabled};
+    }
+    if (request.upgrade) {
+        return {false, false, Reason::RequestUpgrade};
+    }
+    // If-Match and If-Unmodified-Since are not for a cache to evaluate. RFC 9111 section 4.3.2
+    if (request.origin_only_precondition) {
+        return {false, false, Reason::RequestPrecondition};
+    }
+    // Content in a GET has no defined meaning (RFC 9110 section 9.3.1), but the origin might look at it.
+    if (request.has_content) {
+        return {true, false, Reason::RequestBody};
+    }
+    // no-store speaks of storing; it does not keep a stored response from being used. RFC 9111 section 5.2.1.5
+    if (request.cache_control.no_store) {
+        return {true, false, Reason::RequestNoStore};
+    }
+    if (request.range) {
+        return {true, false, Reason::RequestRange};
+    }
+    return {true, true, Reason::None};
+}
+
+ReuseDecision decide_reuse(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
+                           WallTime now) noexcept {
+    const StoreDecision today = decide_storability(stored, policy);
+    const Freshness freshness{today.lifetime, current_age(stored, now)};
+    if (!today.store) {
+        return forward(request, stored, Reason::PolicyChanged, freshness);
+    }
+    // no-cache: not used without successful validation. RFC 9111 section 5.2.2.4
+    if (stored.no_cache) {
+        return forward(request, stored, Reason::ResponseNoCache, freshness);
+    }
+    if (!freshness.is_fresh()) {
+        return decide_stale(request, stored, policy, freshness);
+    }
+    const Reason refused = refused_by_request(request.cache_control, freshness);
+    if (refused != Reason::None) {
+        return forward(request, stored, refused, freshness);
+    }
+    // A fresh response is used without asking the origin. RFC 9111 section 4
+    return {Kind::ServeFresh, Reason::None, freshness};
+}
+
+bool may_serve_on_error(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
+                        WallTime now) noexcept {
+    const StoreDecision today = decide_storability(stored, policy);
+    // no-cache: not even when the origin cannot be reached. RFC 9111 section 5.2.2.4
+    if (!today.store || stored.no_cache) {
+        return false;
+    }
+    const Freshness freshness{today.lifetime, current_age(stored, now)};
+    // What is still fresh was forwarded only because the request wanted it fresher. With no-cache it is used only
+    // where an allowance for errors was given. RFC 9111 section 5.2.1.4
+    if (freshness.is_fresh() && !request.cache_control.no_cache) {
+        return true;
+    }
+    // RFC 5861 section 4: for this long after it became stale; zero where RFC 9111 section 4.2.4 forbids it.
+    const Duration window = stale_if_error_window(stored, request, policy);
+    return window > kZero && staleness_of(freshness) <= window;
+}
+
+// RFC 5861 section 4: these four are the errors that a stale response may hide.
+bool is_stale_if_error_status(int status) noexcept {
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+// With several that match, the most recent one is used. RFC 9111 section 4
+std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates, const http::Fields& request) {
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        const StoredHead& candidate = candidates[i];
+        if (!variant_matches(candidate.vary_names, candidate.vary_values, request)) {
+            continue;
+        }
+        const auto recency = [](const StoredHead& head) {
+            return std::pair(head.facts.date, head.facts.response_time);
+        };
+        if (!best || recency(candidate) > recency(candidates[*best])) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+} // namespace gatehouse::cache::policy

@@ -1,0 +1,61 @@
+// May a stored response answer this request (RFC 9111 section 4)?
+#pragma once
+
+#include "cache/policy/facts.h"
+#include "cache/policy/freshness.h"
+#include "cache/policy/reason.h"
+#include "cache/policy/stored_head.h"
+
+#include <optional>
+#include <span>
+
+namespace gatehouse::cache::policy {
+
+// Whether this request may be looked up, and whether its answer may be stored for others, before anything is looked
+// up. `lookup == false` means: forward, for `reason`. A response to a request that was not looked up is not stored,
+// except where `may_store` says so (GET with no-cache goes around the lookup but refreshes the entry).
+struct RequestDecision {
+    bool lookup = false;    // look into the cache
+    bool may_store = false; // the answer may be stored
+    Reason reason = Reason::None;
+};
+// lookup is refused for: methods other than GET and HEAD (Method), a disabled policy (CachingDisabled), Upgrade
+// (RequestUpgrade), If-Match and If-Unmodified-Since (RequestPrecondition). A GET with content may be answered from
+// the cache but its answer is not stored (RequestBody, may_store false). Range: lookup, answer of a forwarded range
+// is not stored. Request no-store: lookup (RFC 9111 section 5.2.1.5 speaks of storing), may_store false.
+RequestDecision decide_request(const RequestFacts& request, const config::CachePolicy& policy) noexcept;
+
+struct ReuseDecision {
+    enum class Kind : std::uint8_t {
+        ServeFresh,
+        ServeStale,            // and nothing else: max-stale
+        ServeStaleRevalidate,  // and revalidate in the background
+        Validate,              // forward a conditional request
+        Forward,               // forward without a condition: the stored response has no validator
+        GatewayTimeout         // only-if-cached (RFC 9111 section 5.2.1.7)
+    };
+    Kind kind = Kind::Forward;
+    Reason reason = Reason::None;
+    Freshness freshness;
+};
+
+// For a stored response whose variant already matches. Order: storable by today's rules (else Forward,
+// PolicyChanged); response no-cache; request no-cache, max-age, min-fresh; fresh; stale-while-revalidate; max-stale
+// (never past must-revalidate, proxy-revalidate, s-maxage, no-cache); else Validate or Forward, or GatewayTimeout.
+// The reason names a request directive only where the stored response is fresh; one that is stale is forwarded with
+// reason Stale (RFC 9211 section 2.2: `request` is about a fresh response). A request with max-age=0 is never served
+// fresh. One with max-age or min-fresh is not served stale unless it also says max-stale.
+ReuseDecision decide_reuse(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
+                           WallTime now) noexcept;
+
+// Whether the stored response may answer although the origin failed (no answer, or status 500, 502, 503, 504):
+// RFC 5861 section 4 and RFC 9111 section 4.2.4.
+bool may_serve_on_error(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
+                        WallTime now) noexcept;
+bool is_stale_if_error_status(int status) noexcept; // 500, 502, 503, 504
+
+// Which of several stored responses that match is used: the one with the latest Date, then the latest response_time
+// (RFC 9111 section 4). Index into `candidates`; nullopt when none matches the request's fields.
+std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates, const http::Fields& request);
+
+} // namespace gatehouse::cache::policy

@@ -1,0 +1,135 @@
+#include "cache/policy/validation.h"
+
+#include "http/ascii.h"
+#include "http/date.h"
+#include "http/entity_tag.h"
+#include "http/forwarding.h"
+
+#include <algorithm>
+#include <array>
+
+namespace gatehouse::cache::policy {
+
+namespace {
+
+constexpr std::string_view kPseudonym = "gatehouse"; // in Via
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
+    return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return http::iequals(known, name); });
+}
+
+// The fields that describe the content, which a 304 does not carry.
+// DEVIATION: RFC 9111 section 3.2 excepts Content-Length, and lets Content-Encoding and Content-Range be excepted;
+// here Content-Type is too: servers put a default one on a 304, and it would rename the content that is stored.
+bool describes_content(std::string_view name) noexcept {
+    static constexpr std::array<std::string_view, 4> kNames = {"Content-Encoding", "Content-Type", "Content-Range",
+                                                               "Content-Length"};
+    return is_one_of(name, kNames);
+}
+
+std::optional<http::EntityTag> etag_of(std::optional<std::string_view> value) noexcept {
+    return value ? http::parse_entity_tag(*value) : std::nullopt;
+}
+
+// Dates are compared as dates: a server may write the same one in another form.
+std::optional<WallTime> date_of(std::optional<std::string_view> value, WallTime now) {
+    return value ? http::parse_http_date(*value, now) : std::nullopt;
+}
+
+// The lines of the 304 that replace stored ones.
+http::Fields replacements(const http::ResponseHead& not_modified) {
+    http::Fields fields = not_modified.fields;
+    // Fields that are not stored are not updated either. RFC 9111 section 3.2
+    http::remove_hop_by_hop(fields);
+    fields.remove_if([](const http::Fields::Line& line) {
+        return describes_content(line.name) || http::iequals(line.name, "Age");
+    });
+    if (fields.contains("Via")) {
+        http::append_via(fields, not_modified.version, kPseudonym);
+    }
+    return fields;
+}
+
+} // namespace
+
+void remove_client_conditions(http::Fields& request) {
+    static constexpr std::array<std::string_view, 6> kConditions = {
+        "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"};
+    request.remove_if([](const http::Fields::Line& line) { return is_one_of(line.name, kConditions); });
+}
+
+bool add_validators(http::Fields& request, const StoredHead& stored) {
+    const bool has_etag = http::parse_entity_tag(stored.etag).has_value();
+    // The entity tag of the stored response goes into If-None-Match. RFC 9111 section 4.3.1
+    if (has_etag) {
+        request.set("If-None-Match", stored.etag);
+    }
+    // Its Last-Modified goes, as it came, into If-Modified-Since. RFC 9111 section 4.3.1
+    if (stored.facts.has_last_modified) {
+        request.set("If-Modified-Since", stored.last_modified);
+    }
+    return has_etag || stored.facts.has_last_modified;
+}
+
+// Which stored response a 304 selects for update. RFC 9111 section 4.3.4
+bool freshens(const http::ResponseHead& not_modified, const StoredHead& stored) {
+    const auto new_etag = etag_of(not_modified.fields.first("ETag"));
+    const auto stored_etag = http::parse_entity_tag(stored.etag);
+    // A strong validator selects those with the same strong validator; with none, nothing is updated.
+    // RFC 9111 section 4.3.4
+    if (new_etag && !new_etag->weak) {
+        return stored_etag && http::strong_match(*new_etag, *stored_etag);
+    }
+    // A weak validator selects the most recent response that has it. RFC 9111 section 4.3.4
+    if (new_etag && stored_etag) {
+        return http::weak_match(*new_etag, *stored_etag);
+    }
+    const WallTime now = stored.facts.response_time;
+    if (const auto new_modified = date_of(not_modified.fields.first("Last-Modified"), now)) {
+        return stored.facts.has_last_modified && *new_modified == stored.facts.last_modified;
+    }
+    // DEVIATION: without any validator RFC 9111 section 4.3.4 selects the only stored response if it has none either.
+    // Here the request named exactly this one, and servers leave ETag out of a 304 although they must not.
+    return !new_etag;
+}
+
+http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified) {
+    http::Fields fields = stored.fields();
+    const http::Fields updates = replacements(not_modified);
+    // Each field of the 304 replaces the stored ones of that name. RFC 9111 section 3.2
+    fields.remove_if([&](const http::Fields::Line& line) { return updates.contains(line.name); });
+    // The stored Date tells when the answer before this one was generated; freshen() sets the new one.
+    if (!date_of(updates.first("Date"), stored.facts.response_time)) {
+        fields.remove("Date");
+    }
+    for (const auto line : updates) {
+        fields.add(line.name, line.value);
+    }
+    // What the new no-cache="..." and private="..." name is not stored, wherever it came from.
+    // RFC 9111 section 3.2
+    remove_excluded_fields(fields);
+    return fields;
+}
+
+FreshenedHead freshen(const StoredHead& stored, const http::ResponseHead& not_modified, const RequestFacts& request,
+                      bool cookie_forwarded_unkeyed, WallTime request_time, WallTime response_time,
+                      const std::vector<std::string>& targeted_names) {
+    http::ResponseHead updated;
+    updated.status = stored.facts.status;
+    updated.fields = freshened_fields(stored, not_modified);
+    ensure_date(updated.fields, response_time);
+    // The age of the 304 is that of the information in it. RFC 9111 section 4.2.3
+    if (const auto age = not_modified.fields.first("Age")) {
+        updated.fields.set("Age", *age);
+    }
+    ResponseFacts facts = response_facts(http::RequestHead(), request, cookie_forwarded_unkeyed, updated, request_time,
+                                         response_time, targeted_names);
+    updated.fields.remove("Age");
+    // The content is still what the first request brought.
+    facts.method_is_get = stored.facts.method_is_get;
+    facts.request_authorization = facts.request_authorization || stored.facts.request_authorization;
+    facts.request_cookie_unkeyed = facts.request_cookie_unkeyed || stored.facts.request_cookie_unkeyed;
+    return {facts, std::move(updated.fields)};
+}
+
+} // namespace gatehouse::cache::policy
