@@ -1,3 +1,4 @@
+// Literals of addresses and networks, checked by the system's own inet_pton.
 #include "config/address.h"
 
 #include <arpa/inet.h>

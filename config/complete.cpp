@@ -1,3 +1,4 @@
+// Defaults that the fields themselves cannot hold.
 #include "config/complete.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The little behaviour that the plain values have.
 #include "config/config.h"
 
 namespace gatehouse::config {

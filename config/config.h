@@ -50,9 +50,10 @@ struct MemoryCache {
     std::uint64_t size_bytes = 0;
     // A response larger than this is not kept in memory. Default: the smaller of 8 MiB and a quarter of the size.
     std::uint64_t max_object_bytes = 0;
-    // Buffers of responses that pass through without being stored. Default: the smaller of 64 MiB and a quarter of size.
+    // Buffers of responses that pass through without being stored. Default: the smaller of 64 MiB and a quarter of
+    // size.
     std::uint64_t relay_bytes = 0;
-    unsigned shards = 16; // power of two
+    unsigned shards = 16;       // power of two
     unsigned max_variants = 32; // stored responses per key (Vary)
 };
 
@@ -61,10 +62,10 @@ struct Cache {
 };
 
 struct OriginTimeouts {
-    Milliseconds connect{5'000};       // name, TCP and TLS together
-    Milliseconds first_byte{30'000};   // request sent to response head complete
+    Milliseconds connect{5'000};     // name, TCP and TLS together
+    Milliseconds first_byte{30'000}; // request sent to response head complete
     Milliseconds between_bytes{30'000};
-    Milliseconds total{0};             // 0: none
+    Milliseconds total{0}; // 0: none
 };
 
 struct OriginTls {
@@ -84,8 +85,8 @@ struct Origin {
     std::string path;      // put in front of the request's path; "" or "/prod"
     OriginTimeouts timeouts;
     OriginTls tls_options;
-    unsigned max_connections = 1024;      // per origin, all cores
-    unsigned max_idle_connections = 64;   // per origin and core
+    unsigned max_connections = 1024;    // per origin, all cores
+    unsigned max_idle_connections = 64; // per origin and core
     Milliseconds idle_timeout{60'000};
     SourcePlace place;
 };
@@ -119,14 +120,14 @@ struct CachePolicy {
     // cookies and query parameters towards the origin.
     bool forward_everything = false;
     Milliseconds min_ttl{0};
-    std::optional<Milliseconds> default_ttl; // only when the origin names no lifetime
-    std::optional<Milliseconds> max_ttl;     // only when it does
-    std::optional<Milliseconds> ttl;         // instead of the origin's
+    std::optional<Milliseconds> default_ttl;            // only when the origin names no lifetime
+    std::optional<Milliseconds> max_ttl;                // only when it does
+    std::optional<Milliseconds> ttl;                    // instead of the origin's
     std::optional<Milliseconds> stale_while_revalidate; // when the response names none
     std::optional<Milliseconds> stale_if_error;         // when the response names none
     StatusDurations error_ttl;
-    bool heuristic = true;              // RFC 9111 section 4.2.2; off where default_ttl is set
-    bool refuse_set_cookie = true;      // own policies; RFC9111 stores it when the origin names a lifetime
+    bool heuristic = true;         // RFC 9111 section 4.2.2; off where default_ttl is set
+    bool refuse_set_cookie = true; // own policies; RFC9111 stores it when the origin names a lifetime
     KeyRules key;
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};
     SourcePlace place;
@@ -158,7 +159,7 @@ struct Limits {
     std::uint32_t head_fields = 128;
     std::uint32_t response_head_bytes = 128 * 1024;
     std::uint32_t response_head_fields = 256;
-    std::uint32_t connections = 20'000;   // clients, all listeners
+    std::uint32_t connections = 20'000;     // clients, all listeners
     std::uint64_t drain_bytes = 256 * 1024; // of a request body nobody reads, before the connection is closed instead
     std::uint32_t replay_bytes = 64 * 1024; // of a request body kept so that it can be sent again
     std::uint32_t waiters_per_fetch = 100'000;
@@ -166,12 +167,12 @@ struct Limits {
 };
 
 struct Timeouts {
-    Milliseconds header{10'000};  // first byte of a head to its end
-    Milliseconds idle{75'000};    // between requests
-    Milliseconds body{30'000};    // between two reads of a request body
-    Milliseconds send{30'000};    // a client that takes nothing: between two successful writes
+    Milliseconds header{10'000}; // first byte of a head to its end
+    Milliseconds idle{75'000};   // between requests
+    Milliseconds body{30'000};   // between two reads of a request body
+    Milliseconds send{30'000};   // a client that takes nothing: between two successful writes
     Milliseconds tunnel_idle{600'000};
-    Milliseconds slow_reader{10'000}; // how long a fetch waits for its slowest reader
+    Milliseconds slow_reader{10'000};    // how long a fetch waits for its slowest reader
     Milliseconds expect_continue{1'000}; // for the origin's 100 before the body is sent anyway
     Milliseconds shutdown{30'000};
     Milliseconds uncacheable_memory{60'000}; // how long a key found not storable is not queued for
@@ -179,7 +180,7 @@ struct Timeouts {
 
 struct AccessLog {
     bool enabled = true;
-    std::string path = "-"; // "-": standard output
+    std::string path = "-";             // "-": standard output
     std::uint32_t queue_records = 8192; // per core; more are dropped and counted
 };
 

@@ -1,3 +1,4 @@
+// The page about the language: an introduction, one table for each block, the built-in policies.
 #include "config/describe.h"
 
 #include "config/description.h"
@@ -54,12 +55,15 @@ bool is_under(const std::string& path, const std::string& parent) {
 }
 
 std::string row(const FieldDescription& field) {
-    const std::string default_text = field.required ? "**required**" : field.default_text.empty() ? " " : field.default_text;
-    return "| `" + field.path + "` | " + field.type + " | " + cell(default_text) + " | " + cell(field.sentence) + " | " +
-           cell(field.accepted) + " |\n";
+    const std::string default_text = field.required               ? "**required**"
+                                     : field.default_text.empty() ? " "
+                                                                  : field.default_text;
+    return "| `" + field.path + "` | " + field.type + " | " + cell(default_text) + " | " + cell(field.sentence) +
+           " | " + cell(field.accepted) + " |\n";
 }
 
-constexpr std::string_view kTableHead = "| field | type | default | what it does | accepted |\n| --- | --- | --- | --- | --- |\n";
+constexpr std::string_view kTableHead =
+    "| field | type | default | what it does | accepted |\n| --- | --- | --- | --- | --- |\n";
 
 // One section for each block at the top, one more for the fields that stand at the top by themselves.
 std::string sections() {
@@ -87,8 +91,6 @@ std::string FieldDescription::describe() const {
     return out + ". " + sentence + " Accepted: " + accepted + ".";
 }
 
-std::string configuration_markdown() {
-    return std::string(kIntroduction) + sections() + std::string(kPolicies);
-}
+std::string configuration_markdown() { return std::string(kIntroduction) + sections() + std::string(kPolicies); }
 
 } // namespace gatehouse::config

@@ -1,3 +1,4 @@
+// How nodes look in messages.
 #include "config/document.h"
 
 #include <cstdio>

@@ -1,3 +1,4 @@
+// The part of reading mappings that does not depend on what they are read into.
 #include "config/fields.h"
 
 namespace gatehouse::config {
@@ -16,7 +17,9 @@ void MemberCheck::finish(const Spot& spot, Findings& findings) const {
     for (const FieldDescription* field : fields_) {
         if (!field->required) continue;
         if (std::find(present_.begin(), present_.end(), field->path) != present_.end()) continue;
-        findings.problem(spot.place, spot.path, "missing required field " + field->path + ": " + field->accepted);
+        std::string message = "missing required field " + field->path;
+        if (field->shape == FieldShape::Value) message += ", " + field->accepted;
+        findings.problem(spot.place, spot.path, std::move(message));
     }
 }
 

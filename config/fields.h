@@ -21,7 +21,7 @@ namespace gatehouse::config {
 
 template <class T>
 struct Field {
-    FieldDescription description; // path: the field's own name
+    FieldDescription description;        // path: the field's own name
     std::vector<FieldDescription> inner; // the fields below it, with paths relative to it
     std::function<void(const Spot&, Findings&, T&)> read;
 };
@@ -226,7 +226,11 @@ Field<T> mapping(Name name, Get get, const Record<Inner>& fields) {
 template <class T, class Get, class Inner>
 Field<T> named_mappings(Name name, Get get, const Record<Inner>& fields) {
     Field<T> field;
-    field.description = {name.name, "mappings by name", "", name.sentence, "names of your choice, each with the fields below",
+    field.description = {name.name,
+                         "mappings by name",
+                         "",
+                         name.sentence,
+                         "names of your choice, each with the fields below",
                          FieldShape::NamedMappings};
     field.inner = flatten(fields, ".<name>.");
     field.read = [get, &fields](const Spot& spot, Findings& findings, T& out) {
@@ -247,7 +251,11 @@ Field<T> named_mappings(Name name, Get get, const Record<Inner>& fields) {
 template <class T, class Get, class Inner>
 Field<T> list_of_mappings(Name name, Get get, const Record<Inner>& fields) {
     Field<T> field;
-    field.description = {name.name, "list of mappings", "", name.sentence, "a list, each item with the fields below",
+    field.description = {name.name,
+                         "list of mappings",
+                         "",
+                         name.sentence,
+                         "a list, each item with the fields below",
                          FieldShape::ListOfMappings};
     field.inner = flatten(fields, "[].");
     field.read = [get, &fields](const Spot& spot, Findings& findings, T& out) {

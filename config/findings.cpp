@@ -1,3 +1,4 @@
+// Problems and places, and walking the tree with the path in hand.
 #include "config/findings.h"
 
 #include <algorithm>

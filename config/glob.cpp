@@ -1,3 +1,4 @@
+// Patterns, matched by hand with one point to go back to.
 #include "config/glob.h"
 
 #include "http/ascii.h"

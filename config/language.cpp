@@ -61,13 +61,13 @@ Field<Config> access_log_field() {
 
 const Record<Config>& language() {
     static const Record<Config> kFields{
-        required(list_of_mappings<Config>({"listeners", "Where clients connect."}, &Config::listeners,
-                                          listener_fields())),
+        required(
+            list_of_mappings<Config>({"listeners", "Where clients connect."}, &Config::listeners, listener_fields())),
         mapping<Config>({"admin", "The listener for operators."}, &Config::admin, admin_fields()),
         workers_field(),
         mapping<Config>({"cache", "Where responses are stored."}, &Config::cache, cache_fields()),
-        required(named_mappings<Config>({"origins", "The servers that answer what the cache cannot."},
-                                        &Config::origins, origin_fields())),
+        required(named_mappings<Config>({"origins", "The servers that answer what the cache cannot."}, &Config::origins,
+                                        origin_fields())),
         named_mappings<Config>({"cache_policies", "Rules for what is stored, for how long and under which key. "
                                                   "RFC9111 and CachingDisabled are built in."},
                                &Config::cache_policies, cache_policy_fields()),

@@ -27,8 +27,8 @@ const Record<AccessLog>& access_log_fields();
 inline constexpr Milliseconds kOneHundredYears{3'153'600'000'000}; // what CloudFront accepts as a TTL
 inline constexpr Milliseconds kOneDay{86'400'000};
 inline constexpr DurationRange kLifetime{Milliseconds(0), kOneHundredYears};
-inline constexpr DurationRange kWait{Milliseconds(1), kOneDay};           // a wait that must end
-inline constexpr DurationRange kOptionalWait{Milliseconds(0), kOneDay};   // 0 has a meaning of its own
+inline constexpr DurationRange kWait{Milliseconds(1), kOneDay};         // a wait that must end
+inline constexpr DurationRange kOptionalWait{Milliseconds(0), kOneDay}; // 0 has a meaning of its own
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 inline constexpr std::uint64_t kGiB = 1024 * kMiB;

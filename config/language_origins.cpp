@@ -69,9 +69,10 @@ const Record<Origin>& origin_fields() {
         url_field(),
         duration<Origin>({"connect_timeout", "How long finding the address, TCP and TLS may take together."},
                          at(&Origin::timeouts, &OriginTimeouts::connect), kWait),
-        duration<Origin>({"first_byte_timeout", "How long the origin may take from the end of the request to a complete "
-                                                "response head."},
-                         at(&Origin::timeouts, &OriginTimeouts::first_byte), kWait),
+        duration<Origin>(
+            {"first_byte_timeout", "How long the origin may take from the end of the request to a complete "
+                                   "response head."},
+            at(&Origin::timeouts, &OriginTimeouts::first_byte), kWait),
         duration<Origin>({"between_bytes_timeout", "How long the origin may pause within a response body."},
                          at(&Origin::timeouts, &OriginTimeouts::between_bytes), kWait),
         duration<Origin>({"total_timeout", "How long the whole exchange with the origin may take; 0s sets no limit."},

@@ -51,7 +51,8 @@ const Record<KeyRules>& key_fields() {
                                         "the origin."},
                             &KeyRules::cookies, kCookies, "none"),
         choice<KeyRules>({"host", "Whether each Host of the viewer has its own stored responses, or all share them."},
-                         &KeyRules::any_host, std::vector<std::pair<std::string, bool>>{{"viewer", false}, {"any", true}}),
+                         &KeyRules::any_host,
+                         std::vector<std::pair<std::string, bool>>{{"viewer", false}, {"any", true}}),
     };
     return kFields;
 }
@@ -102,9 +103,9 @@ const Record<Behavior>& behavior_fields() {
                                 {"the name of an origin"}, "")),
         text<Behavior>({"cache_policy", "The name of the cache policy, an own or a built-in one."},
                        &Behavior::cache_policy, {"the name of a cache policy"}, kRfc9111PolicyName),
-        choice<Behavior>({"host", "Which Host the origin gets: its own, or the one the viewer sent."}, &Behavior::host,
-                         std::vector<std::pair<std::string, HostMode>>{{"origin", HostMode::Origin},
-                                                                       {"viewer", HostMode::Viewer}}),
+        choice<Behavior>(
+            {"host", "Which Host the origin gets: its own, or the one the viewer sent."}, &Behavior::host,
+            std::vector<std::pair<std::string, HostMode>>{{"origin", HostMode::Origin}, {"viewer", HostMode::Viewer}}),
     };
     return kFields;
 }

@@ -10,9 +10,8 @@ constexpr std::string_view kAddressExpected =
     "an IP address and port such as 0.0.0.0:8080 or [::1]:8080, or unix:/absolute/path of at most 107 bytes";
 
 std::optional<Address> read_address(const Spot& spot, Findings& findings) {
-    const auto text = read_text(spot, findings, {kAddressExpected, [](std::string_view value) {
-                                                     return parse_address(value).has_value();
-                                                 }});
+    const auto text = read_text(
+        spot, findings, {kAddressExpected, [](std::string_view value) { return parse_address(value).has_value(); }});
     if (!text) return std::nullopt;
     return parse_address(*text);
 }
@@ -25,8 +24,9 @@ bool is_allowed_host(std::string_view text) {
 bool is_power_of_two(std::uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
 Field<MemoryCache> shards_field() {
-    Field<MemoryCache> field = count<MemoryCache>(
-        {"shards", "Into how many independently locked parts the memory store is split."}, &MemoryCache::shards, {1, 256});
+    Field<MemoryCache> field =
+        count<MemoryCache>({"shards", "Into how many independently locked parts the memory store is split."},
+                           &MemoryCache::shards, {1, 256});
     field.description.accepted = "1, 2, 4, ... 256: a power of two";
     field.read = [](const Spot& spot, Findings& findings, MemoryCache& out) {
         const auto value = read_count(spot, findings, {1, 256});

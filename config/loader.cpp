@@ -225,7 +225,7 @@ private:
 };
 
 // The library's terse messages in words that say what to do. The first match counts.
-std::string explain_syntax(const std::string& message, const std::string& line) {
+std::string explain_syntax(const std::string& message, const std::string& line, Mark place) {
     struct Row {
         const char* part;
         const char* text;
@@ -234,10 +234,8 @@ std::string explain_syntax(const std::string& message, const std::string& line) 
         {"alias not found after *", "`*` begins an alias; a pattern that starts with it must be quoted: \"*\""},
         {"anchor is not defined", "this alias has no anchor; a pattern that starts with `*` must be quoted: \"*.jpg\""},
         {"illegal map value", "`:` may not stand here; is a line indented too far, or does a value need quotes?"},
-        {"end of map not found", "this line fits no level of indentation above it"},
-        {"end of sequence not found", "this line fits no level of indentation above it"},
-        {"end of map flow not found", "`{` is closed by no `}`"},
-        {"end of sequence flow not found", "`[` is closed by no `]`"},
+        {"end of map flow not found", "a `,` or the closing `}` is missing before this"},
+        {"end of sequence flow not found", "a `,` or the closing `]` is missing before this"},
         {"illegal flow end", "nothing is open that this bracket could close"},
         {"illegal block entry", "`-` may not begin a list here"},
         {"illegal map key", "a field may not begin here"},
@@ -247,6 +245,12 @@ std::string explain_syntax(const std::string& message, const std::string& line) 
     if (indent != std::string::npos && line[indent] == '\t') return "tabs cannot indent YAML; use spaces";
     for (const Row& row : kRows) {
         if (message.find(row.part) != std::string::npos) return row.text;
+    }
+    if (message == "end of map not found" || message == "end of sequence not found") {
+        // The same words for two mistakes: a line at no known level, and more text where a value has ended.
+        const bool begins_line = indent != std::string::npos && static_cast<int>(indent) + 1 == place.column;
+        return begins_line ? "this line fits no level of indentation above it"
+                           : "nothing may follow here; does a value need quotes?";
     }
     return message;
 }
@@ -263,9 +267,11 @@ NodePtr parse_tree(const SourceText& source, Findings& findings) {
     } catch (const Refusal& refusal) {
         findings.problem(refusal.place, "", refusal.message);
     } catch (const YAML::Exception& error) {
-        const auto offset = static_cast<std::size_t>(std::max(error.mark.pos, 0));
+        auto offset = static_cast<std::size_t>(std::max(error.mark.pos, 0));
+        // The library names the place after a lone star; the star is what is wrong.
+        if (offset > 0 && error.msg.find("alias not found") != std::string::npos) --offset;
         const Mark place = source.mark_at(offset);
-        findings.problem(place, "", "bad YAML: " + explain_syntax(error.msg, source.line(place.line)));
+        findings.problem(place, "", "bad YAML: " + explain_syntax(error.msg, source.line(place.line), place));
     } catch (const std::exception& error) {
         findings.problem(Mark{}, "", std::string("bad YAML: ") + error.what());
     }
@@ -313,8 +319,8 @@ bool check_root(const NodePtr& root, Findings& findings) {
         return false;
     }
     if (root->kind == Node::Kind::Mapping) return true;
-    findings.problem(root->place, "", "expected fields such as listeners, origins and behaviors; found " +
-                                          describe_found(*root));
+    findings.problem(root->place, "",
+                     "expected fields such as listeners, origins and behaviors; found " + describe_found(*root));
     return false;
 }
 

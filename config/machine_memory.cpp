@@ -1,3 +1,4 @@
+// The kernel's files about memory limits.
 #include "config/machine_memory.h"
 
 #include <charconv>

@@ -1,3 +1,4 @@
+// How a problem is printed.
 #include "config/loader.h"
 
 namespace gatehouse::config {

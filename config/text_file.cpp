@@ -1,3 +1,4 @@
+// Reading files within a limit, and finding lines and columns in text.
 #include "config/text_file.h"
 
 #include "config/units.h"
@@ -115,9 +116,8 @@ Mark SourceText::mark_at(std::size_t offset) const {
         mark.column = last_mark_.column;
     }
     const std::string_view between = std::string_view(text_).substr(from, offset - from);
-    mark.column += static_cast<int>(std::count_if(between.begin(), between.end(), [](char c) {
-        return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-    }));
+    mark.column += static_cast<int>(std::count_if(
+        between.begin(), between.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
     last_offset_ = offset;
     last_mark_ = mark;
     return mark;

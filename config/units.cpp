@@ -1,3 +1,4 @@
+// Durations and sizes: exact integer arithmetic, no floating point.
 #include "config/units.h"
 
 #include <array>

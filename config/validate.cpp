@@ -1,3 +1,4 @@
+// Checks across fields. Each looks only at fields that were read without a problem.
 #include "config/validate.h"
 
 #include "config/address.h"
@@ -77,7 +78,8 @@ void check_ttls(const CachePolicy& policy, Findings& findings) {
         std::optional<Milliseconds> value;
     };
     const std::string parent = "cache_policies." + printable_key(policy.name) + ".";
-    std::vector<Named> order{{"min_ttl", policy.min_ttl}, {"default_ttl", policy.default_ttl}, {"max_ttl", policy.max_ttl}};
+    std::vector<Named> order{
+        {"min_ttl", policy.min_ttl}, {"default_ttl", policy.default_ttl}, {"max_ttl", policy.max_ttl}};
     order.erase(std::remove_if(order.begin(), order.end(), [](const Named& one) { return !one.value; }), order.end());
     for (std::size_t i = 1; i < order.size(); ++i) {
         const Named& shorter = order[i - 1];

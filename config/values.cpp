@@ -1,3 +1,4 @@
+// One reader for each kind of value.
 #include "config/values.h"
 
 #include "config/suggest.h"

@@ -25,7 +25,7 @@ struct NumberRange {
 
 // What a text must look like, in words and as a test.
 struct TextRule {
-    std::string_view expected; // "an IP address and port such as 0.0.0.0:8080"
+    std::string_view expected;                 // "an IP address and port such as 0.0.0.0:8080"
     bool (*valid)(std::string_view) = nullptr; // null: every text but the empty one
 };
 
