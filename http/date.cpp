@@ -134,11 +134,14 @@ int full_year(const Parts& parts, WallTime now) noexcept {
 }
 
 std::optional<WallTime> to_time(const Parts& parts) noexcept {
-    const year_month_day date(year(parts.year), month(parts.month), day(static_cast<unsigned>(parts.day)));
     // Second 60 is written for a leap second. RFC 9110 section 5.6.7
     // Wall-clock time has none, so it becomes the second after :59.
-    if (parts.year < 0 || parts.month == 0 || parts.day < 0 || !date.ok() || parts.hour < 0 || parts.hour > 23 ||
-        parts.minute < 0 || parts.minute > 59 || parts.second < 0 || parts.second > 60) {
+    if (parts.year < 0 || parts.month == 0 || parts.day < 0 || parts.hour < 0 || parts.hour > 23 || parts.minute < 0 ||
+        parts.minute > 59 || parts.second < 0 || parts.second > 60) {
+        return std::nullopt;
+    }
+    const year_month_day date(year(parts.year), month(parts.month), day(static_cast<unsigned>(parts.day)));
+    if (!date.ok()) {
         return std::nullopt;
     }
     return WallTime(sys_days(date) + hours(parts.hour) + minutes(parts.minute) + seconds(parts.second));

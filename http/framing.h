@@ -22,9 +22,10 @@ struct Framing {
     bool operator==(const Framing&) const = default;
 };
 
-// BadRequest for: any Transfer-Encoding other than one line that is exactly `chunked` (without case), Transfer-Encoding
-// beside Content-Length, Transfer-Encoding in HTTP/1.0, a Content-Length that is a list ("5, 5"), signed, empty,
-// otherwise no digits, or over 2^63-1, and Content-Length lines that differ from one another ("5" and "05" differ).
+// BadRequest for: any Transfer-Encoding other than one line that is exactly `chunked` (without case),
+// Transfer-Encoding beside Content-Length, Transfer-Encoding in HTTP/1.0, a Content-Length that is a list ("5, 5"),
+// signed, empty, otherwise no digits, or over 2^63-1, and Content-Length lines that differ from one another ("5" and
+// "05" differ).
 // Identical repeated Content-Length lines count as one (RFC 9112 section 6.3 permits it).
 // Neither field: no content. Content-Length: 0 is Length 0, not None.
 Result<Framing> request_framing(const RequestHead& request);
@@ -33,9 +34,9 @@ Result<Framing> request_framing(const RequestHead& request);
 // Neither field: the content ends with the connection.
 Result<Framing> response_framing(const ResponseHead& response, Method request_method);
 
-// Decodes `chunked` (RFC 9112 section 7.1) in place and strictly: 1 to 16 hex digits and at most 2^63-1, chunk extensions
-// bounded and dropped, CR LF only, trailer section bounded. Total function over any split of the input; after an
-// error every further call gives an error.
+// Decodes `chunked` (RFC 9112 section 7.1) in place and strictly: 1 to 16 hex digits and at most 2^63-1, chunk
+// extensions bounded and dropped, CR LF only, trailer section bounded. Total function over any split of the input;
+// after an error every further call gives an error.
 class ChunkedDecoder {
 public:
     struct Limits {

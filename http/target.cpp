@@ -278,13 +278,20 @@ namespace {
 // with upper-case digits. RFC 3986 section 6.2.2
 void append_normalised(std::string_view segment, std::string& out) {
     constexpr std::string_view kHex = "0123456789ABCDEF";
-    for (std::size_t at = 0; at < segment.size(); ++at) {
+    std::size_t at = 0;
+    while (at < segment.size()) {
+        const std::size_t percent = std::min(segment.find('%', at), segment.size());
+        out.append(segment.substr(at, percent - at));
+        at = percent;
+        if (at == segment.size()) {
+            return;
+        }
         const int decoded = percent_decoded(segment, at);
         if (decoded < 0) {
-            out += segment[at];
+            out += segment[at++];
             continue;
         }
-        at += 2;
+        at += 3;
         const auto byte = static_cast<unsigned>(decoded);
         if (byte < 128 && has_class(static_cast<char>(byte), kUnreservedChar)) {
             out += static_cast<char>(byte);

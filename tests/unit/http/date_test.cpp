@@ -11,8 +11,8 @@ namespace {
 
 WallTime at(int year, unsigned month, unsigned day, int hour = 0, int minute = 0, int second = 0) {
     using namespace std::chrono;
-    return WallTime(sys_days(year_month_day(std::chrono::year(year), std::chrono::month(month), std::chrono::day(day))) +
-                    hours(hour) + minutes(minute) + seconds(second));
+    const auto date = std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day);
+    return WallTime(sys_days(date) + hours(hour) + minutes(minute) + seconds(second));
 }
 
 const WallTime kNow = at(2024, 5, 1, 12);
