@@ -14,12 +14,13 @@ namespace gatehouse::proxy {
 
 namespace {
 
+constexpr int kOpenFlags = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 constexpr mode_t kFileMode = 0640; // lines name clients: not for everybody
 
 // A second description of standard output that does not block. O_NONBLOCK on the first would hit everybody who shares
 // it: the shell, and standard error after 2>&1.
 int open_standard_output_again() noexcept {
-    return ::open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return ::open("/proc/self/fd/1", kOpenFlags);
 }
 
 } // namespace
@@ -50,7 +51,7 @@ int LogOutput::open() noexcept {
             descriptor = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
         }
     } else {
-        descriptor = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode);
+        descriptor = ::open(path_.c_str(), O_CREAT | kOpenFlags, kFileMode);
     }
     if (descriptor < 0) {
         return errno;
