@@ -15,8 +15,9 @@ constexpr unsigned kUsesToStay = 1;
 // Each doubling of the mean size asks for one reuse more, but no more than this: otherwise large entries could not be
 // kept at all (eviction.md, S3-FIFO-sz: fewer misses by count against few by bytes).
 constexpr unsigned kMostExtraUses = 3;
-// Uses that an entry takes along on its way round the main queue, so that what was popular once grows old.
-constexpr unsigned kMostUsesKept = 3;
+// Uses that count on the way round the main queue, and one is spent on it: what was popular once grows old.
+constexpr unsigned kMostUsesKept = 4;
+static_assert(kUsesToStay + kMostExtraUses <= kMostUsesKept && kUsesToPromote + kMostExtraUses <= Shard::kMostUses);
 
 } // namespace
 
@@ -228,13 +229,14 @@ Shard::Growth Shard::wanted_growth(std::size_t ghosts_max) {
     const std::lock_guard lock(mutex_);
     Growth growth;
     growth.buckets = table_.wanted_segment();
-    // As many ghosts as entries, and a quarter more, because a set may be full while others are not. Nothing as long as
-    // nothing is evicted; then in steps of a quarter, so that copying stays a small part of the work.
-    const std::size_t wanted = std::min(ghosts_max, table_.size() + table_.size() / 4 + GhostTable::kWays);
-    if (evictions_ > 0 && wanted > ghosts_.capacity()) {
-        const std::size_t step = std::min(ghosts_max, ghosts_.capacity() + ghosts_.capacity() / 4);
-        const std::size_t sets = std::max(wanted, step) / GhostTable::kWays;
-        growth.ghosts = sets * GhostTable::kWays > ghosts_.capacity() ? sets * GhostTable::kWays : 0;
+    // As many ghosts as entries. None before anything is evicted; then in steps of an eighth, so that copying stays a
+    // small part of the work. Copying 64 Ki ghosts, which a shard with as many entries has, holds the lock for less
+    // than a millisecond.
+    const std::size_t present = ghosts_.capacity();
+    if (evictions_ > 0 && present < table_.size()) {
+        const std::size_t wanted = std::max(table_.size(), present + present / 8) + GhostTable::kWays;
+        const std::size_t possible = std::min(wanted, ghosts_max) / GhostTable::kWays * GhostTable::kWays;
+        growth.ghosts = possible > present ? possible : 0;
     }
     return growth;
 }

@@ -1,0 +1,237 @@
+// Replays a trace through the real memory store, and prints its miss ratios beside those of an LRU.
+//
+//   zstdcat trace.csv.zst | bench_replay --fraction 0.1 [--shards 16] [--unit] [FILE]
+//
+// A line of the trace is `timestamp,key,size`. The cache is a fraction of the footprint: of the sum of the sizes of all
+// distinct objects. An object of `size` bytes is stored with a body of so many bytes; with --unit (or when all sizes
+// are 1: then the trace counts objects, not bytes) it has no body. The LRU counts sizes, and nothing beside them.
+//
+// How the fraction becomes size_bytes: the store charges more than sizes (heads, block classes, index, ghosts). All
+// distinct objects are first put into a store without bounds. What they are charged there, the index included, times the
+// fraction, is the cache; beside it the store gets what it takes when it is empty, and 8 bytes for each object it is to
+// hold, for the ghosts. `kept` is the number of objects that were in the store at the end, to compare with the fraction.
+#include "cache/store/memory_store.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <list>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+using namespace gatehouse::cache::store;
+
+namespace {
+
+struct Arguments {
+    std::vector<double> fractions;
+    unsigned shards = MemoryStoreOptions().shards;
+    bool unit = false;
+    std::string file = "-";
+};
+
+struct Trace {
+    struct Object {
+        std::string key;
+        std::uint64_t size;
+        KeyHash hash;
+    };
+    std::vector<Object> objects;
+    std::vector<std::uint32_t> requests; // indices of objects
+    std::uint64_t footprint = 0;
+};
+
+struct Misses {
+    std::uint64_t objects = 0;
+    std::uint64_t bytes = 0;
+};
+
+bool read_trace(std::istream& input, Trace& trace) {
+    std::unordered_map<std::string, std::uint32_t> known;
+    std::string line;
+    for (std::size_t number = 1; std::getline(input, line); ++number) {
+        const std::size_t first = line.find(',');
+        const std::size_t second = line.find(',', first + 1);
+        std::uint64_t size = 0;
+        if (second == std::string::npos ||
+            std::from_chars(line.data() + second + 1, line.data() + line.size(), size).ec != std::errc()) {
+            if (number == 1) {
+                continue; // the names of the columns
+            }
+            std::fprintf(stderr, "line %zu is not `timestamp,key,size`: %s\n", number, line.c_str());
+            return false;
+        }
+        // As in libCacheSim: an object of another size is another object.
+        const std::string identity = line.substr(first + 1);
+        const auto [found, is_new] = known.try_emplace(identity, static_cast<std::uint32_t>(trace.objects.size()));
+        if (is_new) {
+            trace.objects.push_back({identity, size, hash_key(identity)});
+            trace.footprint += size;
+        }
+        trace.requests.push_back(found->second);
+    }
+    return !trace.requests.empty();
+}
+
+// Whether the object was found; if not, it is stored.
+bool request(Store& store, const Trace::Object& object, bool unit) {
+    Candidates found;
+    store.lookup(object.hash, object.key, found);
+    if (!found.empty()) {
+        store.touch(*found[0]);
+        return true;
+    }
+    const std::uint64_t size = unit ? 0 : object.size;
+    const auto writer = store.open_writer({object.key, object.hash, {}, 0}, size);
+    if (!writer) {
+        return false;
+    }
+    Body& body = *writer->body();
+    for (std::uint64_t left = size; left > 0;) {
+        const Body::Room room = body.prepare();
+        if (room.state != Body::RoomState::Room) {
+            return false;
+        }
+        const std::uint64_t step = std::min<std::uint64_t>(left, room.room.size());
+        body.publish(static_cast<std::size_t>(step));
+        left -= step;
+    }
+    body.complete();
+    writer->commit({});
+    return false;
+}
+
+Misses run_store(const Trace& trace, std::uint64_t size_bytes, const Arguments& arguments, StoreStats& stats) {
+    MemoryStoreOptions options;
+    options.size_bytes = size_bytes;
+    options.max_object_bytes = size_bytes;
+    options.shards = arguments.shards;
+    const auto store = make_memory_store(options);
+    Misses misses;
+    for (const std::uint32_t index : trace.requests) {
+        const Trace::Object& object = trace.objects[index];
+        if (!request(*store, object, arguments.unit)) {
+            ++misses.objects;
+            misses.bytes += object.size;
+        }
+    }
+    stats = store->stats();
+    return misses;
+}
+
+Misses run_lru(const Trace& trace, std::uint64_t capacity) {
+    std::list<std::uint32_t> order;
+    std::vector<std::list<std::uint32_t>::iterator> places(trace.objects.size(), order.end());
+    std::uint64_t used = 0;
+    Misses misses;
+    for (const std::uint32_t index : trace.requests) {
+        if (places[index] != order.end()) {
+            order.splice(order.begin(), order, places[index]);
+            continue;
+        }
+        const std::uint64_t size = trace.objects[index].size;
+        ++misses.objects;
+        misses.bytes += size;
+        if (size > capacity) {
+            continue;
+        }
+        for (; used + size > capacity; order.pop_back()) {
+            used -= trace.objects[order.back()].size;
+            places[order.back()] = order.end();
+        }
+        used += size;
+        places[index] = order.insert(order.begin(), index);
+    }
+    return misses;
+}
+
+// What all distinct objects are charged in an unbounded store, and what an empty one takes.
+void measure_charges(const Trace& trace, const Arguments& arguments, std::uint64_t& all, std::uint64_t& empty) {
+    MemoryStoreOptions options;
+    options.size_bytes = std::uint64_t{1} << 40;
+    options.max_object_bytes = options.size_bytes;
+    options.shards = arguments.shards;
+    const auto store = make_memory_store(options);
+    empty = store->stats().bytes_used;
+    for (const Trace::Object& object : trace.objects) {
+        request(*store, object, arguments.unit);
+    }
+    all = store->stats().bytes_used - empty;
+}
+
+bool parse(int count, char** values, Arguments& arguments) {
+    for (int i = 1; i < count; ++i) {
+        const std::string_view word = values[i];
+        if (word == "--unit") {
+            arguments.unit = true;
+        } else if ((word == "--fraction" || word == "--shards") && i + 1 < count) {
+            const std::string value = values[++i];
+            if (word == "--fraction") {
+                arguments.fractions.push_back(std::strtod(value.c_str(), nullptr));
+            } else {
+                arguments.shards = static_cast<unsigned>(std::strtoul(value.c_str(), nullptr, 10));
+            }
+        } else if (word.starts_with("--")) {
+            return false;
+        } else {
+            arguments.file = word;
+        }
+    }
+    if (arguments.fractions.empty()) {
+        arguments.fractions = {0.001, 0.01, 0.1};
+    }
+    return true;
+}
+
+} // namespace
+
+int main(int count, char** values) {
+    Arguments arguments;
+    if (!parse(count, values, arguments)) {
+        std::fputs("usage: bench_replay [--fraction F]... [--shards N] [--unit] [FILE|-]\n", stderr);
+        return 2;
+    }
+    std::ifstream file;
+    if (arguments.file != "-") {
+        file.open(arguments.file);
+    }
+    Trace trace;
+    if (!read_trace(arguments.file == "-" ? std::cin : file, trace)) {
+        std::fputs("no trace to replay\n", stderr);
+        return 1;
+    }
+    arguments.unit |= trace.footprint == trace.objects.size();
+    std::uint64_t all = 0;
+    std::uint64_t empty = 0;
+    measure_charges(trace, arguments, all, empty);
+
+    std::uint64_t bytes = 0;
+    for (const std::uint32_t index : trace.requests) {
+        bytes += trace.objects[index].size;
+    }
+    const auto requests = static_cast<double>(trace.requests.size());
+    std::printf("%zu requests, %zu objects, footprint %llu, %.1f bytes charged for an object, %u shards\n",
+                trace.requests.size(), trace.objects.size(), static_cast<unsigned long long>(trace.footprint),
+                static_cast<double>(all) / static_cast<double>(trace.objects.size()), arguments.shards);
+    std::printf("%9s  %-6s  %7s  %7s  %9s\n", "fraction", "policy", "objects", "bytes", "kept");
+    for (const double fraction : arguments.fractions) {
+        StoreStats stats;
+        const auto ghosts = static_cast<std::uint64_t>(fraction * 8 * static_cast<double>(trace.objects.size()));
+        const auto size_bytes = static_cast<std::uint64_t>(fraction * static_cast<double>(all)) + empty + ghosts;
+        const Misses store = run_store(trace, size_bytes, arguments, stats);
+        const Misses lru = run_lru(trace, static_cast<std::uint64_t>(fraction * static_cast<double>(trace.footprint)));
+        for (const auto& [name, misses] : {std::pair("store", store), std::pair("lru", lru)}) {
+            std::printf("%9g  %-6s  %7.4f  %7.4f", fraction, name, static_cast<double>(misses.objects) / requests,
+                        static_cast<double>(misses.bytes) / static_cast<double>(bytes));
+            if (std::strcmp(name, "store") == 0) {
+                std::printf("  %9llu", static_cast<unsigned long long>(stats.objects));
+            }
+            std::printf("\n");
+        }
+    }
+    return 0;
+}
