@@ -1,0 +1,16 @@
+// How code that knows no event loop reaches another core: it hands a job to the loop of that core.
+#pragma once
+
+#include <functional>
+
+namespace gatehouse::cache {
+
+class CorePoster {
+public:
+    virtual ~CorePoster() = default;
+    // Runs the job on that core's thread, soon; jobs of one sender to one core keep their order. Any thread.
+    virtual void post(unsigned core, std::function<void()> job) = 0;
+    virtual unsigned cores() const noexcept = 0;
+};
+
+} // namespace gatehouse::cache

@@ -1,0 +1,169 @@
+// A fetch: one request to the origin on its way, and everybody who waits for or reads its answer.
+//
+// It belongs to a core, never to a client's session; every client, the first included, is a reader. A shared fetch is
+// in the FetchTable under its key, so that others join it; a private one serves one client only (what cannot be
+// shared: unsafe methods, bypasses, answers nobody else may use).
+//
+// Life: Pending -> (Answered: head known, body arriving) -> Done, or Failed before the head. The answer is written
+// once, by the home core, before `phase` says so, and is immutable from then on.
+#pragma once
+
+#include "cache/policy/reason.h"
+#include "cache/policy/stored_head.h"
+#include "cache/store/store.h"
+#include "cache/wait_lists.h"
+#include "http/fields.h"
+#include "http/message.h"
+#include "http/result.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gatehouse::cache {
+
+struct Answer {
+    enum class Kind : std::uint8_t {
+        Response,  // a head, and usually a body that is still arriving
+        Freshened, // a 304 freshened the stored response: `entry`
+        Failed     // no answer: `error`
+    };
+    Kind kind = Kind::Failed;
+    // Response
+    int status = 0;
+    std::string head;                         // policy::encode_stored_head; also for what is not stored
+    std::shared_ptr<store::Body> body;        // null: no content follows
+    std::optional<std::uint64_t> length;      // Content-Length the origin declared (for HEAD without content following)
+    bool shared = false;                      // it is being stored: others may use it if it fits their request
+    policy::Reason not_stored = policy::Reason::None;
+    // Freshened
+    store::EntryRef entry;
+    // Failed
+    http::Error error;
+};
+
+// What the home core learnt on the way; for the records of those who waited.
+struct FetchTrace {
+    std::string origin_address;
+    bool origin_reused = false;
+    unsigned attempts = 0;
+    std::optional<int> origin_status;
+    std::chrono::microseconds origin_wait{0};
+};
+
+class Fetch final : public store::BodyListener, public std::enable_shared_from_this<Fetch> {
+public:
+    enum class Phase : std::uint8_t { Pending, Answered, Failed };
+
+    Fetch(CorePoster& poster, unsigned home, bool is_private);
+    ~Fetch();
+
+    // ---- identity; immutable once the fetch is shared with others
+    const bool is_private;
+    const unsigned home;
+    std::string key;              // empty for a private fetch
+    store::KeyHash hash;
+    std::string vary_names;       // names known when it started, and the request's values for them
+    std::string vary_values;
+    store::EntryRef validating;   // the stored response its conditional request is about
+    // Purge number when the request was sent (from its making until then: when it was made).
+    std::atomic<std::uint64_t> sequence{0};
+
+    // ---- the client whose request it carries (none: a background revalidation)
+    // Kept from before the first byte is published, so that the initiator can read what nobody may join.
+    void expect_initiator() noexcept { initiator_expected_ = true; } // before the fetch task starts
+    std::optional<store::Body::Cursor> take_initiator_cursor();      // once, after phase() says Answered
+    // The initiator went away (or needs the answer no longer). Any core.
+    void initiator_left() noexcept;
+
+    // ---- anybody
+    Phase phase() const noexcept { return phase_.load(std::memory_order_acquire); }
+    const Answer& answer() const noexcept { return answer_; }   // requires phase() != Pending
+    const FetchTrace& trace() const noexcept { return trace_; } // likewise
+    // Registers to be woken by anything new: an interim response, the answer, bytes, the end.
+    void wait(unsigned core, Waiter& waiter) { waiters_.add(core, waiter); }
+    // Interim responses so far (RFC 9110 section 15.2), from index `seen` on; in order.
+    std::vector<http::ResponseHead> interims_after(std::size_t seen) const;
+    std::size_t interim_count() const noexcept { return interim_count_.load(std::memory_order_acquire); }
+    // Trailer fields; valid once the body is complete.
+    const http::Fields& trailers() const noexcept { return trailers_; }
+    // True once the body turned out to be too large to keep, or memory ran out: nothing was stored, nobody may join.
+    bool detached_from_store() const noexcept { return detached_.load(std::memory_order_acquire); }
+    policy::Reason detach_reason() const noexcept { return detach_reason_.load(std::memory_order_acquire); }
+
+    // ---- readers
+    // One client following the body. Registered so that the slowest can be cut off and the last one is noticed.
+    class Reader {
+    public:
+        using Cut = void (*)(void* context);
+        // `on_cut` runs on `core`, once at most, while the reader exists.
+        Reader(std::shared_ptr<Fetch> fetch, unsigned core, Cut on_cut, void* context);
+        ~Reader();
+        Reader(const Reader&) = delete;
+        Reader& operator=(const Reader&) = delete;
+        void moved_to(std::uint64_t position) noexcept { position_.store(position, std::memory_order_relaxed); }
+
+    private:
+        friend class Fetch;
+        std::shared_ptr<Fetch> fetch_;
+        unsigned core_;
+        Cut on_cut_;
+        void* context_;
+        std::uint64_t id_ = 0;
+        std::atomic<std::uint64_t> position_{0};
+        bool cut_ = false; // guarded by readers_mutex_
+        std::list<Reader*>::iterator place_;
+    };
+    // Cuts the readers that hold the oldest bytes. Returns how many. Home core.
+    std::size_t cut_slowest(std::uint64_t window_bytes);
+    std::size_t reader_count() const;
+
+    // ---- home core
+    void add_interim(http::ResponseHead head);
+    FetchTrace& edit_trace() noexcept { return trace_; } // before publish only
+    void publish(Answer answer);
+    void set_trailers(http::Fields trailers) { trailers_ = std::move(trailers); } // before body->complete()
+    void detach(policy::Reason reason) noexcept;
+    // Called (on the home core) when room appeared in the body's window, or a reader or the initiator left. Null to
+    // clear.
+    void set_home_waker(std::function<void()> wake);
+    // Whether anybody can still use the answer: it is being stored, or is read, or its initiator has yet to look.
+    bool wanted() const;
+
+    // ---- store::BodyListener
+    void on_published() noexcept override;
+    void on_room() noexcept override;
+
+private:
+    void wake_home();
+
+    CorePoster& poster_;
+    WaitLists waiters_;
+    std::atomic<Phase> phase_{Phase::Pending};
+    Answer answer_;
+    FetchTrace trace_;
+    http::Fields trailers_;
+    mutable std::mutex interim_mutex_;
+    std::vector<http::ResponseHead> interims_;
+    std::atomic<std::size_t> interim_count_{0};
+    mutable std::mutex readers_mutex_;
+    std::list<Reader*> readers_;
+    std::uint64_t next_reader_ = 1;
+    std::atomic<bool> detached_{false};
+    std::atomic<policy::Reason> detach_reason_{policy::Reason::None};
+    bool initiator_expected_ = false;
+    std::atomic<bool> initiator_left_{false};
+    mutable std::mutex initiator_mutex_;
+    std::optional<store::Body::Cursor> initiator_cursor_;
+    bool initiator_served_ = false;
+    std::atomic<bool> home_wake_pending_{false};
+    std::function<void()> home_waker_; // home core only
+};
+
+} // namespace gatehouse::cache

@@ -1,0 +1,71 @@
+// A sharded map of fetches, touched on misses only.
+#include "cache/fetch_table.h"
+
+#include <algorithm>
+
+namespace gatehouse::cache {
+
+FetchTable::Found FetchTable::join_or_insert(
+    std::string_view key, const store::KeyHash& hash, const std::function<bool(const Fetch&)>& fits,
+    const std::function<std::shared_ptr<Fetch>(const std::vector<std::shared_ptr<Fetch>>&)>& make) {
+    Shard& here = shard(hash);
+    const std::lock_guard lock(here.mutex);
+    auto& fetches = here.by_key[std::string(key)];
+    for (auto it = fetches.rbegin(); it != fetches.rend(); ++it) {
+        if (fits(**it)) {
+            return {*it, false};
+        }
+    }
+    auto made = make(fetches);
+    fetches.push_back(made);
+    return {std::move(made), true};
+}
+
+void FetchTable::remove(const Fetch& fetch) {
+    Shard& here = shard(fetch.hash);
+    const std::lock_guard lock(here.mutex);
+    const auto found = here.by_key.find(fetch.key);
+    if (found == here.by_key.end()) {
+        return;
+    }
+    std::erase_if(found->second, [&fetch](const auto& other) { return other.get() == &fetch; });
+    if (found->second.empty()) {
+        here.by_key.erase(found);
+    }
+}
+
+std::size_t FetchTable::size() const {
+    std::size_t total = 0;
+    for (const Shard& each : shards_) {
+        const std::lock_guard lock(each.mutex);
+        for (const auto& [key, fetches] : each.by_key) {
+            total += fetches.size();
+        }
+    }
+    return total;
+}
+
+namespace {
+std::uint64_t seconds_of(http::WallTime time) noexcept {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0)) & 0xffffffffULL;
+}
+} // namespace
+
+void UncacheableMemory::remember(const store::KeyHash& hash, http::WallTime until) noexcept {
+    slots_[hash.low % kSlots].store(tag(hash) | seconds_of(until), std::memory_order_relaxed);
+}
+
+void UncacheableMemory::forget(const store::KeyHash& hash) noexcept {
+    auto& slot = slots_[hash.low % kSlots];
+    if ((slot.load(std::memory_order_relaxed) & 0xffffffff00000000ULL) == tag(hash)) {
+        slot.store(0, std::memory_order_relaxed);
+    }
+}
+
+bool UncacheableMemory::remembers(const store::KeyHash& hash, http::WallTime now) const noexcept {
+    const std::uint64_t slot = slots_[hash.low % kSlots].load(std::memory_order_relaxed);
+    return (slot & 0xffffffff00000000ULL) == tag(hash) && (slot & 0xffffffffULL) > seconds_of(now);
+}
+
+} // namespace gatehouse::cache

@@ -1,0 +1,152 @@
+// The coordinator: the only place that joins the caching rules (cache/policy), the store, and fetches in flight.
+//
+// plan() says what to do with a request at one instant; resolve() says what a finished wait means for one request;
+// begin()/finish()/abort()/fail() are the fetch task's way to hand over what the origin answered. No sockets, no
+// clock, no event loop: time is a parameter, other cores are reached through CorePoster.
+//
+// Any core may call everything.
+#pragma once
+
+#include "cache/core_poster.h"
+#include "cache/fetch.h"
+#include "cache/fetch_table.h"
+#include "cache/policy/cache_status.h"
+#include "cache/policy/facts.h"
+#include "cache/policy/reuse.h"
+#include "cache/policy/stored_head.h"
+#include "cache/purge_log.h"
+#include "cache/store/store.h"
+#include "http/framing.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::cache {
+
+// One request as the cache sees it. Everything referred to outlives the call.
+struct RequestContext {
+    const http::RequestHead& request;
+    const policy::RequestFacts& facts;
+    const config::CachePolicy& policy;
+    std::string_view key;
+    store::KeyHash hash;
+    unsigned core = 0;
+    http::WallTime now;
+};
+
+struct Plan {
+    enum class Kind : std::uint8_t {
+        Serve,         // from `entry`, now
+        Wait,          // for `fetch`
+        Alone,         // a private fetch; nothing to share (`may_store`: its answer may be stored all the same)
+        GatewayTimeout // only-if-cached
+    };
+    Kind kind = Kind::Alone;
+    // Serve: what is served. Wait and Alone: the stored response that matches but may not be served now, if any: it is
+    // validated, and may be served if the origin fails.
+    store::EntryRef entry;
+    policy::StoredHead head;
+    bool validate = false;        // `entry` has a validator and the fetch is to use it
+    std::shared_ptr<Fetch> fetch; // Wait; Serve: a background revalidation that the caller has to start
+    bool leader = false;          // the caller has to start the fetch
+    bool may_store = false;
+    policy::CacheResult result;
+};
+
+struct Resolution {
+    enum class Kind : std::uint8_t {
+        Stream,    // the fetch's answer
+        Serve,     // `entry` (freshened, or stale because the origin failed)
+        Alone,     // a private fetch: the answer is not for this request
+        Rejoin,    // plan again: another variant
+        Failed     // `fetch->answer().error`
+    };
+    Kind kind = Kind::Failed;
+    store::EntryRef entry;
+    policy::StoredHead head;
+    policy::CacheResult result;
+};
+
+// What a fetch task knows about the request it sends.
+struct FetchRequest {
+    const http::RequestHead& request; // the client's, unchanged: Vary speaks of what clients send
+    const policy::RequestFacts& facts;
+    const config::CachePolicy& policy;
+    bool cookie_unkeyed = false;
+    bool may_store = false;
+    http::Method sent_method = http::Method::Get;
+};
+
+// A response on its way in. Dropped without finish(): nothing is stored.
+struct Intake {
+    std::unique_ptr<store::Writer> writer; // null: not stored
+    std::shared_ptr<store::Body> body;     // null: no content
+    std::string metadata;
+};
+
+class HttpCache {
+public:
+    struct Options {
+        http::Duration uncacheable_memory{60'000};
+    };
+    HttpCache(store::Store& store, CorePoster& poster, const Options& options);
+
+    // What to do with a request now. `decision` comes from policy::decide_request.
+    Plan plan(const RequestContext& context, const policy::RequestDecision& decision);
+    // What the fetch that was waited for means for this request. `fetch` is no longer Pending.
+    Resolution resolve(const RequestContext& context, const Plan& plan);
+    std::shared_ptr<Fetch> make_private_fetch(unsigned core);
+
+    // ---- the fetch task's side; all on the fetch's home core
+    std::uint64_t sequence_now() const noexcept { return purges_.current(); }
+    enum class BeginResult : std::uint8_t {
+        Answered,           // published; fill intake.body and finish or abort
+        RetryUnconditional  // a 304 that fits nothing stored: ask again without a condition
+    };
+    // The final head has arrived. Decides whether it is stored, and publishes the answer.
+    BeginResult begin(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
+                      const http::Framing& framing, http::WallTime request_time, http::WallTime response_time,
+                      Intake& intake);
+    // The body became larger than the store takes, or memory ran out: relay what remains, store nothing.
+    void detach(Fetch& fetch, Intake& intake, policy::Reason reason, http::WallTime now);
+    // The content is whole: makes it visible (unless purged meanwhile), ends joining. Returns why it was not stored.
+    policy::Reason finish(Fetch& fetch, Intake& intake);
+    // The content broke off: readers are cut, nothing is stored.
+    void abort(Fetch& fetch, Intake& intake);
+    // No head came: everybody who waits gets this one result.
+    void fail(Fetch& fetch, http::Error error);
+
+    // Effective when it returns, for what is stored and what is in flight. Returns the purge's number.
+    std::uint64_t purge(PurgeMatcher matcher) { return purges_.record(std::move(matcher)); }
+    // Removes what a purge killed, to free its memory; returns how many. A walk over the store: not for an event loop.
+    std::size_t sweep(const PurgeMatcher& matcher);
+
+    store::Store& store() noexcept { return store_; }
+    const PurgeLog& purges() const noexcept { return purges_; }
+    std::size_t fetches_in_flight() const { return table_.size(); }
+
+private:
+    struct Match {
+        store::EntryRef entry;
+        policy::StoredHead head;
+        policy::Reason reason = policy::Reason::UriMiss; // why there is none
+        std::string_view vary_names;                     // of the newest stored response
+        store::EntryRef newest;                          // keeps vary_names alive
+    };
+    Match find(const RequestContext& context);
+    bool alive(const store::EntryRef& entry);
+    void join_or_start(const RequestContext& context, std::string_view vary_names, bool solo, Plan& plan);
+    bool usable_now(const RequestContext& context, const policy::StoredHead& head) const;
+    std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan) const;
+
+    store::Store& store_;
+    CorePoster& poster_;
+    Options options_;
+    PurgeLog purges_;
+    FetchTable table_;
+    UncacheableMemory uncacheable_;
+};
+
+} // namespace gatehouse::cache

@@ -1,0 +1,508 @@
+// The story of one request (docs/LIFE_OF_A_REQUEST.md tells it with the file names).
+#include "proxy/exchange.h"
+
+#include "cache/policy/cache_key.h"
+#include "cache/policy/freshness.h"
+#include "cache/policy/invalidation.h"
+#include "cache/policy/response_assembly.h"
+#include "proxy/error_response.h"
+#include "proxy/router.h"
+
+#include <algorithm>
+
+namespace gatehouse::proxy {
+
+namespace policy = cache::policy;
+using cache::Answer;
+using cache::Fetch;
+using cache::Plan;
+using cache::Resolution;
+using cache::store::Body;
+using http::Error;
+using http::ErrorKind;
+using policy::Assembly;
+using policy::Reason;
+using policy::StoredHead;
+
+namespace {
+
+// At most this much of a body is queued before it is handed to the kernel.
+constexpr std::uint64_t kPieceBytes = 256 * 1024;
+constexpr std::uint64_t kRelayPieceBytes = 64 * 1024;
+// A waiter may find that the answer is for another variant, join that one, and so on; then it goes alone.
+constexpr int kMaxJoins = 4;
+
+std::int64_t age_seconds(const StoredHead& head, http::WallTime now) {
+    return std::chrono::floor<std::chrono::seconds>(policy::current_age(head.facts, now)).count();
+}
+
+// What waits on a fetch: woken on its own core.
+struct FetchWaiter {
+    explicit FetchWaiter(Core& core) : event(core.io()), waiter(&FetchWaiter::wake, this) {}
+    static void wake(void* context) { static_cast<FetchWaiter*>(context)->event.signal(); }
+    Event event;
+    cache::Waiter waiter;
+};
+
+} // namespace
+
+void RequestState::clear() {
+    framing = http::Framing();
+    config.reset();
+    behavior = nullptr;
+    plan = Plan();
+    record.clear();
+}
+
+bool Exchange::begin() {
+    state_.config = worker_.config;
+    const http::WallTime now = worker_.core.clock().wall_now();
+    ExchangeRecord& record = state_.record;
+    record.started = now;
+    record.started_steady = worker_.core.clock().steady_now();
+    record.client = client_.address;
+    record.method = state_.head.method;
+    record.target = state_.head.target;
+    record.http10 = state_.head.version == http::Version::Http10;
+    record.user_agent = state_.head.fields.first("User-Agent").value_or(std::string_view());
+
+    auto target = http::parse_target(state_.head, client_.scheme, client_.default_authority);
+    if (!target) {
+        refuse(target.error());
+        return true;
+    }
+    state_.target = std::move(target).value();
+    record.authority = state_.target.authority;
+    if (state_.head.method_kind() == http::Method::Trace) {
+        answer_status(405, "method_not_allowed", "TRACE is not supported.", nullptr);
+        return true;
+    }
+    const auto behavior = route(*state_.config, state_.target);
+    if (!behavior) {
+        answer_status(404, "no_behavior", "No behavior of the configuration matches this path.", nullptr);
+        return true;
+    }
+    state_.behavior = &state_.config->behaviors[*behavior];
+    record.routed = true;
+    record.behavior = *behavior;
+    record.behavior_name = state_.behavior->path_pattern;
+    record.origin = state_.behavior->origin_ref->name;
+
+    const bool has_content = state_.framing.kind == http::Framing::Kind::Chunked || state_.framing.length > 0;
+    state_.facts = policy::request_facts(state_.head, has_content);
+    state_.decision = policy::decide_request(state_.facts, *state_.behavior->policy_ref);
+    policy::make_cache_key(*state_.behavior, state_.target, state_.head, state_.key);
+    state_.hash = cache::store::hash_key(state_.key);
+
+    state_.plan = worker_.cache.plan(context(), state_.decision);
+    Plan& plan = state_.plan;
+    switch (plan.kind) {
+    case Plan::Kind::Serve:
+        if (plan.leader) {
+            start_background();
+        }
+        serve_stored(plan.entry, plan.head, plan.result);
+        return true;
+    case Plan::Kind::GatewayTimeout:
+        answer_gateway_timeout();
+        return true;
+    case Plan::Kind::Wait:
+    case Plan::Kind::Alone:
+        return false;
+    }
+    return false;
+}
+
+cache::RequestContext Exchange::context() const {
+    return {state_.head, state_.facts,          *state_.behavior->policy_ref,        state_.key,
+            state_.hash, worker_.core.index(), worker_.core.clock().wall_now()};
+}
+
+void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& head,
+                            const policy::CacheResult& result) {
+    const http::WallTime now = worker_.core.clock().wall_now();
+    const std::uint64_t size = entry->body_size();
+    const Assembly assembly = policy::assemble(state_.head, head, size, now, worker_.random());
+    policy::CacheResult shown = result;
+    shown.error = assembly.status >= 400;
+    const std::uint64_t length = policy::content_length(assembly, head, size);
+    ResponseSink::Head out{assembly, head, shown, size, length, !state_.is_head(), age_seconds(head, now)};
+    sink_.head(out);
+    state_.record.status = assembly.status;
+    state_.record.cache = shown;
+    const bool content = !state_.is_head() && !http::status_has_no_content(assembly.status);
+    if (content) {
+        state_.record.response_body_bytes = length;
+        if (assembly.kind == Assembly::Kind::Whole) {
+            sink_.content(Body::Cursor(entry->body(), size), size, nullptr);
+        }
+        for (std::size_t i = 0; i < assembly.spans.size(); ++i) {
+            if (assembly.kind == Assembly::Kind::MultiPart) {
+                sink_.content(policy::multipart_part_head(assembly, i, head, size));
+            }
+            Body::Cursor cursor(entry->body(), size);
+            cursor.seek(assembly.spans[i].first);
+            sink_.content(std::move(cursor), assembly.spans[i].size(), nullptr);
+        }
+        if (assembly.kind == Assembly::Kind::MultiPart) {
+            sink_.content(policy::multipart_end(assembly));
+        }
+    }
+    sink_.end(nullptr);
+}
+
+void Exchange::refuse(const Error& error) {
+    worker_.core.metrics().bad_requests.add();
+    sink_.close_after();
+    answer_error(error, nullptr);
+}
+
+void Exchange::answer_error(const Error& error, const policy::CacheResult* result) {
+    const ErrorResponse response = make_error_response(error, &state_.head.fields);
+    state_.record.status = response.head.status;
+    state_.record.error = error.kind;
+    state_.record.error_detail = error.detail;
+    if (result != nullptr) {
+        state_.record.cache = *result;
+    }
+    state_.record.response_body_bytes = response.body.size();
+    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result);
+    sink_.end(nullptr);
+}
+
+void Exchange::answer_status(int status, std::string_view token, std::string_view sentence,
+                             const policy::CacheResult* result) {
+    ErrorResponse response = make_status_response(status, token, sentence, &state_.head.fields);
+    if (status == 405) {
+        // RFC 9110 section 15.5.6: a 405 says what is allowed.
+        response.head.fields.set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    }
+    state_.record.status = status;
+    if (result != nullptr) {
+        state_.record.cache = *result;
+    }
+    state_.record.response_body_bytes = response.body.size();
+    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result);
+    sink_.end(nullptr);
+}
+
+void Exchange::answer_gateway_timeout() {
+    // RFC 9111 section 5.2.1.7
+    policy::CacheResult result = state_.plan.result;
+    result.reason = Reason::OnlyIfCached;
+    result.forwarded = policy::Forwarded::Request;
+    result.error = true;
+    answer_status(504, "only_if_cached", policy::sentence(Reason::OnlyIfCached), &result);
+}
+
+void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool conditional,
+                     std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
+    OriginRequestFacts facts{state_.head, state_.target, state_.facts, *state_.behavior, client_.address,
+                             client_.scheme};
+    facts.trusted_client = client_.trusted;
+    facts.for_store = for_store;
+    facts.validate = conditional ? &state_.plan.head : nullptr;
+    facts.has_content = body != nullptr;
+    FetchOrder order;
+    order.fetch = fetch;
+    order.config = state_.config;
+    order.behavior = state_.behavior;
+    order.request = make_origin_request(facts);
+    order.client_request = state_.head;
+    order.facts = state_.facts;
+    if (for_store) {
+        order.facts.method = http::Method::Get; // a HEAD asked with GET
+    }
+    order.framing = body ? state_.framing : http::Framing();
+    // A PUT or POST without content says so: some origins answer 411 otherwise.
+    const auto method = state_.facts.method;
+    if (!body && (method == http::Method::Post || method == http::Method::Put || method == http::Method::Patch)) {
+        order.framing.kind = http::Framing::Kind::Length;
+    }
+    order.body = std::move(body);
+    order.tunnel = std::move(tunnel);
+    order.may_store = for_store;
+    start_fetch(worker_, std::move(order));
+}
+
+void Exchange::start_background() { start(state_.plan.fetch, true, state_.plan.validate, nullptr, nullptr); }
+
+// Makes the plan one for this client alone.
+void Exchange::plan_private() {
+    Plan& plan = state_.plan;
+    plan.kind = Plan::Kind::Alone;
+    plan.fetch = worker_.cache.make_private_fetch(worker_.core.index());
+    plan.leader = true;
+    plan.result.collapsed = false;
+    if (plan.may_store) {
+        plan.fetch->key = state_.key;
+        plan.fetch->hash = state_.hash;
+        if (plan.validate) {
+            plan.fetch->validating = plan.entry;
+        }
+    }
+}
+
+awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
+    for (int joins = 0;; ++joins) {
+        Plan& plan = state_.plan;
+        if (plan.kind == Plan::Kind::Serve) { // planned again after another variant's answer
+            if (plan.leader) {
+                start_background();
+            }
+            serve_stored(plan.entry, plan.head, plan.result);
+            break;
+        }
+        if (plan.kind == Plan::Kind::GatewayTimeout) {
+            answer_gateway_timeout();
+            break;
+        }
+        if (plan.kind == Plan::Kind::Alone) {
+            plan_private();
+        }
+        const std::shared_ptr<Fetch> fetch = plan.fetch;
+        if (plan.leader) {
+            for_store_ = plan.may_store;
+            fetch->expect_initiator();
+            start(fetch, plan.may_store, plan.may_store && plan.validate, body, tunnel);
+        } else {
+            for_store_ = true;
+            worker_.core.metrics().collapsed.add();
+        }
+        const bool connected = co_await wait_for_answer(fetch);
+        if (!connected) {
+            if (plan.leader) {
+                fetch->initiator_left();
+            }
+            break;
+        }
+        take_trace(*fetch);
+        Resolution resolution = worker_.cache.resolve(context(), plan);
+        std::optional<Body::Cursor> cursor;
+        if (resolution.kind == Resolution::Kind::Stream && fetch->answer().body) {
+            cursor = plan.leader ? fetch->take_initiator_cursor() : fetch->answer().body->open();
+            if (!cursor) { // it stopped taking readers between the decision and now
+                resolution.kind = Resolution::Kind::Alone;
+            }
+        }
+        if (resolution.kind == Resolution::Kind::Stream) {
+            policy::CacheResult result = resolution.result;
+            co_await stream(fetch, result, std::move(cursor));
+            break;
+        }
+        if (plan.leader) {
+            fetch->initiator_left(); // its answer is not what this client gets
+        }
+        if (resolution.kind == Resolution::Kind::Serve) {
+            serve_stored(resolution.entry, resolution.head, resolution.result);
+            break;
+        }
+        if (resolution.kind == Resolution::Kind::Failed) {
+            answer_error(fetch->answer().error, &resolution.result);
+            break;
+        }
+        if (resolution.kind == Resolution::Kind::Rejoin && joins < kMaxJoins) {
+            state_.plan = worker_.cache.plan(context(), state_.decision);
+            continue;
+        }
+        plan.result = resolution.result;
+        plan.result.reason = Reason::NotShareable;
+        plan.kind = Plan::Kind::Alone;
+        plan.may_store = plan.may_store && !state_.is_head();
+    }
+}
+
+void Exchange::take_trace(const Fetch& fetch) {
+    const cache::FetchTrace& trace = fetch.trace();
+    ExchangeRecord& record = state_.record;
+    record.origin_address = trace.origin_address;
+    record.origin_reused = trace.origin_reused;
+    record.origin_attempts = trace.attempts;
+    record.origin_status = trace.origin_status;
+    record.origin_wait = trace.origin_wait;
+    if (fetch.answer().kind == Answer::Kind::Response) {
+        record.store_reason = fetch.answer().not_stored;
+    }
+}
+
+awaitable<bool> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch) {
+    FetchWaiter waiting(worker_.core);
+    std::size_t seen = 0;
+    for (;;) {
+        if (fetch->interim_count() > seen) {
+            const auto interims = fetch->interims_after(seen);
+            for (const auto& interim : interims) {
+                sink_.interim(interim);
+            }
+            seen += interims.size();
+            const bool sent = co_await sink_.flush();
+            if (!sent) {
+                co_return false;
+            }
+        }
+        if (fetch->phase() != Fetch::Phase::Pending) {
+            co_return true;
+        }
+        fetch->wait(worker_.core.index(), waiting.waiter);
+        if (fetch->phase() == Fetch::Phase::Pending && fetch->interim_count() == seen) {
+            co_await waiting.event.wait();
+        }
+    }
+}
+
+void Exchange::invalidate(const http::ResponseHead& response) {
+    for (auto& uri : policy::invalidated_uris(state_.facts.method, client_.scheme, state_.target, response)) {
+        http::Target target;
+        target.authority = uri.authority;
+        target.path = uri.path;
+        const auto behavior = route(*state_.config, target);
+        cache::PurgeMatcher matcher;
+        matcher.authority = std::move(uri.authority);
+        matcher.path = std::move(uri.path);
+        matcher.query = behavior ? policy::keyed_query(uri.query, state_.config->behaviors[*behavior]
+                                                                       .policy_ref->key.query_strings)
+                                 : uri.query;
+        worker_.cache.purge(std::move(matcher));
+    }
+}
+
+void Exchange::broken(const Fetch& fetch) {
+    state_.record.error = ErrorKind::ResponseIncomplete;
+    state_.record.error_detail = fetch.detached_from_store() ? "the client was too slow or the origin broke off"
+                                                             : "the origin broke off";
+    sink_.abort();
+}
+
+awaitable<bool> Exchange::wait_for_bytes(const std::shared_ptr<Fetch>& fetch, std::uint64_t beyond) {
+    const Body& body = *fetch->answer().body;
+    FetchWaiter waiting(worker_.core);
+    // The state first: once it says Complete, everything is published.
+    while (body.state() == Body::State::Filling && body.published() <= beyond) {
+        // Nothing more to send for now: let the client have what there is.
+        const bool sent = co_await sink_.flush();
+        if (!sent) {
+            co_return false;
+        }
+        fetch->wait(worker_.core.index(), waiting.waiter);
+        if (body.state() == Body::State::Filling && body.published() <= beyond) {
+            co_await waiting.event.wait();
+        }
+    }
+    co_return body.published() > beyond;
+}
+
+// Sends [first, first + bytes) of the body, or everything from `first` on.
+awaitable<bool> Exchange::stream_span(const std::shared_ptr<Fetch>& fetch, Fetch::Reader& reader,
+                                      Body::Cursor& cursor, std::uint64_t first,
+                                      std::optional<std::uint64_t> bytes) {
+    const Body& body = *fetch->answer().body;
+    std::uint64_t left = bytes.value_or(~std::uint64_t{0});
+    while (left > 0) {
+        const std::uint64_t wanted = std::max(first, cursor.position());
+        const bool more = co_await wait_for_bytes(fetch, wanted);
+        if (!more) {
+            co_return !sink_.failed() && body.state() == Body::State::Complete && !bytes;
+        }
+        cursor.seek(wanted);
+        const bool relayed = body.mode() == Body::Mode::Window;
+        const std::uint64_t piece = std::min(
+            {left, body.published() - cursor.position(), relayed ? kRelayPieceBytes : kPieceBytes});
+        sink_.content(cursor, piece, fetch);
+        cursor.advance(piece);
+        left -= piece;
+        state_.record.response_body_bytes += piece;
+        // Whatever is complete may leave together with what follows it; otherwise nothing waits in our hands.
+        const bool last_piece = body.state() == Body::State::Complete && cursor.position() == body.published();
+        if (!last_piece) {
+            const bool sent = co_await sink_.flush();
+            if (!sent) {
+                co_return false;
+            }
+        }
+        reader.moved_to(cursor.position());
+    }
+    co_return true;
+}
+
+awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, policy::CacheResult result,
+                                 std::optional<Body::Cursor> cursor) {
+    const Answer& answer = fetch->answer();
+    const http::WallTime now = worker_.core.clock().wall_now();
+    const StoredHead head = policy::view_stored_head(answer.head);
+    if (answer.status == 101) {
+        co_return; // the session takes the tunnel
+    }
+    Fetch::Reader reader(fetch, worker_.core.index(),
+                         [](void* sink) { static_cast<ResponseSink*>(sink)->abort(); }, &sink_);
+    result.error = answer.status >= 400;
+    // Conditions and ranges were taken off the request only when the answer was fetched to be stored.
+    http::RequestHead unconditional;
+    const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
+    const Assembly assembly = policy::assemble(asked, head, answer.length, now, worker_.random());
+    const bool whole = assembly.kind == Assembly::Kind::Whole;
+    std::optional<std::uint64_t> length = answer.length;
+    if (!whole) {
+        length = policy::content_length(assembly, head, answer.length.value_or(0));
+    } else if (!answer.body && !state_.is_head() && !length) {
+        length = 0;
+    }
+    const bool content = answer.body && !state_.is_head() && !http::status_has_no_content(assembly.status);
+    if (!http::is_safe(state_.facts.method)) {
+        http::ResponseHead response;
+        response.status = answer.status;
+        response.fields = head.fields();
+        invalidate(response);
+    }
+    // RFC 9111 section 5.1: Age says that the response is not first-hand; kept when a cache upstream said so.
+    std::optional<std::int64_t> age;
+    if (result.collapsed || head.facts.age_seconds > 0) {
+        age = age_seconds(head, now);
+    }
+    ResponseSink::Head out{assembly, head, result, answer.length, length, content, age};
+    sink_.head(out);
+    state_.record.status = assembly.status;
+    state_.record.cache = result;
+    bool ok = true;
+    if (content && whole) {
+        ok = co_await stream_span(fetch, reader, *cursor, 0, std::nullopt);
+    }
+    for (std::size_t i = 0; ok && content && i < assembly.spans.size(); ++i) {
+        if (assembly.kind == Assembly::Kind::MultiPart) {
+            sink_.content(policy::multipart_part_head(assembly, i, head, *answer.length));
+            if (i > 0 && assembly.spans[i].first < cursor->position()) {
+                cursor = answer.body->open(); // backwards: only possible while the start is kept
+            }
+        }
+        if (!cursor) {
+            ok = false;
+            break;
+        }
+        const http::ByteSpan span = assembly.spans[i];
+        const std::optional<std::uint64_t> bytes = span.size();
+        ok = co_await stream_span(fetch, reader, *cursor, span.first, bytes);
+    }
+    if (!ok) {
+        broken(*fetch);
+        co_return;
+    }
+    if (assembly.kind == Assembly::Kind::MultiPart && content) {
+        sink_.content(policy::multipart_end(assembly));
+    }
+    sink_.end(content && whole ? &fetch->trailers() : nullptr);
+    // The blocks that are still queued belong to the fetch's body: sent before the reader lets go.
+    const bool sent = co_await sink_.flush();
+    static_cast<void>(sent);
+}
+
+void Exchange::record() {
+    ExchangeRecord& record = state_.record;
+    record.duration = std::chrono::duration_cast<std::chrono::microseconds>(worker_.core.clock().steady_now() -
+                                                                            record.started_steady);
+    record.complete = !sink_.failed() && record.status != 0;
+    worker_.core.metrics().count(record);
+    if (!worker_.log.submit(worker_.core.index(), record)) {
+        worker_.core.metrics().access_log_dropped.add();
+    }
+}
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,69 @@
+// One request and its response, from routing to the record: decide, then serve, or join a fetch and follow it.
+//
+// begin() does everything that needs no waiting: a fresh memory hit is queued in the sink and done. finish() tells the
+// rest. An exchange touches no socket.
+#pragma once
+
+#include "proxy/fetch_task.h"
+#include "proxy/request_body.h"
+#include "proxy/request_state.h"
+#include "proxy/response_sink.h"
+#include "proxy/worker.h"
+
+#include <memory>
+#include <string_view>
+
+namespace gatehouse::proxy {
+
+struct ClientFacts {
+    std::string_view address;
+    std::string_view scheme = "http";
+    std::string_view default_authority; // for HTTP/1.0 requests without Host
+    bool trusted = false;
+};
+
+class Exchange {
+public:
+    Exchange(Worker& worker, RequestState& state, ResponseSink& sink, const ClientFacts& client) noexcept
+        : worker_(worker), state_(state), sink_(sink), client_(client) {}
+
+    // True: the response is queued. False: finish() has to be awaited. state.head and state.framing are set.
+    bool begin();
+    // `body` is the request's content, null without any. `tunnel` receives a connection that switched protocols.
+    awaitable<void> finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel);
+    // Answers with an error of the client's making, before or instead of begin().
+    void refuse(const http::Error& error);
+    // Log line and metrics; when everything is queued or given up.
+    void record();
+
+private:
+    cache::RequestContext context() const;
+    void serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& head,
+                      const cache::policy::CacheResult& result);
+    void answer_error(const http::Error& error, const cache::policy::CacheResult* result);
+    void answer_status(int status, std::string_view token, std::string_view sentence,
+                       const cache::policy::CacheResult* result);
+    void answer_gateway_timeout();
+    void start(const std::shared_ptr<cache::Fetch>& fetch, bool for_store, bool conditional,
+               std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel);
+    void start_background();
+    void plan_private();
+    awaitable<bool> wait_for_answer(const std::shared_ptr<cache::Fetch>& fetch);
+    awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::CacheResult result,
+                           std::optional<cache::store::Body::Cursor> cursor);
+    awaitable<bool> stream_span(const std::shared_ptr<cache::Fetch>& fetch, cache::Fetch::Reader& reader,
+                                cache::store::Body::Cursor& cursor, std::uint64_t first,
+                                std::optional<std::uint64_t> bytes);
+    awaitable<bool> wait_for_bytes(const std::shared_ptr<cache::Fetch>& fetch, std::uint64_t beyond);
+    void take_trace(const cache::Fetch& fetch);
+    void invalidate(const http::ResponseHead& response);
+    void broken(const cache::Fetch& fetch);
+
+    Worker& worker_;
+    RequestState& state_;
+    ResponseSink& sink_;
+    const ClientFacts& client_;
+    bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
+};
+
+} // namespace gatehouse::proxy

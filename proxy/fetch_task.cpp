@@ -1,0 +1,507 @@
+// One request to an origin: connect, send, head, body; retried only where nothing can have happened twice.
+#include "proxy/fetch_task.h"
+
+#include "http/forwarding.h"
+#include "proxy/body_pump.h"
+#include "proxy/head_parser.h"
+#include "proxy/spawn.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace gatehouse::proxy {
+
+using cache::policy::Reason;
+using http::Error;
+using http::ErrorKind;
+using http::Framing;
+using http::Retry;
+using store_body = cache::store::Body;
+
+namespace {
+
+constexpr std::size_t kHeadBuffer = 8 * 1024;
+constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
+
+class FetchTask final : public FetchRegistry::Member, public std::enable_shared_from_this<FetchTask> {
+public:
+    FetchTask(Worker& worker, FetchOrder order)
+        : worker_(worker), core_(worker.core), order_(std::move(order)), origin_(*order_.behavior->origin_ref),
+          room_event_(core_.io()), room_deadline_(core_.wheel(), &FetchTask::on_room_deadline, this),
+          total_deadline_(core_.wheel(), &FetchTask::on_total_deadline, this) {
+        worker_.fetches.add(*this);
+    }
+    ~FetchTask() { worker_.fetches.remove(*this); }
+    FetchTask(const FetchTask&) = delete;
+    FetchTask& operator=(const FetchTask&) = delete;
+
+    awaitable<void> run(std::shared_ptr<FetchTask> self);
+    void break_off() noexcept override;
+
+private:
+    enum class Attempt : std::uint8_t { Ended, Again };
+
+    awaitable<Attempt> attempt();
+    awaitable<http::Status> send_request();
+    awaitable<http::Result<http::ResponseHead>> receive_head();
+    awaitable<http::Status> read_more_head(http::SteadyTime since);
+    http::Status take_interim(http::ResponseHead head);
+    awaitable<Attempt> deliver(http::ResponseHead head);
+    awaitable<http::Status> relay_body(const Framing& framing, cache::Intake& intake);
+    awaitable<http::Result<std::size_t>> read_content(std::span<char> room, const Framing& framing);
+    awaitable<bool> wait_for_room(cache::Intake& intake);
+    awaitable<void> end_connection(bool reusable);
+    Attempt failed(Error error);
+    bool may_retry(const Error& error) const;
+    void log_failure(const Error& error, std::string_view stage) const;
+    void on_home_wake();
+    static void on_room_deadline(void* context) { static_cast<FetchTask*>(context)->room_event_.signal(); }
+    static void on_total_deadline(void* context);
+
+    Worker& worker_;
+    Core& core_;
+    FetchOrder order_;
+    const config::Origin& origin_;
+    Lease lease_;
+    std::shared_ptr<BodyPump> pump_;
+    std::string input_; // read from the origin, not yet used
+    Event room_event_;
+    Deadline room_deadline_;
+    Deadline total_deadline_;
+    http::ChunkedDecoder decoder_;
+    http::WallTime request_time_{};
+    http::SteadyTime sent_at_{};
+    std::uint64_t remaining_ = 0;
+    bool content_done_ = false;
+    bool extra_bytes_ = false;    // something followed the message: the connection is not reused
+    bool response_seen_ = false;  // at least one byte of a response
+    bool fresh_ = false;
+    bool total_expired_ = false;
+    bool broken_off_ = false; // the program ends
+    unsigned attempts_ = 0;
+    std::uint32_t interims_ = 0;
+};
+
+awaitable<void> FetchTask::run([[maybe_unused]] std::shared_ptr<FetchTask> self) {
+    order_.fetch->set_home_waker([weak = weak_from_this()] {
+        if (const auto task = weak.lock()) {
+            task->on_home_wake();
+        }
+    });
+    total_deadline_.arm(origin_.timeouts.total);
+    for (;;) {
+        const Attempt result = co_await attempt();
+        if (result == Attempt::Ended) {
+            break;
+        }
+    }
+    room_deadline_.disarm();
+    total_deadline_.disarm();
+    order_.fetch->set_home_waker(nullptr);
+}
+
+void FetchTask::on_home_wake() {
+    room_event_.signal();
+    if (!order_.fetch->wanted() && lease_) {
+        lease_.stream().close();
+    }
+}
+
+void FetchTask::break_off() noexcept {
+    broken_off_ = true;
+    room_event_.signal();
+    if (lease_) {
+        lease_.stream().close();
+    }
+}
+
+void FetchTask::on_total_deadline(void* context) {
+    auto* task = static_cast<FetchTask*>(context);
+    task->total_expired_ = true;
+    if (task->lease_) {
+        task->lease_.stream().close();
+    }
+}
+
+bool FetchTask::may_retry(const Error& error) const {
+    // RFC 9110 section 9.2.2: only what can safely happen twice is sent twice; and only while nothing of an answer
+    // has been seen and all of the content can be repeated.
+    return error.retry != Retry::Never && !fresh_ && !response_seen_ && attempts_ < kMaxAttempts && !total_expired_ &&
+           !broken_off_ &&
+           http::is_idempotent(order_.request.method) && (!pump_ || pump_->can_replay());
+}
+
+void FetchTask::log_failure(const Error& error, std::string_view stage) const {
+    std::string_view advice = "check that the origin is up and reachable";
+    switch (error.kind) {
+    case ErrorKind::DnsError:
+    case ErrorKind::DnsTimeout:
+        advice = "check the name in url and dns.servers";
+        break;
+    case ErrorKind::TlsCertificateError:
+        advice = "check ca_file, server_name and the origin's certificate";
+        break;
+    case ErrorKind::ConnectionTimeout:
+    case ErrorKind::ResponseTimeout:
+        advice = "the origin is slow; see first_byte_timeout, between_bytes_timeout, connect_timeout";
+        break;
+    case ErrorKind::ProtocolError:
+    case ErrorKind::ResponseHeadTooLarge:
+        advice = "the origin does not answer in well-formed HTTP/1.1";
+        break;
+    default:
+        break;
+    }
+    spdlog::warn("origin failed: origin={} address={} stage={} error={} detail=\"{}\" advice=\"{}\"", origin_.name,
+                 lease_ ? lease_.stream().peer() : std::string("-"), stage, http::to_string(error.kind), error.detail,
+                 advice);
+}
+
+FetchTask::Attempt FetchTask::failed(Error error) {
+    if (total_expired_) {
+        error = Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout");
+    }
+    if (pump_ && pump_->client_error()) {
+        error = *pump_->client_error(); // the client broke off: not the origin's fault
+    }
+    if (may_retry(error)) {
+        fresh_ = true;
+        core_.metrics().origin_retries.add();
+        return Attempt::Again;
+    }
+    if (http::source_of(error.kind) == http::ErrorSource::Upstream) {
+        core_.metrics().origin_errors[static_cast<std::size_t>(error.kind)].add();
+        log_failure(error, "head");
+    }
+    worker_.cache.fail(*order_.fetch, std::move(error));
+    return Attempt::Ended;
+}
+
+awaitable<FetchTask::Attempt> FetchTask::attempt() {
+    ++attempts_;
+    auto& trace = order_.fetch->edit_trace();
+    trace.attempts = attempts_;
+    input_.clear();
+    response_seen_ = false;
+    auto leased = co_await worker_.pool.acquire(origin_, fresh_);
+    if (!leased) {
+        Error error = leased.take_error();
+        error.retry = Retry::Never; // the pool has tried every address
+        co_return failed(std::move(error));
+    }
+    lease_ = std::move(leased).value();
+    trace.origin_address = lease_.stream().peer();
+    trace.origin_reused = lease_.reused();
+
+    const http::Status sent = co_await send_request();
+    if (!sent) {
+        Error error = sent.error();
+        co_await end_connection(false);
+        co_return failed(std::move(error));
+    }
+    auto head = co_await receive_head();
+    if (!head) {
+        Error error = head.take_error();
+        co_await end_connection(false);
+        co_return failed(std::move(error));
+    }
+    const auto waited = core_.clock().steady_now() - sent_at_;
+    trace.origin_wait = std::chrono::duration_cast<std::chrono::microseconds>(waited);
+    trace.origin_status = head->status;
+    http::ResponseHead final_head = std::move(head).value();
+    const Attempt result = co_await deliver(std::move(final_head));
+    co_return result;
+}
+
+awaitable<http::Status> FetchTask::send_request() {
+    request_time_ = core_.clock().wall_now();
+    sent_at_ = core_.clock().steady_now();
+    // Taken before the first byte leaves: a purge from now on is newer than what the origin will say.
+    order_.fetch->sequence = worker_.cache.sequence_now();
+    core_.metrics().origin_requests.add();
+    std::string head = serialise(order_.request, order_.framing);
+    iovec piece{head.data(), head.size()};
+    const IoResult wrote =
+        co_await lease_.stream().write_all(std::span(&piece, 1), origin_.timeouts.between_bytes);
+    if (!wrote.ok()) {
+        Error error(wrote.state == IoResult::State::TimedOut ? ErrorKind::ResponseTimeout
+                                                             : ErrorKind::ConnectionTerminated,
+                    "the request could not be sent", lease_.reused() ? Retry::OnFreshConnection : Retry::Never);
+        co_return error;
+    }
+    if (order_.body) {
+        if (!pump_) {
+            pump_ = std::make_shared<BodyPump>(core_, order_.body, order_.framing, *order_.config);
+        }
+        pump_->start(lease_.stream(), order_.fetch, order_.request.expects_continue, origin_.timeouts.between_bytes);
+    }
+    co_return http::success();
+}
+
+awaitable<http::Status> FetchTask::read_more_head(http::SteadyTime since) {
+    const std::size_t old = input_.size();
+    input_.resize(old + kHeadBuffer);
+    // While the request's content is still on its way the origin need not answer yet.
+    const http::Duration elapsed =
+        std::chrono::duration_cast<http::Duration>(core_.clock().steady_now() - since);
+    const http::Duration limit = origin_.timeouts.first_byte;
+    const bool uploading = pump_ && pump_->sending();
+    const http::Duration left =
+        limit <= http::Duration::zero() || uploading ? limit : std::max(limit - elapsed, http::Duration(1));
+    const std::span<char> room(input_.data() + old, kHeadBuffer);
+    const IoResult got = co_await lease_.stream().read_some(room, left);
+    input_.resize(old + got.bytes);
+    if (got.ok()) {
+        response_seen_ = true;
+        co_return http::success();
+    }
+    if (got.state == IoResult::State::TimedOut) {
+        if (uploading || (pump_ && pump_->sending())) {
+            co_return http::success();
+        }
+        co_return Error(ErrorKind::ResponseTimeout, "no response head within first_byte_timeout");
+    }
+    // A pooled connection that the origin closed while we reused it says nothing about this request.
+    co_return Error(ErrorKind::ConnectionTerminated,
+                    got.state == IoResult::State::EndOfStream ? "the origin closed without answering"
+                                                              : "the connection broke before an answer came",
+                    lease_.reused() ? Retry::OnFreshConnection : Retry::Never);
+}
+
+http::Status FetchTask::take_interim(http::ResponseHead head) {
+    if (++interims_ > order_.config->limits.interim_responses) {
+        return Error(ErrorKind::ProtocolError, "more interim responses than limits.interim_responses");
+    }
+    if (head.status == 100) {
+        if (!pump_ || !pump_->go_ahead()) {
+            return http::success(); // nobody waits for it: RFC 9110 section 15.2.1 lets a proxy drop it
+        }
+    }
+    http::remove_hop_by_hop(head.fields);
+    order_.fetch->add_interim(std::move(head));
+    return http::success();
+}
+
+awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
+    HeadLimits limits;
+    limits.bytes = order_.config->limits.response_head_bytes;
+    limits.fields = order_.config->limits.response_head_fields;
+    http::ResponseHead head;
+    auto since = sent_at_;
+    for (;;) {
+        HeadParse parse = parse_response_head(input_, limits, head);
+        if (parse.state == HeadParse::State::Bad) {
+            co_return std::move(parse.error);
+        }
+        if (parse.state == HeadParse::State::Incomplete) {
+            const http::Status more = co_await read_more_head(since);
+            if (!more) {
+                co_return more.error();
+            }
+            continue;
+        }
+        input_.erase(0, parse.consumed);
+        if (head.status >= 200 || head.status == 101) {
+            co_return std::move(head);
+        }
+        since = core_.clock().steady_now();
+        const http::Status taken = take_interim(std::move(head));
+        if (!taken) {
+            co_return taken.error();
+        }
+    }
+}
+
+awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
+    cache::FetchRequest sent{order_.client_request,     order_.facts,     *order_.behavior->policy_ref,
+                             order_.request.cookie_unkeyed, order_.may_store, order_.request.method};
+    if (head.status == 101) {
+        if (!order_.tunnel || !order_.request.upgrade) {
+            co_await end_connection(false);
+            co_return failed(Error(ErrorKind::ProtocolError, "the origin switched protocols without being asked"));
+        }
+        order_.tunnel->lease = std::move(lease_);
+        order_.tunnel->head = head;
+        order_.tunnel->early = std::move(input_);
+        cache::Intake none;
+        const Framing no_content;
+        sent.may_store = false;
+        worker_.cache.begin(*order_.fetch, sent, head, no_content, request_time_, core_.clock().wall_now(), none);
+        co_return Attempt::Ended;
+    }
+    auto framing = http::response_framing(head, order_.request.method);
+    if (!framing) {
+        Error error = framing.take_error();
+        co_await end_connection(false);
+        co_return failed(std::move(error));
+    }
+    const bool keep_alive = http::wants_keep_alive(head.version, head.fields);
+    cache::Intake intake;
+    const auto begun = worker_.cache.begin(*order_.fetch, sent, head, *framing, request_time_,
+                                           core_.clock().wall_now(), intake);
+    if (begun == cache::HttpCache::BeginResult::RetryUnconditional) {
+        co_await end_connection(keep_alive && input_.empty());
+        remove_validators(order_.request);
+        order_.fetch->validating = {};
+        co_return Attempt::Again;
+    }
+    http::Status relayed = http::success();
+    if (framing->kind != Framing::Kind::None) {
+        relayed = co_await relay_body(*framing, intake);
+    } else {
+        extra_bytes_ = !input_.empty();
+    }
+    if (!relayed) {
+        if (http::source_of(relayed.error().kind) == http::ErrorSource::Upstream) {
+            core_.metrics().origin_errors[static_cast<std::size_t>(relayed.error().kind)].add();
+            log_failure(relayed.error(), "content");
+        }
+        worker_.cache.abort(*order_.fetch, intake);
+        co_await end_connection(false);
+        co_return Attempt::Ended;
+    }
+    if (framing->kind == Framing::Kind::Chunked) {
+        order_.fetch->set_trailers(decoder_.trailers());
+    }
+    const Reason not_stored = worker_.cache.finish(*order_.fetch, intake);
+    if (not_stored == Reason::None && order_.fetch->answer().shared) {
+        core_.metrics().stored.add();
+    } else if (not_stored != Reason::None) {
+        core_.metrics().store_reasons[static_cast<std::size_t>(not_stored)].add();
+    }
+    co_await end_connection(keep_alive && framing->kind != Framing::Kind::UntilClose && !extra_bytes_);
+    co_return Attempt::Ended;
+}
+
+awaitable<bool> FetchTask::wait_for_room(cache::Intake& intake) {
+    room_event_.reset();
+    room_deadline_.arm(order_.config->timeouts.slow_reader);
+    for (;;) {
+        if (!order_.fetch->wanted() || broken_off_) {
+            room_deadline_.disarm();
+            co_return false;
+        }
+        if (intake.body->prepare().state != store_body::RoomState::Full) {
+            room_deadline_.disarm();
+            co_return true;
+        }
+        if (room_deadline_.expired()) {
+            const std::size_t cut = order_.fetch->cut_slowest(intake.body->alive_bytes());
+            core_.metrics().slow_readers_cut.add(cut);
+            spdlog::warn("slow readers cut off: origin={} readers={} advice=\"they took nothing for "
+                         "timeouts.slow_reader while others waited\"",
+                         origin_.name, cut);
+            room_deadline_.arm(order_.config->timeouts.slow_reader);
+        }
+        co_await room_event_.wait();
+    }
+}
+
+awaitable<http::Result<std::size_t>> FetchTask::read_content(std::span<char> room, const Framing& framing) {
+    if (framing.kind == Framing::Kind::Length) {
+        room = room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), remaining_)));
+    }
+    std::size_t bytes = 0;
+    if (!input_.empty()) {
+        bytes = std::min(room.size(), input_.size());
+        std::memcpy(room.data(), input_.data(), bytes);
+        input_.erase(0, bytes);
+    } else {
+        const IoResult got = co_await lease_.stream().read_some(room, origin_.timeouts.between_bytes);
+        if (got.state == IoResult::State::EndOfStream && framing.kind == Framing::Kind::UntilClose) {
+            content_done_ = true;
+            co_return std::size_t{0};
+        }
+        if (got.state == IoResult::State::TimedOut) {
+            co_return Error(ErrorKind::ResponseTimeout, "the content paused for longer than between_bytes_timeout");
+        }
+        if (!got.ok()) {
+            co_return Error(order_.fetch->wanted() ? ErrorKind::ResponseIncomplete : ErrorKind::ClientClosed,
+                            "the content ended before it was complete");
+        }
+        bytes = got.bytes;
+    }
+    if (framing.kind == Framing::Kind::Length) {
+        remaining_ -= bytes;
+        content_done_ = remaining_ == 0;
+        extra_bytes_ = content_done_ && !input_.empty();
+        co_return bytes;
+    }
+    if (framing.kind == Framing::Kind::UntilClose) {
+        co_return bytes;
+    }
+    auto step = decoder_.decode(room.first(bytes));
+    if (!step) {
+        co_return Error(ErrorKind::ProtocolError, "the chunked content is malformed");
+    }
+    content_done_ = step->done;
+    extra_bytes_ = step->done && (step->consumed < bytes || !input_.empty());
+    co_return step->content;
+}
+
+awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Intake& intake) {
+    remaining_ = framing.length;
+    content_done_ = framing.kind == Framing::Kind::Length && framing.length == 0;
+    decoder_ = http::ChunkedDecoder();
+    store_body& body = *intake.body;
+    const std::uint64_t max_object = worker_.cache.store().max_object_bytes();
+    while (!content_done_) {
+        const auto room = body.prepare();
+        if (room.state == store_body::RoomState::Exhausted) {
+            worker_.cache.detach(*order_.fetch, intake, Reason::MemoryBudget, core_.clock().wall_now());
+            continue;
+        }
+        if (room.state == store_body::RoomState::Full) {
+            const bool go_on = co_await wait_for_room(intake);
+            if (!go_on) {
+                co_return Error(ErrorKind::ClientClosed, "nobody reads the response any more");
+            }
+            continue;
+        }
+        if (!order_.fetch->wanted()) {
+            co_return Error(ErrorKind::ClientClosed, "nobody reads the response any more");
+        }
+        const auto got = co_await read_content(room.room, framing);
+        if (!got) {
+            co_return got.error();
+        }
+        if (*got > 0) {
+            body.publish(*got);
+        }
+        if (intake.writer && body.published() > max_object) {
+            worker_.cache.detach(*order_.fetch, intake, Reason::ResponseTooLarge, core_.clock().wall_now());
+        }
+    }
+    co_return http::success();
+}
+
+awaitable<void> FetchTask::end_connection(bool reusable) {
+    if (pump_) {
+        // The pump must be out of our stream before the stream goes away; what it still reads it drops.
+        reusable = reusable && pump_->complete();
+        if (!reusable && lease_) {
+            lease_.stream().close();
+        }
+        co_await pump_->detach();
+    }
+    if (!lease_) {
+        co_return;
+    }
+    if (reusable) {
+        lease_.give_back();
+    }
+    lease_ = Lease();
+}
+
+} // namespace
+
+void start_fetch(Worker& worker, FetchOrder order) {
+    auto task = std::make_shared<FetchTask>(worker, std::move(order));
+    FetchTask& reference = *task;
+    spawn_logged(worker.core.io().get_executor(), "fetch", reference.run(std::move(task)));
+}
+
+} // namespace gatehouse::proxy

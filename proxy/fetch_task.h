@@ -1,0 +1,39 @@
+// The fetch task: sends one request to an origin and hands what comes back to the cache. It is owned by its core; the
+// client that caused it is only a reader of the result.
+#pragma once
+
+#include "cache/fetch.h"
+#include "cache/policy/facts.h"
+#include "proxy/origin_request.h"
+#include "proxy/request_body.h"
+#include "proxy/worker.h"
+
+#include <memory>
+#include <string>
+
+namespace gatehouse::proxy {
+
+// Where a 101 leaves the origin's connection for the session that asked for it (same core).
+struct TunnelSlot {
+    Lease lease;
+    http::ResponseHead head;
+    std::string early; // bytes the origin sent right behind its head
+};
+
+struct FetchOrder {
+    std::shared_ptr<cache::Fetch> fetch;
+    std::shared_ptr<const config::Config> config; // keeps behavior alive
+    const config::Behavior* behavior = nullptr;
+    OriginRequest request;
+    http::RequestHead client_request; // unchanged, for Vary
+    cache::policy::RequestFacts facts;
+    http::Framing framing;             // of the request's content
+    std::shared_ptr<RequestBody> body; // null without content
+    std::shared_ptr<TunnelSlot> tunnel; // null: no protocol switch is wanted
+    bool may_store = false;
+};
+
+// Runs it on the worker's core until it has ended. fetch->home is that core.
+void start_fetch(Worker& worker, FetchOrder order);
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,199 @@
+// Serialising responses for HTTP/1.0 and 1.1 clients (RFC 9112).
+#include "proxy/http1_sink.h"
+
+#include "http/date.h"
+#include "http/framing.h"
+
+#include <charconv>
+
+namespace gatehouse::proxy {
+
+namespace policy = cache::policy;
+
+namespace {
+
+template <class Integer>
+void append_number(std::string& out, Integer value, int base = 10) {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, value, base).ptr;
+    out.append(digits, end);
+}
+
+void append_status_line(std::string& out, int status, std::string_view reason) {
+    out.append("HTTP/1.1 ");
+    append_number(out, status);
+    out.append(" ").append(reason).append("\r\n");
+}
+
+} // namespace
+
+void Http1Sink::start(http::Version version, bool keep_alive, http::Duration send_timeout) noexcept {
+    version_ = version;
+    keep_alive_ = keep_alive;
+    send_timeout_ = send_timeout;
+    chunked_ = false;
+    head_sent_ = false;
+}
+
+void Http1Sink::interim(const http::ResponseHead& head) {
+    // RFC 9110 section 15.2: a server must not send a 1xx to an HTTP/1.0 client.
+    if (version_ == http::Version::Http10 || head_sent_) {
+        return;
+    }
+    std::string& out = connection_.output.text();
+    append_status_line(out, head.status, http::reason_phrase(head.status));
+    out.append(head.fields.serialised()).append("\r\n");
+}
+
+void Http1Sink::finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows) {
+    std::string& out = connection_.output.text();
+    chunked_ = false;
+    if (content_allowed) {
+        if (length) {
+            out.append("Content-Length: ");
+            append_number(out, *length);
+            out.append("\r\n");
+        } else if (content_follows) {
+            if (version_ == http::Version::Http11) {
+                // RFC 9112 section 6.1: content of unknown length is chunked, so that its end can be told from a break.
+                chunked_ = true;
+                out.append("Transfer-Encoding: chunked\r\n");
+            } else {
+                keep_alive_ = false; // RFC 9112 section 6.3: the close is the end
+            }
+        }
+    }
+    if (!keep_alive_) {
+        out.append("Connection: close\r\n");
+    } else if (version_ == http::Version::Http10) {
+        out.append("Connection: keep-alive\r\n");
+    }
+    out.append("\r\n");
+    head_sent_ = true;
+}
+
+void Http1Sink::head(const Head& head) {
+    std::string& out = connection_.output.text();
+    policy::append_head(out, head.assembly, head.stored, head.complete_length);
+    if (head.age_seconds) {
+        out.append("Age: ");
+        append_number(out, *head.age_seconds);
+        out.append("\r\n");
+    }
+    policy::append_cache_status(out, head.cache);
+    out.append("X-Cache: ").append(policy::x_cache(head.cache)).append("\r\n");
+    finish_head(!http::status_has_no_content(head.assembly.status), head.content_length, head.content_follows);
+}
+
+void Http1Sink::own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
+                             const policy::CacheResult* cache) {
+    std::string& out = connection_.output.text();
+    append_status_line(out, head.status, http::reason_phrase(head.status));
+    out.append(head.fields.serialised());
+    if (!head.fields.contains("Date")) {
+        out.append("Date: ").append(http::format_http_date(connection_.core.clock().wall_now())).append("\r\n");
+    }
+    if (cache != nullptr) {
+        policy::append_cache_status(out, *cache);
+        out.append("X-Cache: ").append(policy::x_cache(*cache)).append("\r\n");
+    }
+    finish_head(!http::status_has_no_content(head.status), content.size(), !head_request);
+    if (!head_request && !http::status_has_no_content(head.status)) {
+        out.append(content);
+    }
+}
+
+void Http1Sink::switch_protocols(const http::ResponseHead& head) {
+    std::string& out = connection_.output.text();
+    append_status_line(out, head.status, http::reason_phrase(head.status));
+    out.append(head.fields.serialised()).append("\r\n");
+    head_sent_ = true;
+    keep_alive_ = false;
+}
+
+void Http1Sink::begin_chunk(std::uint64_t bytes) {
+    append_number(connection_.output.text(), bytes, 16);
+    connection_.output.append("\r\n");
+}
+
+void Http1Sink::content(std::string_view bytes) {
+    if (bytes.empty()) {
+        return; // an empty chunk would end the content
+    }
+    if (chunked_) {
+        begin_chunk(bytes.size());
+    }
+    connection_.output.append(bytes);
+    if (chunked_) {
+        connection_.output.append("\r\n");
+    }
+}
+
+void Http1Sink::content(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void> owner) {
+    if (bytes == 0) {
+        return;
+    }
+    if (chunked_) {
+        begin_chunk(bytes);
+    }
+    connection_.output.append_body(std::move(cursor), bytes, std::move(owner));
+    if (chunked_) {
+        connection_.output.append("\r\n");
+    }
+}
+
+void Http1Sink::end(const http::Fields* trailers) {
+    if (!chunked_) {
+        return;
+    }
+    std::string& out = connection_.output.text();
+    out.append("0\r\n");
+    if (trailers != nullptr) {
+        for (const auto line : *trailers) {
+            if (!http::is_forbidden_trailer(line.name)) {
+                out.append(line.name).append(": ").append(line.value).append("\r\n");
+            }
+        }
+    }
+    out.append("\r\n");
+    chunked_ = false;
+}
+
+void Http1Sink::abort() noexcept {
+    failed_ = true;
+    keep_alive_ = false;
+    connection_.stream->close();
+}
+
+bool Http1Sink::try_flush() noexcept {
+    if (failed_) {
+        return true;
+    }
+    switch (connection_.output.try_flush(connection_.stream->descriptor())) {
+    case OutputQueue::Flush::Done:
+        return true;
+    case OutputQueue::Flush::WouldBlock:
+        return false;
+    case OutputQueue::Flush::Failed:
+        failed_ = true;
+        keep_alive_ = false;
+        connection_.output.clear();
+        return true;
+    }
+    return true;
+}
+
+awaitable<bool> Http1Sink::flush() {
+    while (!try_flush()) {
+        // Between two successful writes: a client that takes a little now and then is the fetch's to judge.
+        const IoResult ready = co_await connection_.stream->writable(send_timeout_);
+        if (!ready.ok()) {
+            failed_ = true;
+            keep_alive_ = false;
+            connection_.output.clear();
+        }
+    }
+    co_return !failed_;
+}
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,49 @@
+// Responses on one HTTP/1.x connection.
+#pragma once
+
+#include "config/config.h"
+#include "proxy/client_connection.h"
+#include "proxy/response_sink.h"
+
+namespace gatehouse::proxy {
+
+class Http1Sink final : public ResponseSink {
+public:
+    explicit Http1Sink(ClientConnection& connection) : connection_(connection) {}
+
+    // A new response begins, to a request of this version that wants (or not) the connection to stay open.
+    void start(http::Version version, bool keep_alive, http::Duration send_timeout) noexcept;
+    bool keep_alive() const noexcept { return keep_alive_ && !failed_; }
+    // The answer to a protocol switch, as the origin gave it.
+    void switch_protocols(const http::ResponseHead& head);
+
+    void interim(const http::ResponseHead& head) override;
+    void head(const Head& head) override;
+    void own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
+                      const cache::policy::CacheResult* cache) override;
+    void content(std::string_view bytes) override;
+    void content(cache::store::Body::Cursor cursor, std::uint64_t bytes,
+                 std::shared_ptr<const void> owner) override;
+    void end(const http::Fields* trailers) override;
+    void abort() noexcept override;
+    bool try_flush() noexcept override;
+    awaitable<bool> flush() override;
+    std::uint64_t pending_bytes() const noexcept override { return connection_.output.pending_bytes(); }
+    bool head_sent() const noexcept override { return head_sent_; }
+    bool failed() const noexcept override { return failed_; }
+    void close_after() noexcept override { keep_alive_ = false; }
+
+private:
+    void finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows);
+    void begin_chunk(std::uint64_t bytes);
+
+    ClientConnection& connection_;
+    http::Duration send_timeout_{0};
+    http::Version version_ = http::Version::Http11;
+    bool keep_alive_ = true;
+    bool chunked_ = false;
+    bool head_sent_ = false;
+    bool failed_ = false;
+};
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,200 @@
+// bind, listen, accept4.
+#include "proxy/listener.h"
+
+#include <boost/asio/ip/address.hpp>
+
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace gatehouse::proxy {
+
+using http::Error;
+using http::ErrorKind;
+
+namespace {
+
+constexpr int kBacklog = 4096; // the kernel caps it at net.core.somaxconn
+constexpr http::Duration kPauseWithoutDescriptors{200};
+constexpr int kAcceptsPerWakeUp = 64; // then others get their turn
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+    int family = AF_INET;
+    sockaddr* generic() { return reinterpret_cast<sockaddr*>(&storage); } // NOLINT: the socket API's own cast
+};
+
+SocketAddress to_socket_address(const config::Address& address) {
+    SocketAddress out;
+    if (address.kind == config::Address::Kind::Unix) {
+        sockaddr_un un{};
+        un.sun_family = AF_UNIX;
+        std::memcpy(un.sun_path, address.path.data(), std::min(address.path.size(), sizeof un.sun_path - 1));
+        std::memcpy(&out.storage, &un, sizeof un);
+        out.size = sizeof un;
+        out.family = AF_UNIX;
+        return out;
+    }
+    const auto ip = asio::ip::make_address(address.host);
+    if (ip.is_v4()) {
+        sockaddr_in v4{};
+        v4.sin_family = AF_INET;
+        v4.sin_port = htons(address.port);
+        v4.sin_addr.s_addr = htonl(ip.to_v4().to_uint());
+        std::memcpy(&out.storage, &v4, sizeof v4);
+        out.size = sizeof v4;
+    } else {
+        sockaddr_in6 v6{};
+        v6.sin6_family = AF_INET6;
+        v6.sin6_port = htons(address.port);
+        const auto bytes = ip.to_v6().to_bytes();
+        std::memcpy(v6.sin6_addr.s6_addr, bytes.data(), bytes.size());
+        std::memcpy(&out.storage, &v6, sizeof v6);
+        out.size = sizeof v6;
+        out.family = AF_INET6;
+    }
+    return out;
+}
+
+// A socket file that nobody listens on any more stands in the way of bind; one that is in use is left alone.
+void remove_stale_socket(const config::Address& address, SocketAddress& target) {
+    struct stat info {};
+    if (::lstat(address.path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) {
+        return;
+    }
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) {
+        return;
+    }
+    if (::connect(probe, target.generic(), target.size) != 0 && errno == ECONNREFUSED) {
+        ::unlink(address.path.c_str());
+    }
+    ::close(probe);
+}
+
+std::string advice_for(int error) {
+    switch (error) {
+    case EADDRINUSE:
+        return "; another program listens there: stop it or choose another address in listeners";
+    case EACCES:
+        return "; not permitted: ports below 1024 need CAP_NET_BIND_SERVICE, a Unix socket a writable directory";
+    case EADDRNOTAVAIL:
+        return "; this machine has no such address: check listeners";
+    default:
+        return "";
+    }
+}
+
+} // namespace
+
+Listener::Listener(Core& core, const config::Address& address, Accepted accepted)
+    : core_(core), address_(address), accepted_(std::move(accepted)), paused_(core.io()),
+      pause_deadline_(core.wheel(), [](void* event) { static_cast<Event*>(event)->signal(); }, &paused_) {}
+
+Listener::~Listener() {
+    if (descriptor_ && address_.kind == config::Address::Kind::Unix) {
+        ::unlink(address_.path.c_str());
+    }
+}
+
+http::Status Listener::open() {
+    SocketAddress target = to_socket_address(address_);
+    const auto failed = [this](const char* what) -> http::Status {
+        const int error = errno;
+        return Error(ErrorKind::Internal, std::string("cannot ") + what + " on " + address_.text + ": " +
+                                              std::strerror(error) + advice_for(error));
+    };
+    const int fd = ::socket(target.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return failed("open a socket");
+    }
+    descriptor_ = std::make_unique<asio::posix::stream_descriptor>(core_.io(), fd);
+    const int on = 1;
+    if (target.family == AF_UNIX) {
+        remove_stale_socket(address_, target);
+    } else {
+        ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    }
+    if (target.family == AF_INET6) {
+        // 0.0.0.0 and [::] can then both be listed.
+        ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
+    if (::bind(fd, target.generic(), target.size) != 0) {
+        const auto status = failed("bind");
+        descriptor_.reset();
+        return status;
+    }
+    if (::listen(fd, kBacklog) != 0) {
+        const auto status = failed("listen");
+        descriptor_.reset();
+        return status;
+    }
+    if (target.family != AF_UNIX) {
+        SocketAddress bound;
+        bound.size = sizeof bound.storage;
+        ::getsockname(fd, bound.generic(), &bound.size);
+        in_port_t port = 0; // at the same offset in both families
+        std::memcpy(&port, &reinterpret_cast<sockaddr_in*>(bound.generic())->sin_port, sizeof port); // NOLINT
+        port_ = ntohs(port);
+    }
+    return http::success();
+}
+
+awaitable<void> Listener::pause() {
+    pause_deadline_.arm(kPauseWithoutDescriptors);
+    co_await paused_.wait();
+}
+
+awaitable<void> Listener::run() {
+    while (!stopped_) {
+        const auto [error] = co_await descriptor_->async_wait(asio::posix::descriptor_base::wait_read, kAwait);
+        if (error || stopped_) {
+            break;
+        }
+        for (int i = 0; i < kAcceptsPerWakeUp; ++i) {
+            const int fd = ::accept4(descriptor_->native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            if (fd >= 0) {
+                core_.metrics().connections_accepted.add();
+                accepted_(fd);
+                continue;
+            }
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                break;
+            }
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                core_.metrics().accept_failures.add();
+                spdlog::error("no descriptors left to accept on {}: {} advice=\"raise the limit of open files "
+                              "(LimitNOFILE) or lower limits.connections\"",
+                              address_.text, std::strerror(errno));
+                // Connections wait in the backlog meanwhile; trying again at once would only burn the core.
+                co_await pause();
+                break;
+            }
+            // ECONNABORTED and the network errors of accept(2) concern that one connection.
+        }
+    }
+}
+
+void Listener::stop() noexcept {
+    stopped_ = true;
+    pause_deadline_.disarm();
+    paused_.signal();
+    if (descriptor_) {
+        boost::system::error_code ignored;
+        descriptor_->cancel(ignored);
+        descriptor_->close(ignored);
+        if (address_.kind == config::Address::Kind::Unix) {
+            ::unlink(address_.path.c_str());
+        }
+    }
+}
+
+} // namespace gatehouse::proxy

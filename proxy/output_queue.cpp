@@ -1,0 +1,133 @@
+// Gathering text and body pieces into sendmsg calls.
+#include "proxy/output_queue.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <sys/socket.h>
+
+namespace gatehouse::proxy {
+
+namespace {
+constexpr std::size_t kMaxPieces = 64;
+constexpr std::size_t kKeepText = 4096; // what an idle connection may keep
+} // namespace
+
+std::string& OutputQueue::text() { return text_; }
+
+void OutputQueue::append_body(cache::store::Body::Cursor cursor, std::uint64_t bytes,
+                              std::shared_ptr<const void> owner) {
+    if (bytes == 0) {
+        return;
+    }
+    Segment segment;
+    segment.text_end = text_.size();
+    segment.cursor = std::move(cursor);
+    segment.bytes = bytes;
+    segment.owner = std::move(owner);
+    segments_.push_back(std::move(segment));
+    sealed_ = text_.size();
+    pending_body_ += bytes;
+}
+
+OutputQueue::Flush OutputQueue::try_flush(int descriptor) noexcept {
+    while (!empty()) {
+        std::array<iovec, kMaxPieces> pieces;
+        std::size_t count = 0;
+        std::size_t text_at = sent_text_;
+        const auto add_text = [&](std::size_t end) {
+            if (end > text_at && count < kMaxPieces) {
+                pieces[count++] = {text_.data() + text_at, end - text_at};
+                text_at = end;
+            }
+        };
+        for (std::size_t i = next_; i < segments_.size() && count + 2 < kMaxPieces; ++i) {
+            add_text(segments_[i].text_end);
+            const auto room = std::span(pieces).subspan(count);
+            const std::size_t filled = segments_[i].cursor.peek(room, segments_[i].bytes);
+            count += filled;
+            if (count >= kMaxPieces) {
+                break; // a long chain: the rest follows with the next call
+            }
+            if (i + 1 == segments_.size()) {
+                add_text(text_.size());
+            }
+        }
+        if (next_ == segments_.size()) {
+            add_text(text_.size());
+        }
+        msghdr message{};
+        message.msg_iov = pieces.data();
+        message.msg_iovlen = count;
+        const ssize_t sent = ::sendmsg(descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                return Flush::WouldBlock;
+            }
+            error_ = errno;
+            return Flush::Failed;
+        }
+        sent_ += static_cast<std::uint64_t>(sent);
+        consume(static_cast<std::uint64_t>(sent));
+    }
+    segments_.clear();
+    next_ = 0;
+    text_.clear();
+    sent_text_ = 0;
+    sealed_ = 0;
+    return Flush::Done;
+}
+
+void OutputQueue::consume(std::uint64_t bytes) {
+    while (bytes > 0) {
+        const bool has_segment = next_ < segments_.size();
+        const std::size_t text_end = has_segment ? segments_[next_].text_end : text_.size();
+        if (sent_text_ < text_end) {
+            const std::uint64_t part = std::min<std::uint64_t>(bytes, text_end - sent_text_);
+            sent_text_ += part;
+            bytes -= part;
+            if (!has_segment) {
+                sealed_ = std::max(sealed_, sent_text_);
+            }
+            continue;
+        }
+        if (!has_segment) {
+            return;
+        }
+        Segment& segment = segments_[next_];
+        const std::uint64_t part = std::min(bytes, segment.bytes);
+        segment.cursor.advance(part);
+        segment.bytes -= part;
+        pending_body_ -= part;
+        bytes -= part;
+        if (segment.bytes == 0) {
+            segment = Segment(); // lets go of its blocks at once
+            segment.text_end = sent_text_;
+            ++next_;
+        }
+    }
+}
+
+void OutputQueue::clear() noexcept {
+    segments_.clear();
+    next_ = 0;
+    text_.clear();
+    sent_text_ = 0;
+    sealed_ = 0;
+    pending_body_ = 0;
+}
+
+void OutputQueue::shrink() noexcept {
+    if (text_.capacity() > kKeepText) {
+        text_ = std::string();
+    }
+    if (segments_.capacity() > 4) {
+        segments_ = std::vector<Segment>();
+    }
+}
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,58 @@
+// What is to be sent on one client connection, in order: text of ours and pieces of bodies, without copying bodies.
+//
+// Several responses may queue up (pipelining) and leave with one sendmsg. A piece of a body pins its blocks until it
+// has been sent, which is what makes a slow client visible to the fetch that fills them.
+#pragma once
+
+#include "cache/store/body.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::proxy {
+
+class OutputQueue {
+public:
+    enum class Flush : std::uint8_t { Done, WouldBlock, Failed };
+
+    // Text is appended in place; views into it are not kept across calls.
+    std::string& text();
+    void append(std::string_view bytes) { text().append(bytes); }
+    // The next `bytes` of the body from the cursor on. `owner` keeps alive what the cursor needs.
+    void append_body(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void> owner);
+
+    // Sends as much as the socket takes now.
+    Flush try_flush(int descriptor) noexcept;
+    bool empty() const noexcept { return next_ == segments_.size() && sealed_ == text_.size(); }
+    std::uint64_t pending_bytes() const noexcept { return pending_body_ + (text_.size() - sent_text_); }
+    std::uint64_t sent_bytes() const noexcept { return sent_; } // since the start of the connection
+    int error() const noexcept { return error_; }
+    // Drops what was not sent.
+    void clear() noexcept;
+    // Gives back memory while the connection is idle. Requires: empty().
+    void shrink() noexcept;
+
+private:
+    struct Segment {
+        std::size_t text_end = 0; // text up to here comes before the body piece
+        cache::store::Body::Cursor cursor;
+        std::uint64_t bytes = 0; // 0: text only
+        std::shared_ptr<const void> owner;
+    };
+    void consume(std::uint64_t bytes);
+
+    std::string text_;
+    std::size_t sent_text_ = 0; // of text_
+    std::size_t sealed_ = 0;    // text that belongs to a segment already
+    std::vector<Segment> segments_;
+    std::size_t next_ = 0;
+    std::uint64_t pending_body_ = 0;
+    std::uint64_t sent_ = 0;
+    int error_ = 0;
+};
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,37 @@
+// One request on its way through a worker: what was parsed, decided and recorded. Reused from request to request, so
+// that its strings keep their room: a hit allocates nothing.
+#pragma once
+
+#include "cache/http_cache.h"
+#include "cache/policy/facts.h"
+#include "cache/policy/reuse.h"
+#include "config/config.h"
+#include "http/framing.h"
+#include "http/message.h"
+#include "http/target.h"
+#include "proxy/exchange_record.h"
+
+#include <memory>
+#include <string>
+
+namespace gatehouse::proxy {
+
+struct RequestState {
+    http::RequestHead head;
+    http::Framing framing;
+    http::Target target;
+    cache::policy::RequestFacts facts;
+    cache::policy::RequestDecision decision;
+    std::shared_ptr<const config::Config> config;
+    const config::Behavior* behavior = nullptr;
+    std::string key;
+    cache::store::KeyHash hash;
+    cache::Plan plan;
+    ExchangeRecord record;
+
+    bool is_head() const noexcept { return facts.method == http::Method::Head; }
+    // Lets go of everything shared; keeps capacity.
+    void clear();
+};
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,50 @@
+// Origin names to addresses, asked again as their TTL says (c-ares), shared by all cores.
+//
+// Runs on one core's io_context; the answers are immutable snapshots any core reads without a lock held across a wait.
+// A name is kept fresh in the background from its first use on: it is asked again when its TTL (bounded by
+// dns.min_ttl and dns.max_ttl) ends, and the last good answer is used for dns.stale while the resolver fails.
+#pragma once
+
+#include "config/config.h"
+#include "http/result.h"
+#include "proxy/asio.h"
+#include "proxy/core.h"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gatehouse::proxy {
+
+struct Addresses {
+    std::vector<asio::ip::address> list; // never empty
+    std::uint64_t version = 0;           // grows when the set changes: pooled connections to others are drained
+    bool contains(const asio::ip::address& address) const noexcept;
+};
+
+class Resolver {
+public:
+    // `home`: the core whose loop drives the queries. Must outlive the resolver.
+    Resolver(Core& home, const config::Dns& options);
+    ~Resolver();
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+
+    // The current addresses of `host` (an IP literal answers itself). Waits only when nothing is known yet; at most
+    // dns.timeout times the attempts. From a coroutine on any core; resumes on the caller's executor (`caller`).
+    // DnsError: the name does not exist or has no address; DnsTimeout: no answer.
+    awaitable<http::Result<std::shared_ptr<const Addresses>>> resolve(Core& caller, std::string host);
+    // What is known now, without waiting; null when nothing is. Any thread.
+    std::shared_ptr<const Addresses> peek(const std::string& host) const;
+    // Cancels queries; on the home thread, before its loop ends.
+    void stop();
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,398 @@
+// Composition: what is made, in which order it starts, and in which order it ends.
+#include "proxy/server.h"
+
+#include "cache/store/memory_store.h"
+#include "proxy/admin.h"
+#include "proxy/listener.h"
+#include "proxy/session.h"
+#include "proxy/spawn.h"
+#include "proxy/worker.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
+#include <spdlog/spdlog.h>
+
+#include <condition_variable>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace gatehouse::proxy {
+
+using http::Error;
+using http::ErrorKind;
+
+namespace {
+
+// CPUs this process may use: its affinity mask, bounded by the cgroup's quota (cpu.max: "<quota> <period>").
+unsigned granted_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    unsigned cpus = std::max(1U, std::thread::hardware_concurrency());
+    if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+        cpus = std::max(1, CPU_COUNT(&set));
+    }
+    std::ifstream quota_file("/sys/fs/cgroup/cpu.max");
+    double quota = 0;
+    double period = 0;
+    if (quota_file >> quota >> period && quota > 0 && period > 0) {
+        cpus = std::min(cpus, std::max(1U, static_cast<unsigned>(quota / period + 0.5)));
+    }
+    return cpus;
+}
+
+// A core with what it runs. Members end in the reverse of the order they are listed in.
+struct WorkerCore {
+    WorkerCore(unsigned index, const Clock& clock, std::size_t behaviors, Resolver& resolver,
+               const std::shared_ptr<ConnectionTotals>& totals, cache::HttpCache& cache, AccessLog& log,
+               ConnectionCount& connections, const TrustedProxies& trusted,
+               std::shared_ptr<const config::Config> config)
+        : core(std::make_unique<Core>(index, clock, behaviors)),
+          pool(std::make_unique<UpstreamPool>(*core, resolver, totals)),
+          worker(std::make_unique<Worker>(Worker{*core, cache, *pool, log, connections, trusted, std::move(config)})) {
+    }
+    std::unique_ptr<Core> core;
+    std::unique_ptr<UpstreamPool> pool;
+    std::unique_ptr<Worker> worker;
+};
+
+void count_lag(void* context, std::chrono::microseconds lag) {
+    auto& metrics = static_cast<Core*>(context)->metrics();
+    const auto late = static_cast<std::uint64_t>(std::max<std::int64_t>(lag.count(), 0));
+    metrics.loop_lag_max_us.set(std::max(metrics.loop_lag_max_us.value(), late));
+    metrics.loop_lag_sum_us.add(late);
+    metrics.loop_ticks.add();
+}
+
+} // namespace
+
+struct Server::Impl final : cache::CorePoster {
+    explicit Impl(const Options& options);
+
+    void post(unsigned core, std::function<void()> job) override {
+        asio::post(workers[core]->core->io(), std::move(job));
+    }
+    unsigned cores() const noexcept override { return worker_count; }
+
+    std::vector<Core*> all_cores();
+    void accepted(int descriptor);
+    static void adopt(Worker& worker, int descriptor);
+    http::Status open_listeners();
+    http::Status start_admin();
+    AdminHandlers admin_handlers();
+    std::string metrics_text() const;
+    void spawn_threads();
+    void on_core(Core& core, std::function<void()> job);
+    bool wait_until_quiet();
+    void stop_all();
+    bool quiet();
+
+    std::shared_ptr<const config::Config> config;
+    const Clock& clock;
+    bool manual_time;
+    unsigned worker_count;
+    TrustedProxies trusted;
+    ConnectionCount connections;
+    AccessLog log;
+    std::unique_ptr<cache::store::Store> store;
+    cache::HttpCache cache;
+    std::unique_ptr<Core> control; // admin, names, no client traffic
+    std::unique_ptr<Resolver> resolver;
+    std::shared_ptr<ConnectionTotals> totals;
+    std::vector<std::unique_ptr<WorkerCore>> workers;
+    std::vector<std::unique_ptr<Listener>> listeners;
+    std::unique_ptr<AdminServer> admin;
+    using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
+    std::vector<Guard> guards;
+    std::vector<std::thread> threads;
+    std::atomic<bool> ready{false};
+    bool running = false;
+};
+
+namespace {
+cache::store::MemoryStoreOptions store_options(const config::Config& config) {
+    cache::store::MemoryStoreOptions options;
+    options.size_bytes = config.cache.memory.size_bytes;
+    options.max_object_bytes = config.cache.memory.max_object_bytes;
+    options.relay_bytes = config.cache.memory.relay_bytes;
+    options.shards = config.cache.memory.shards;
+    options.max_variants = config.cache.memory.max_variants;
+    return options;
+}
+} // namespace
+
+Server::Impl::Impl(const Options& options)
+    : config(options.config), clock(*options.clock), manual_time(options.manual_time),
+      worker_count(config->workers != 0 ? config->workers : granted_cpus()), trusted(config->trusted_proxies),
+      log(config->access_log, worker_count), store(cache::store::make_memory_store(store_options(*config))),
+      cache(*store, *this, cache::HttpCache::Options{config->timeouts.uncacheable_memory}),
+      control(std::make_unique<Core>(worker_count, clock, config->behaviors.size())),
+      resolver(std::make_unique<Resolver>(*control, config->dns)), totals(UpstreamPool::make_totals()) {
+    for (unsigned i = 0; i < worker_count; ++i) {
+        workers.push_back(std::make_unique<WorkerCore>(i, clock, config->behaviors.size(), *resolver, totals, cache,
+                                                       log, connections, trusted, config));
+    }
+}
+
+std::vector<Core*> Server::Impl::all_cores() {
+    std::vector<Core*> cores{control.get()};
+    for (const auto& each : workers) {
+        cores.push_back(each->core.get());
+    }
+    return cores;
+}
+
+// On the first worker's core: connections never migrate, so the choice is made once, for the core with the fewest.
+void Server::Impl::accepted(int descriptor) {
+    if (connections.total.load(std::memory_order_relaxed) >= config->limits.connections) {
+        workers[0]->core->metrics().connections_refused.add();
+        ::close(descriptor);
+        return;
+    }
+    WorkerCore* chosen = workers[0].get();
+    for (const auto& each : workers) {
+        if (each->worker->sessions.load(std::memory_order_relaxed) <
+            chosen->worker->sessions.load(std::memory_order_relaxed)) {
+            chosen = each.get();
+        }
+    }
+    Worker& worker = *chosen->worker;
+    // Counted at once, so that a burst is spread before its first session has begun.
+    worker.sessions.fetch_add(1, std::memory_order_relaxed);
+    connections.total.fetch_add(1, std::memory_order_relaxed);
+    if (chosen == workers[0].get()) {
+        adopt(worker, descriptor);
+    } else {
+        asio::post(worker.core.io(), [&worker, descriptor] { adopt(worker, descriptor); });
+    }
+}
+
+void Server::Impl::adopt(Worker& worker, int descriptor) {
+    const int on = 1;
+    ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // no effect on Unix sockets
+    auto stream = PlainStream::adopt(worker.core, descriptor);
+    if (!stream) {
+        ::close(descriptor);
+        worker.sessions.fetch_sub(1, std::memory_order_relaxed);
+        worker.connections.total.fetch_sub(1, std::memory_order_relaxed);
+        return;
+    }
+    auto session = std::make_shared<Session>(worker, std::move(stream));
+    Session& reference = *session;
+    spawn_logged(worker.core.io().get_executor(), "session", reference.run(std::move(session)));
+}
+
+http::Status Server::Impl::open_listeners() {
+    for (const auto& each : config->listeners) {
+        auto listener = std::make_unique<Listener>(*workers[0]->core, each.address,
+                                                   [this](int descriptor) { accepted(descriptor); });
+        const http::Status opened = listener->open();
+        if (!opened) {
+            return opened.error();
+        }
+        listeners.push_back(std::move(listener));
+    }
+    return http::success();
+}
+
+AdminHandlers Server::Impl::admin_handlers() {
+    AdminHandlers handlers;
+    handlers.readiness = [this] { return ready.load(std::memory_order_acquire); };
+    handlers.metrics_text = [this] { return metrics_text(); };
+    handlers.purge = [this](const PurgeRequest& request) {
+        cache::PurgeMatcher matcher;
+        matcher.authority = request.authority;
+        matcher.path = request.path;
+        matcher.query = request.query;
+        matcher.prefix = request.prefix;
+        matcher.any_query = request.prefix;
+        PurgeOutcome outcome;
+        outcome.sequence = cache.purge(matcher);
+        outcome.removed = cache.sweep(matcher); // on the control core: no client waits for it
+        control->metrics().purges.add();
+        spdlog::info("purged: authority={} path={}{} sequence={} removed={}", request.authority.value_or("any"),
+                     request.path, request.prefix ? "*" : "", outcome.sequence, outcome.removed);
+        return outcome;
+    };
+    return handlers;
+}
+
+http::Status Server::Impl::start_admin() {
+    if (!config->admin.address) {
+        return http::success();
+    }
+    AdminOptions options;
+    options.address = *config->admin.address;
+    options.allowed_hosts = config->admin.allowed_hosts;
+    admin = std::make_unique<AdminServer>(*control, options, admin_handlers());
+    return admin->start();
+}
+
+std::string Server::Impl::metrics_text() const {
+    std::vector<const CoreMetrics*> metrics{&control->metrics()};
+    for (const auto& each : workers) {
+        metrics.push_back(&each->core->metrics());
+    }
+    std::vector<std::string> names;
+    for (const auto& behavior : config->behaviors) {
+        names.push_back(behavior.path_pattern);
+    }
+    return render_metrics(metrics, names, store->stats(), config->generation);
+}
+
+void Server::Impl::spawn_threads() {
+    for (Core* core : all_cores()) {
+        guards.emplace_back(core->io().get_executor());
+        if (!manual_time) {
+            spawn_logged(core->io().get_executor(), "deadline wheel",
+                         DeadlineWheel::drive(core->wheel(), &count_lag, core));
+        }
+    }
+    for (const auto& listener : listeners) {
+        spawn_logged(workers[0]->core->io().get_executor(), "listener", listener->run());
+    }
+    for (Core* core : all_cores()) {
+        threads.emplace_back([core] { core->io().run(); });
+    }
+}
+
+// Runs a job on a core's thread and waits for it.
+void Server::Impl::on_core(Core& core, std::function<void()> job) {
+    std::promise<void> done;
+    asio::post(core.io(), [&] {
+        job();
+        done.set_value();
+    });
+    done.get_future().wait();
+}
+
+bool Server::Impl::quiet() {
+    std::size_t busy = 0;
+    for (const auto& each : workers) {
+        on_core(*each->core, [&] { busy += each->worker->registry.size() + each->worker->fetches.size(); });
+    }
+    return busy == 0;
+}
+
+// Looks at every core in turn until nothing runs or shutdown_timeout is over. Each look is a round trip through the
+// loops, so they are never kept busy by it; a condition with a deadline paces the looks.
+bool Server::Impl::wait_until_quiet() {
+    constexpr auto kPace = std::chrono::milliseconds(5);
+    std::mutex mutex;
+    std::condition_variable pace;
+    const auto rounds = config->timeouts.shutdown / kPace + 1;
+    for (std::int64_t round = 0; round < rounds; ++round) {
+        if (quiet()) {
+            return true;
+        }
+        std::unique_lock lock(mutex);
+        pace.wait_for(lock, kPace, [] { return false; });
+    }
+    return quiet();
+}
+
+void Server::Impl::stop_all() {
+    on_core(*workers[0]->core, [this] {
+        for (const auto& listener : listeners) {
+            listener->stop();
+        }
+    });
+    for (const auto& each : workers) {
+        on_core(*each->core, [&] {
+            each->worker->stopping = true;
+            each->worker->registry.stop_all();
+            each->pool->close_idle();
+        });
+    }
+}
+
+Server::Server(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
+
+Server::~Server() {
+    if (impl_->running) {
+        stop();
+    }
+}
+
+http::Status Server::start() {
+    if (!impl_->log.open_error().empty()) {
+        return Error(ErrorKind::Internal, impl_->log.open_error());
+    }
+    const http::Status opened = impl_->open_listeners();
+    if (!opened) {
+        return opened.error();
+    }
+    const http::Status admin = impl_->start_admin();
+    if (!admin) {
+        return admin.error();
+    }
+    impl_->spawn_threads();
+    impl_->running = true;
+    impl_->ready.store(true, std::memory_order_release);
+    return http::success();
+}
+
+bool Server::stop() {
+    Impl& impl = *impl_;
+    if (!impl.running) {
+        return true;
+    }
+    impl.running = false;
+    impl.ready.store(false, std::memory_order_release);
+    impl.stop_all();
+    const bool finished = impl.wait_until_quiet();
+    if (!finished) {
+        spdlog::warn("shutdown_timeout is over: connections that are still open are closed");
+        for (const auto& each : impl.workers) {
+            impl.on_core(*each->core, [&] {
+                each->worker->registry.close_all();
+                each->worker->fetches.break_off_all();
+            });
+        }
+    }
+    impl.on_core(*impl.control, [&impl] {
+        if (impl.admin) {
+            impl.admin->stop();
+        }
+        impl.resolver->stop();
+    });
+    for (const auto& each : impl.workers) {
+        impl.on_core(*each->core, [&] { each->pool->close_idle(); });
+    }
+    for (Core* core : impl.all_cores()) {
+        impl.on_core(*core, [core] { core->wheel().stop(); });
+    }
+    // Without guards each loop ends when its last coroutine has.
+    impl.guards.clear();
+    for (std::thread& thread : impl.threads) {
+        thread.join();
+    }
+    impl.threads.clear();
+    return finished;
+}
+
+std::uint16_t Server::port(std::size_t listener) const { return impl_->listeners.at(listener)->port(); }
+std::uint16_t Server::admin_port() const { return impl_->admin ? impl_->admin->port() : std::uint16_t{0}; }
+
+void Server::advance() {
+    for (Core* core : impl_->all_cores()) {
+        impl_->on_core(*core, [core] { core->wheel().advance(); });
+    }
+}
+
+std::string Server::metrics_text() const { return impl_->metrics_text(); }
+cache::HttpCache& Server::cache() noexcept { return impl_->cache; }
+cache::store::StoreStats Server::store_stats() const { return impl_->store->stats(); }
+void Server::reopen_logs() { impl_->log.reopen(); }
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,367 @@
+// The connection loop of the client side.
+#include "proxy/session.h"
+
+#include "http/ascii.h"
+#include "http/forwarding.h"
+#include "proxy/head_parser.h"
+#include "proxy/session_registry.h"
+#include "proxy/tunnel.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <sys/socket.h>
+
+namespace gatehouse::proxy {
+
+using http::Error;
+using http::ErrorKind;
+
+namespace {
+// Pipelined answers that may queue up before they are sent.
+constexpr std::uint64_t kPipelineBytes = 256 * 1024;
+constexpr http::Duration kLingerTime{2'000};
+constexpr std::uint64_t kLingerBytes = 256 * 1024;
+} // namespace
+
+// Closing a stream resumes its session through the loop, later: the set does not change meanwhile.
+void SessionRegistry::stop_all() {
+    for (Session* session : sessions_) {
+        session->stop();
+    }
+}
+
+void SessionRegistry::close_all() {
+    for (Session* session : sessions_) {
+        session->close();
+    }
+}
+
+// The listener has counted the connection already; the session counts it off.
+Session::Session(Worker& worker, std::unique_ptr<PlainStream> socket)
+    : worker_(worker), connection_(std::make_shared<ClientConnection>(worker.core, std::move(socket))), sink_(*connection_) {
+    PeerFacts peer = peer_facts(connection_->stream->descriptor());
+    connection_->address = std::move(peer.address);
+    local_authority_ = std::move(peer.local_authority);
+    connection_->trusted = peer.ip && worker_.trusted.contains(*peer.ip);
+    client_.address = connection_->address;
+    client_.default_authority = local_authority_;
+    client_.trusted = connection_->trusted;
+    worker_.registry.add(*this);
+    worker_.core.metrics().connections_open.add();
+}
+
+Session::~Session() {
+    worker_.registry.remove(*this);
+    worker_.sessions.fetch_sub(1, std::memory_order_relaxed);
+    worker_.connections.total.fetch_sub(1, std::memory_order_relaxed);
+    worker_.core.metrics().connections_open.sub();
+}
+
+void Session::stop() {
+    stopping_ = true;
+    if (idle_) {
+        connection_->stream->close();
+    }
+}
+
+void Session::keep(std::string_view bytes) {
+    std::string& input = connection_->input;
+    if (input.data() + input.size() == bytes.data() + bytes.size() && bytes.size() <= input.size() &&
+        !input.empty()) {
+        input.erase(0, input.size() - bytes.size()); // a view of what is kept already
+    } else {
+        input.assign(bytes);
+    }
+}
+
+awaitable<bool> Session::read_more() {
+    const config::Timeouts& timeouts = worker_.config->timeouts;
+    std::string& input = connection_->input;
+    http::Duration wait = timeouts.idle;
+    if (!input.empty() || !served_any_) {
+        // A new connection owes us a head as much as a started one does.
+        const http::SteadyTime now = worker_.core.clock().steady_now();
+        if (head_since_ == http::SteadyTime{}) {
+            head_since_ = now;
+        }
+        const auto elapsed = std::chrono::duration_cast<http::Duration>(now - head_since_);
+        wait = std::max(timeouts.header - elapsed, http::Duration(1));
+    }
+    idle_ = input.empty();
+    if (idle_) {
+        if (stopping_) {
+            co_return false;
+        }
+        connection_->output.shrink();
+        if (input.capacity() > sizeof(std::string)) {
+            input = std::string();
+        }
+    }
+    const IoResult ready = co_await connection_->stream->readable(wait);
+    idle_ = false;
+    if (ready.state == IoResult::State::TimedOut && !input.empty()) {
+        state_ = state_ ? std::move(state_) : worker_.states.take();
+        state_->head.clear();
+        Exchange exchange(worker_, *state_, sink_, client_);
+        sink_.start(http::Version::Http11, false, timeouts.send);
+        exchange.refuse(Error(ErrorKind::RequestTimeout, "the request head did not arrive within timeouts.header"));
+        exchange.record();
+        const bool sent = co_await sink_.flush();
+        static_cast<void>(sent);
+        co_return false;
+    }
+    co_return ready.ok();
+}
+
+// Parses the next head. Continue: state_ holds it and `bytes` begins behind it.
+Session::Next Session::take_head(std::string_view& bytes) {
+    const config::Limits& limits = worker_.config->limits;
+    HeadLimits head_limits;
+    head_limits.bytes = limits.head_bytes;
+    head_limits.fields = limits.head_fields;
+    head_limits.target_bytes = limits.target_bytes;
+    if (bytes.empty()) {
+        return Next::NeedInput;
+    }
+    if (!state_) {
+        state_ = worker_.states.take();
+    }
+    HeadParse parse = parse_request_head(bytes, head_limits, state_->head);
+    if (parse.state == HeadParse::State::Incomplete) {
+        return Next::NeedInput;
+    }
+    head_since_ = {};
+    served_any_ = true;
+    http::Result<http::Framing> framing = http::Framing();
+    std::optional<Error> refused;
+    if (parse.state == HeadParse::State::Bad) {
+        refused = std::move(parse.error);
+        state_->head.clear();
+    } else {
+        bytes.remove_prefix(parse.consumed);
+        framing = http::request_framing(state_->head);
+        if (!framing) {
+            refused = framing.take_error();
+        } else if (state_->head.method_kind() == http::Method::Connect) {
+            refused = Error(ErrorKind::UnsupportedMethod, "CONNECT is not supported");
+        }
+    }
+    const bool keep_alive = !refused && !stopping_ && http::wants_keep_alive(state_->head.version, state_->head.fields);
+    sink_.start(refused ? http::Version::Http11 : state_->head.version, keep_alive, worker_.config->timeouts.send);
+    if (refused) {
+        Exchange exchange(worker_, *state_, sink_, client_);
+        state_->record.started_steady = worker_.core.clock().steady_now();
+        state_->record.started = worker_.core.clock().wall_now();
+        state_->record.client = client_.address;
+        exchange.refuse(*refused);
+        exchange.record();
+        return Next::Close;
+    }
+    state_->framing = *framing;
+    return Next::Continue;
+}
+
+// The hit path: no coroutine in between. False: the request has to wait for something.
+bool Session::serve_at_once() {
+    Exchange exchange(worker_, *state_, sink_, client_);
+    if (!exchange.begin()) {
+        return false;
+    }
+    exchange.record();
+    state_->clear();
+    return true;
+}
+
+awaitable<void> Session::run([[maybe_unused]] std::shared_ptr<Session> self) {
+    bool open = true;
+    bool lingering = false;
+    while (open) {
+        // Wait for bytes, then take them with one recv into the core's scratch buffer.
+        const bool readable = co_await read_more();
+        if (!readable) {
+            break;
+        }
+        std::vector<char>& scratch = worker_.core.scratch();
+        const ssize_t got = connection_->stream->try_read(std::span<char>(scratch));
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+            continue;
+        }
+        if (got <= 0) {
+            break;
+        }
+        worker_.core.metrics().bytes_received.add(static_cast<std::uint64_t>(got));
+        std::string& input = connection_->input;
+        std::string_view bytes(scratch.data(), static_cast<std::size_t>(got));
+        if (!input.empty()) {
+            input.append(bytes);
+            bytes = input;
+        }
+        for (;;) {
+            const Next next = take_head(bytes);
+            if (next == Next::Close) {
+                open = false;
+                lingering = true;
+                break;
+            }
+            if (next == Next::NeedInput) {
+                keep(bytes);
+                break;
+            }
+            const bool has_content = state_->framing.kind != http::Framing::Kind::None && !(
+                state_->framing.kind == http::Framing::Kind::Length && state_->framing.length == 0);
+            if (has_content || !serve_at_once()) {
+                keep(bytes); // the scratch buffer does not survive a suspension
+                open = co_await serve_waiting();
+                bytes = connection_->input;
+            } else {
+                open = sink_.keep_alive();
+                lingering = !open && !bytes.empty();
+            }
+            if (!open) {
+                break;
+            }
+            if (sink_.pending_bytes() > kPipelineBytes) {
+                keep(bytes);
+                open = co_await sink_.flush();
+                bytes = connection_->input;
+                if (!open) {
+                    break;
+                }
+            }
+        }
+        if (!sink_.try_flush()) {
+            if (open && !connection_->input.empty()) {
+                keep(connection_->input);
+            }
+            const bool sent = co_await sink_.flush();
+            open = open && sent;
+        }
+        worker_.states.give(std::move(state_));
+        open = open && !sink_.failed() && !(stopping_ && connection_->input.empty());
+    }
+    worker_.core.metrics().bytes_sent.add(connection_->output.sent_bytes());
+    if (lingering && !sink_.failed()) {
+        co_await linger();
+    }
+    connection_->output.clear();
+    connection_->stream->close();
+}
+
+// A request that has content or needs the origin. Returns whether the connection goes on.
+awaitable<bool> Session::serve_waiting() {
+    RequestState& state = *state_;
+    const auto expect = state.head.fields.first("Expect");
+    const bool expects = expect && http::iequals(*expect, "100-continue") &&
+                         state.head.version == http::Version::Http11;
+    std::shared_ptr<RequestBody> body;
+    auto tunnel_slot = std::make_shared<TunnelSlot>();
+    Exchange exchange(worker_, state, sink_, client_);
+    const bool has_content = state.framing.kind == http::Framing::Kind::Chunked || state.framing.length > 0;
+    if (has_content) {
+        body = std::make_shared<RequestBody>(connection_, state.framing, expects, worker_.config->timeouts);
+    }
+    // Without content begin() has been asked already, and said that there is something to wait for.
+    const bool done = has_content && exchange.begin();
+    if (!done) {
+        co_await exchange.finish(body, tunnel_slot);
+    }
+    if (body) {
+        state.record.request_body_bytes = body->received();
+    }
+    const bool switched = static_cast<bool>(tunnel_slot->lease);
+    if (switched && !sink_.failed()) {
+        state.record.status = 101;
+        co_await tunnel(*tunnel_slot);
+        exchange.record();
+        state.clear();
+        co_return false;
+    }
+    if (body && !body->done()) {
+        const bool settled = co_await settle_body(*body);
+        if (!settled) {
+            sink_.close_after();
+        }
+    }
+    exchange.record();
+    const bool goes_on = sink_.keep_alive();
+    state.clear();
+    if (!goes_on && body && !body->done() && !sink_.failed()) {
+        const bool sent = co_await sink_.flush();
+        if (sent) {
+            co_await linger();
+        }
+    }
+    co_return goes_on;
+}
+
+void Session::on_body_deadline(void* context) { static_cast<Event*>(context)->signal(); }
+
+// Content that nobody read: dropped within limits.drain_size, or the connection ends. A client must never be able to
+// smuggle a request inside content that a cached answer left unread (CVE-2025-4366).
+awaitable<bool> Session::settle_body(RequestBody& body) {
+    if (body.failed()) {
+        co_return false;
+    }
+    const bool sent = co_await sink_.flush();
+    if (!sent) {
+        co_return false;
+    }
+    if (body.pumping) {
+        body.discard = true;
+        Deadline deadline(worker_.core.wheel(), &Session::on_body_deadline, &body.pump_ended);
+        deadline.arm(worker_.config->timeouts.body);
+        while (body.pumping && !deadline.expired()) {
+            co_await body.pump_ended.wait();
+        }
+        co_return body.done() && !body.failed();
+    }
+    if (body.expects_continue()) {
+        co_return false; // whether it will come is the client's choice: only a new connection is clear
+    }
+    const bool drained = co_await body.drain(worker_.config->limits.drain_bytes);
+    co_return drained;
+}
+
+awaitable<void> Session::tunnel(TunnelSlot& slot) {
+    http::ResponseHead head = slot.head;
+    const auto upgrade = slot.head.fields.first("Upgrade");
+    const std::string protocol(upgrade.value_or("websocket"));
+    http::remove_hop_by_hop(head.fields);
+    head.fields.add("Connection", "Upgrade");
+    head.fields.add("Upgrade", protocol);
+    http::append_via(head.fields, head.version, "gatehouse");
+    sink_.switch_protocols(head);
+    sink_.content(slot.early);
+    const bool sent = co_await sink_.flush();
+    if (!sent) {
+        co_return;
+    }
+    worker_.core.metrics().tunnels.add();
+    co_await relay_tunnel(*connection_, slot.lease.stream(), worker_.config->timeouts.tunnel_idle,
+                          worker_.config->timeouts.send);
+}
+
+// An answer that is followed by a close must not be lost to a reset: unread input makes the kernel send one. So our
+// side ends first, and what still comes is dropped for a moment.
+awaitable<void> Session::linger() {
+    co_await connection_->stream->finish_sending(kLingerTime);
+    const auto until = worker_.core.clock().steady_now() + kLingerTime;
+    constexpr std::size_t kBuffer = 16 * 1024;
+    const auto buffer = std::make_unique<char[]>(kBuffer);
+    const std::span<char> room(buffer.get(), kBuffer);
+    std::uint64_t dropped = 0;
+    while (dropped < kLingerBytes) {
+        const auto left = std::chrono::duration_cast<http::Duration>(until - worker_.core.clock().steady_now());
+        if (left <= http::Duration::zero()) {
+            break;
+        }
+        const IoResult got = co_await connection_->stream->read_some(room, left);
+        if (!got.ok()) {
+            break;
+        }
+        dropped += got.bytes;
+    }
+}
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,58 @@
+// One transport connection (TCP, Unix, TLS over TCP) as the message code sees it: bytes in, bytes out, deadlines.
+//
+// A stream belongs to one core and is used on its thread only. One read and one write may be under way at once.
+// close() ends both. Errors are values.
+#pragma once
+
+#include "http/result.h"
+#include "http/time.h"
+#include "proxy/asio.h"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <sys/uio.h>
+
+namespace gatehouse::proxy {
+
+struct IoResult {
+    enum class State : unsigned char { Ok, EndOfStream, TimedOut, Failed };
+    State state = State::Ok;
+    std::size_t bytes = 0; // read, or written before the failure
+    error_code error;      // Failed
+
+    bool ok() const noexcept { return state == State::Ok; }
+};
+
+class Stream {
+public:
+    virtual ~Stream() = default;
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+
+    // Reads at least one byte into `room`, which must stay valid; EndOfStream at an orderly end (for TLS only with
+    // close_notify: an end without it is Failed, so that a truncated body is never taken for a whole one).
+    // timeout zero: none.
+    virtual awaitable<IoResult> read_some(std::span<char> room, http::Duration timeout) = 0;
+    // Writes all pieces. The iovecs are used up in place. The timeout counts from the last progress.
+    virtual awaitable<IoResult> write_all(std::span<iovec> pieces, http::Duration timeout) = 0;
+    // Ends sending; the peer sees an orderly end. No error is reported.
+    virtual awaitable<void> finish_sending(http::Duration timeout) = 0;
+    // Ends everything at once; waiting operations fail. Idempotent.
+    virtual void close() noexcept = 0;
+    // Whether nothing has arrived and the peer has not closed: asked right before an idle connection is reused.
+    virtual bool is_quiet() noexcept = 0;
+    // Calls back once when an idle connection becomes readable (closed by the peer, or bytes nobody asked for).
+    // At most one watch at a time; it ends with the next read or close.
+    virtual awaitable<void> wait_readable() = 0;
+
+    const std::string& peer() const noexcept { return peer_; } // "127.0.0.1:8080", for logs
+
+protected:
+    Stream() = default;
+    std::string peer_;
+};
+
+} // namespace gatehouse::proxy

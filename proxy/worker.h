@@ -1,0 +1,89 @@
+// What one core needs to serve clients, in one place: its loop, the shared cache, its origin connections, its log.
+#pragma once
+
+#include "cache/http_cache.h"
+#include "config/config.h"
+#include "proxy/access_log.h"
+#include "proxy/core.h"
+#include "proxy/request_state.h"
+#include "proxy/session_registry.h"
+#include "proxy/trusted_proxies.h"
+#include "proxy/upstream_pool.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <unordered_set>
+#include <vector>
+
+namespace gatehouse::proxy {
+
+// Connections of all cores, for limits.connections and for choosing the core of a new one.
+struct ConnectionCount {
+    std::atomic<std::uint32_t> total{0};
+};
+
+// Request states of finished requests, to be used again: one or two are in use at a time on the hit path.
+class StatePool {
+public:
+    std::unique_ptr<RequestState> take() {
+        if (spare_.empty()) {
+            return std::make_unique<RequestState>();
+        }
+        auto state = std::move(spare_.back());
+        spare_.pop_back();
+        return state;
+    }
+    void give(std::unique_ptr<RequestState> state) {
+        if (state && spare_.size() < kSpare) {
+            state->clear();
+            spare_.push_back(std::move(state));
+        }
+    }
+
+private:
+    static constexpr std::size_t kSpare = 16;
+    std::vector<std::unique_ptr<RequestState>> spare_;
+};
+
+// Fetches of one core that have not ended, so that a stop that has waited long enough can end them.
+class FetchRegistry {
+public:
+    class Member {
+    public:
+        virtual void break_off() noexcept = 0;
+
+    protected:
+        ~Member() = default;
+    };
+    void add(Member& member) { members_.insert(&member); }
+    void remove(Member& member) { members_.erase(&member); }
+    std::size_t size() const noexcept { return members_.size(); }
+    void break_off_all() {
+        for (Member* member : members_) {
+            member->break_off();
+        }
+    }
+
+private:
+    std::unordered_set<Member*> members_;
+};
+
+struct Worker {
+    Core& core;
+    cache::HttpCache& cache;
+    UpstreamPool& pool;
+    AccessLog& log;
+    ConnectionCount& connections;
+    const TrustedProxies& trusted;
+    // The configuration for new requests; a request keeps the one it started with.
+    std::shared_ptr<const config::Config> config;
+    std::atomic<std::uint32_t> sessions{0}; // open on this core; read by the listener
+    std::mt19937_64 random{std::random_device{}()}; // multipart boundaries; no secret depends on it
+    StatePool states;
+    SessionRegistry registry;
+    FetchRegistry fetches;
+};
+
+} // namespace gatehouse::proxy
