@@ -18,5 +18,5 @@ export NO_UPDATE_NOTIFIER=1
 
 export ARC_TABLES_PORT=${ARC_TABLES_PORT:-23335}
 export ARC_INTERNAL_PORT=${ARC_INTERNAL_PORT:-23332}
-exec node node_modules/@architect/sandbox/src/cli/cli.js \
+exec node --require ./localhost.cjs node_modules/@architect/sandbox/src/cli/cli.js \
     --port "${PORT:-23331}" --host 127.0.0.1 --disable-symlinks "$@"
