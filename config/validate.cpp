@@ -114,7 +114,7 @@ void check_reference(Findings& findings, const std::string& path, const std::str
 
 void check_behaviors(const Config& config, Findings& findings) {
     if (config.behaviors.empty()) problem_at(findings, "behaviors", "at least one behavior is needed");
-    const bool origins_known = findings.place_of("origins").has_value();
+    const bool origins_known = findings.place_of("origins").has_value() && !config.origins.empty();
     const bool policies_known = !findings.failed("cache_policies");
     for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
         const Behavior& behavior = config.behaviors[i];

@@ -1,0 +1,266 @@
+// Files with one mistake each, the way people make them, and the one message that each gets.
+#include "config/loader.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+using namespace gatehouse::config;
+
+namespace {
+
+struct BrokenRow {
+    std::string name;
+    std::string text;
+    int line;
+    int column;
+    std::string path;
+    std::string message; // the start of it
+};
+
+const std::string kListeners = "listeners: [{address: '127.0.0.1:0'}]\n";         // line 1
+const std::string kOrigins = "origins: {api: {url: 'http://127.0.0.1:3000'}}\n";  // line 2
+const std::string kBehaviors = "behaviors: [{path_pattern: '*', origin: api}]\n"; // line 3
+const std::string kMinimal = kListeners + kOrigins + kBehaviors;
+
+const BrokenRow kBroken[] = {
+    // The file as a whole.
+    {"empty file", "", 1, 1, "", "the file is empty"},
+    {"only a comment", "# nothing\n", 1, 1, "", "the file is empty"},
+    {"empty document", "---\n", 1, 1, "", "the file is empty"},
+    {"binary file",
+     std::string("\x7f"
+                 "ELF\x02\x01\x01\0",
+                 8),
+     1, 1, "", "the file is not UTF-8 text"},
+    {"NUL byte", "workers: 1\nabc" + std::string(1, '\0') + "\n", 2, 4, "", "the file is not UTF-8 text"},
+    {"Latin-1", kMinimal + "# caf\xE9\n", 4, 6, "", "the file is not UTF-8 text"},
+    {"overlong UTF-8", "# \xC0\xAF\n", 1, 3, "", "the file is not UTF-8 text"},
+    {"UTF-16",
+     std::string("\xFF\xFE"
+                 "a\0",
+                 4),
+     1, 1, "", "the file is not UTF-8 text"},
+    {"a list at the top", "- a\n- b\n", 1, 1, "",
+     "expected fields such as listeners, origins and behaviors; found a list"},
+    {"a word at the top", "hello\n", 1, 1, "",
+     "expected fields such as listeners, origins and behaviors; found `hello`"},
+    {"two documents", kMinimal + "---\nworkers: 1\n", 4, 1, "", "a second document begins here"},
+    // YAML that is none.
+    {"bad indentation", "listeners:\n  - address: x\n origins: y\n", 3, 2, "", "bad YAML: this line fits no level"},
+    {"tab as indentation", "listeners:\n\t- address: x\n", 2, 2, "", "bad YAML: tabs cannot indent YAML"},
+    {"missing bracket", "listeners: [{address: x}\norigins: y\n", 2, 1, "",
+     "bad YAML: a `,` or the closing `]` is missing"},
+    {"missing brace", "origins: {api: {url: x}\nbehaviors: y\n", 2, 1, "",
+     "bad YAML: a `,` or the closing `}` is missing"},
+    {"stray bracket", "workers: ]\n", 1, 10, "", "bad YAML: nothing is open that this bracket could close"},
+    {"missing quote", "workers: \"4\nlisteners: 5\n", 1, 10, "", "the quote \" is never closed"},
+    {"missing single quote", "workers: 'it''s\n", 1, 10, "", "the quote ' is never closed"},
+    {"text behind a value", "workers: \"4\" 5\n", 1, 14, "", "bad YAML: nothing may follow here"},
+    {"colon in a plain value", "workers: a: b\n", 1, 11, "", "bad YAML: `:` may not stand here"},
+    {"star without quotes", kListeners + kOrigins + "behaviors:\n  - path_pattern: *\n", 4, 19, "",
+     "bad YAML: `*` begins an alias; a pattern that starts with it must be quoted"},
+    {"star and more without quotes", kListeners + kOrigins + "behaviors:\n  - path_pattern: *.jpg\n", 4, 19, "",
+     "bad YAML: this alias has no anchor"},
+    {"at sign", "workers: @a\n", 1, 10, "", "bad YAML: no value may begin with this character"},
+    {"unknown escape", "workers: \"\\q\"\n", 1, 13, "", "bad YAML: unknown escape character"},
+    {"own tag", "workers: !number 4\n", 1, 10, "", "the tag `!number` has no meaning here"},
+    {"list as a name", "? [a]\n: b\n", 1, 3, "", "a field's name must be plain text"},
+    {"no name", ": b\n", 1, 1, "", "a field's name must be plain text"},
+    {"alias of itself", "workers: &a [*a]\n", 1, 14, "", "an alias inside the value that it stands for"},
+    {"merge of a word", "<<: a\n", 1, 5, "", "`<<` merges a mapping or a list of mappings; found `a`"},
+    // Fields.
+    {"unknown field", kMinimal + "zz_qqqq: 1\n", 4, 1, "zz_qqqq", "unknown field; accepted here: listeners, admin"},
+    {"unknown field with odd name", kMinimal + "\"a b\\n\": 1\n", 4, 1, "`a b\\n`", "unknown field"},
+    {"mistyped field", "listener: [{address: '127.0.0.1:0'}]\n" + kOrigins + kBehaviors, 1, 1, "listener",
+     "unknown field; did you mean listeners?"},
+    {"mistyped field deep inside", kMinimal + "cache_policies:\n  catalogue:\n    max_tll: 1h\n", 6, 5,
+     "cache_policies.catalogue.max_tll", "unknown field; did you mean max_ttl?"},
+    {"duplicate key", kMinimal + "workers: 1\nworkers: 2\n", 5, 1, "workers",
+     "duplicate field; it is already given on line 4"},
+    {"wrong type", kMinimal + "cache_policies: {p: {min_ttl: [1s]}}\n", 4, 31, "cache_policies.p.min_ttl",
+     "expected a duration such as 250ms, 10s, 1h30m; found a list"},
+    {"word for duration", kMinimal + "cache_policies: {p: {min_ttl: abc}}\n", 4, 31, "cache_policies.p.min_ttl",
+     "expected a duration such as 250ms, 10s, 1h30m; found `abc`"},
+    {"duration without unit", kMinimal + "cache_policies: {p: {min_ttl: 10}}\n", 4, 31, "cache_policies.p.min_ttl",
+     "expected a duration such as 250ms, 10s, 1h30m; found `10`; did you mean 10s?"},
+    {"negative ttl", kMinimal + "cache_policies: {p: {min_ttl: -5s}}\n", 4, 31, "cache_policies.p.min_ttl",
+     "expected a duration such as 250ms, 10s, 1h30m; found `-5s`"},
+    {"huge ttl", kMinimal + "cache_policies: {p: {max_ttl: 99999999999999999999d}}\n", 4, 31,
+     "cache_policies.p.max_ttl", "expected a duration"},
+    {"huge number", kMinimal + "workers: 99999999999999999999999\n", 4, 10, "workers",
+     "expected a whole number from 1 to 1024"},
+    {"zero workers", kMinimal + "workers: 0\n", 4, 10, "workers", "expected a whole number from 1 to 1024; found `0`"},
+    {"column after accented letters", kMinimal + "cache_policies: {\"\xC3\xA9\": {}}\n", 4, 18,
+     "cache_policies.`\xC3\xA9`", "expected a name of letters"},
+    {"wrong boolean", kMinimal + "access_log: {enabled: maybe}\n", 4, 23, "access_log.enabled",
+     "expected true or false; found `maybe`"},
+    {"wrong word", kMinimal + "cache_policies: {p: {set_cookie: refsue}}\n", 4, 34, "cache_policies.p.set_cookie",
+     "expected refuse or honor; found `refsue`; did you mean refuse?"},
+    {"size below the least", kMinimal + "cache: {memory: {size: 1048575}}\n", 4, 24, "cache.memory.size",
+     "expected a size from 1MiB to 16TiB; found `1048575`"},
+    {"shards", kMinimal + "cache: {memory: {shards: 3}}\n", 4, 26, "cache.memory.shards",
+     "expected a power of two from 1 to 256"},
+    {"too many shards", kMinimal + "cache: {memory: {shards: 512}}\n", 4, 26, "cache.memory.shards",
+     "expected a whole number from 1 to 256"},
+    {"object larger than the store", kMinimal + "cache: {memory: {size: 1MiB, max_object_size: 2MiB}}\n", 4, 47,
+     "cache.memory.max_object_size", "larger than cache.memory.size, which is 1MiB"},
+    // Addresses.
+    {"name as listener", "listeners: [{address: 'localhost:80'}]\n" + kOrigins + kBehaviors, 1, 23,
+     "listeners[0].address", "expected an IP address and port"},
+    {"relative socket", "listeners: [{address: 'unix:a'}]\n" + kOrigins + kBehaviors, 1, 23, "listeners[0].address",
+     "expected an IP address and port"},
+    {"listener twice", "listeners: [{address: '[::1]:80'}, {address: '[0::1]:80'}]\n" + kOrigins + kBehaviors, 1, 46,
+     "listeners[1].address", "the same address as listeners[0].address"},
+    {"admin on a listener",
+     "listeners: [{address: '127.0.0.1:80'}]\n" + kOrigins + kBehaviors + "admin: {address: '127.0.0.1:80'}\n", 4, 18,
+     "admin.address", "the same address as listeners[0].address"},
+    {"listener without address", "listeners: [{}]\n" + kOrigins + kBehaviors, 1, 13, "listeners[0]",
+     "missing required field address"},
+    {"no listener", "listeners: []\n" + kOrigins + kBehaviors, 1, 12, "listeners", "at least one listener is needed"},
+    {"network", kMinimal + "trusted_proxies: [10.0.0.0/8, 10.0.0.0/33]\n", 4, 31, "trusted_proxies[1]",
+     "expected a network such as"},
+    {"dns server", kMinimal + "dns: {servers: [ns.example.com]}\n", 4, 17, "dns.servers[0]",
+     "expected an IP address with an optional port"},
+    {"dns lifetimes", kMinimal + "dns: {min_ttl: 1h}\n", 4, 16, "dns.min_ttl",
+     "min_ttl, which is 1h, is longer than max_ttl, which is 5m"},
+    // Origins.
+    {"ftp", kListeners + "origins: {api: {url: 'ftp://a'}}\n" + kBehaviors, 2, 22, "origins.api.url",
+     "expected a URL such as"},
+    {"no host", kListeners + "origins: {api: {url: 'http:///a'}}\n" + kBehaviors, 2, 22, "origins.api.url",
+     "expected a URL such as"},
+    {"no scheme", kListeners + "origins: {api: {url: 'example.com'}}\n" + kBehaviors, 2, 22, "origins.api.url",
+     "expected a URL such as"},
+    {"user name in url", kListeners + "origins: {api: {url: 'http://u:p@a/'}}\n" + kBehaviors, 2, 22, "origins.api.url",
+     "an origin's url has no user name or password (`@`)"},
+    {"query in url", kListeners + "origins: {api: {url: 'http://a/?b'}}\n" + kBehaviors, 2, 22, "origins.api.url",
+     "an origin's url has no query (`?`)"},
+    {"fragment in url", kListeners + "origins: {api: {url: 'http://a/#b'}}\n" + kBehaviors, 2, 22, "origins.api.url",
+     "an origin's url has no fragment (`#`)"},
+    {"port of url", kListeners + "origins: {api: {url: 'http://a:65536'}}\n" + kBehaviors, 2, 22, "origins.api.url",
+     "expected a URL such as"},
+    {"missing file", kListeners + "origins: {api: {url: 'https://a', ca_file: /does/not/exist.pem}}\n" + kBehaviors, 2,
+     44, "origins.api.ca_file", "no readable file `/does/not/exist.pem`"},
+    {"directory for a file", kListeners + "origins: {api: {url: 'https://a', ca_file: /}}\n" + kBehaviors, 2, 44,
+     "origins.api.ca_file", "no readable file `/`"},
+    {"no origin", kListeners + "origins: {}\nbehaviors: [{path_pattern: '*', origin: api}]\n", 2, 10, "origins",
+     "at least one origin is needed"},
+    {"origin without url", kListeners + "origins: {api: }\n" + kBehaviors, 2, 11, "origins.api",
+     "missing required field url"},
+    {"name with a space", kMinimal + "cache_policies: {'a b': {}}\n", 4, 18, "cache_policies.`a b`",
+     "expected a name of letters, digits"},
+    // Policies and behaviors.
+    {"unknown origin", kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: apii}]\n", 3, 41,
+     "behaviors[0].origin", "no origin has the name `apii`; did you mean api?"},
+    {"unknown policy", kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, cache_policy: zzz}]\n", 3,
+     60, "behaviors[0].cache_policy", "no cache policy has the name `zzz`; there are: CachingDisabled, RFC9111"},
+    {"name of a built-in policy", kMinimal + "cache_policies: {RFC9111: {}}\n", 4, 18, "cache_policies.RFC9111",
+     "a built-in policy has this name"},
+    {"min over default", kMinimal + "cache_policies: {p: {min_ttl: 2m, default_ttl: 1m, max_ttl: 1h}}\n", 4, 31,
+     "cache_policies.p.min_ttl", "2m is longer than default_ttl, which is 1m"},
+    {"default over max", kMinimal + "cache_policies: {p: {default_ttl: 2h, max_ttl: 1h}}\n", 4, 35,
+     "cache_policies.p.default_ttl", "2h is longer than max_ttl, which is 1h"},
+    {"min over max", kMinimal + "cache_policies: {p: {min_ttl: 2h, max_ttl: 1h}}\n", 4, 31, "cache_policies.p.min_ttl",
+     "2h is longer than max_ttl, which is 1h"},
+    {"status below 400", kMinimal + "cache_policies: {p: {error_ttl: {399: 1s}}}\n", 4, 34,
+     "cache_policies.p.error_ttl.399", "expected a status from 400 to 599, 4xx or 5xx; found `399`"},
+    {"status above 599", kMinimal + "cache_policies: {p: {error_ttl: {600: 1s}}}\n", 4, 34,
+     "cache_policies.p.error_ttl.600", "expected a status"},
+    {"class of success", kMinimal + "cache_policies: {p: {error_ttl: {2xx: 1s}}}\n", 4, 34,
+     "cache_policies.p.error_ttl.2xx", "expected a status"},
+    {"status twice", kMinimal + "cache_policies: {p: {error_ttl: {404: 1s, 404: 2s}}}\n", 4, 43,
+     "cache_policies.p.error_ttl.404", "duplicate field"},
+    {"duration of a status", kMinimal + "cache_policies: {p: {error_ttl: {404: x}}}\n", 4, 39,
+     "cache_policies.p.error_ttl.404", "expected a duration"},
+    {"allow and except", kMinimal + "cache_policies: {p: {key: {cookies: {allow: [a], except: [b]}}}}\n", 4, 50,
+     "cache_policies.p.key.cookies.except", "allow and except exclude each other"},
+    {"mistyped allow", kMinimal + "cache_policies: {p: {key: {cookies: {alow: [a]}}}}\n", 4, 38,
+     "cache_policies.p.key.cookies.alow", "unknown field; did you mean allow?"},
+    {"all headers", kMinimal + "cache_policies: {p: {key: {headers: all}}}\n", 4, 37, "cache_policies.p.key.headers",
+     "expected none, [names] or {allow: [names]}; found `all`"},
+    {"star inside a name", kMinimal + "cache_policies: {p: {key: {query_strings: {allow: ['a*b']}}}}\n", 4, 52,
+     "cache_policies.p.key.query_strings.allow[0]", "expected a name, with `*` only at its end; found `a*b`"},
+    {"bad field name", kMinimal + "cache_policies: {p: {key: {headers: ['a b']}}}\n", 4, 38,
+     "cache_policies.p.key.headers[0]", "expected a field name"},
+    {"bad glob", kListeners + kOrigins + "behaviors: [{path_pattern: '/a[bc]', origin: api}]\n", 3, 28,
+     "behaviors[0].path_pattern", "expected a pattern such as /api/*"},
+    {"long glob", kListeners + kOrigins + "behaviors: [{path_pattern: /" + std::string(255, 'a') + ", origin: api}]\n",
+     3, 28, "behaviors[0].path_pattern", "expected a pattern such as /api/* of at most 255"},
+    {"no behavior", kListeners + kOrigins + "behaviors: []\n", 3, 12, "behaviors", "at least one behavior is needed"},
+    {"behavior without pattern", kListeners + kOrigins + "behaviors:\n  - origin: api\n", 4, 5, "behaviors[0]",
+     "missing required field path_pattern"},
+    {"behavior as a word", kListeners + kOrigins + "behaviors:\n  - api\n", 4, 5, "behaviors[0]",
+     "expected a mapping; found `api`"},
+    {"empty behavior", kListeners + kOrigins + "behaviors:\n  - path_pattern: '*'\n    origin:\n", 5, 5,
+     "behaviors[0].origin", "expected the name of an origin; found nothing"},
+    {"shutdown twice", kMinimal + "timeouts: {shutdown: 1s}\nshutdown_timeout: 1s\n", 5, 19, "shutdown_timeout",
+     "timeouts.shutdown, which means the same, is given too"},
+    {"target longer than head", kMinimal + "limits: {head_size: 1KiB}\n", 4, 21, "limits.head_size",
+     "target_size, which is 8KiB, is larger than head_size, which is 1KiB"},
+};
+
+} // namespace
+
+TEST_CASE("Each broken file gives one precise problem") {
+    for (const BrokenRow& row : kBroken) {
+        CAPTURE(row.name);
+        const LoadResult result = load_text(row.text, "broken.yaml");
+        CHECK(result.config == nullptr);
+        std::string all;
+        for (const Problem& problem : result.problems) all += problem.to_string() + "\n";
+        CAPTURE(all);
+        REQUIRE(result.problems.size() == 1);
+        const Problem& problem = result.problems.front();
+        CHECK(problem.place.line == row.line);
+        CHECK(problem.place.column == row.column);
+        CHECK(problem.path == row.path);
+        CHECK(problem.message.substr(0, row.message.size()) == row.message);
+    }
+}
+
+TEST_CASE("A problem is printed as compilers do, with a caret under the column") {
+    const LoadResult result =
+        load_text(kMinimal + "cache_policies:\n  caf\xC3\xA9: {}\n  a: {max_tll: 1h}\n", "a.yaml");
+    REQUIRE(result.problems.size() == 2);
+    CHECK(result.problems[1].to_string() ==
+          "a.yaml:6:7: error: cache_policies.a.max_tll: unknown field; did you mean max_ttl?\n"
+          "    a: {max_tll: 1h}\n"
+          "        ^");
+    Problem tabbed{{"b.yaml", 3, 4}, "", "wrong", "\tx\xC3\xA9y"};
+    CHECK(tabbed.to_string() == "b.yaml:3:4: error: wrong\n  \tx\xC3\xA9y\n  \t  ^");
+    Problem without_place{{"c.yaml", 0, 0}, "", "is a directory", ""};
+    CHECK(without_place.to_string() == "c.yaml: error: is a directory");
+}
+
+TEST_CASE("All problems come at once, in the order of the file") {
+    const LoadResult result = load_text(
+        "workers: x\nlisteners: 5\ncache: {memory: {shards: 3, sise: 1}}\norigins: {a: {url: 1}}\n", "a.yaml");
+    REQUIRE(result.problems.size() == 6);
+    CHECK(result.problems[0].place.line == 1);
+    CHECK(result.problems[0].message == "missing required field behaviors"); // where the mapping begins
+    CHECK(result.problems[1].path == "workers");
+    CHECK(result.problems[2].path == "listeners");
+    CHECK(result.problems[3].path == "cache.memory.shards");
+    CHECK(result.problems[4].path == "cache.memory.sise");
+    CHECK(result.problems[5].path == "origins.a.url");
+}
+
+TEST_CASE("One mistake does not make others") {
+    // Each of these would make references, sums or required fields fail too, if failed fields were looked at again.
+    for (const std::string& text : {
+             kListeners + "origin: {api: {url: 'http://a'}}\n" + kBehaviors,
+             kListeners + "origins: 5\n" + kBehaviors,
+             kListeners + kOrigins +
+                 "cache_policies: 5\nbehaviors: [{path_pattern: '*', origin: api, cache_policy: p}]\n",
+             kListeners + kOrigins +
+                 "cache_policies: {p: 5}\nbehaviors: [{path_pattern: '*', origin: api, cache_policy: p}]\n",
+             kListeners + kOrigins + "behavior: [{path_pattern: '*', origin: api}]\n",
+             kListeners + kOrigins + "behaviors: [5]\n",
+             kMinimal + "cache: {memory: {size: x, max_object_size: 10TiB}}\n",
+             kMinimal + "dns: {min_ttl: 1h, max_ttl: x}\n",
+         }) {
+        CAPTURE(text);
+        CHECK(load_text(text, "a.yaml").problems.size() == 1);
+    }
+}
