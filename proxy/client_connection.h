@@ -4,13 +4,10 @@
 #include "proxy/core.h"
 #include "proxy/output_queue.h"
 #include "proxy/plain_stream.h"
-
-#include <boost/asio/ip/address.hpp>
+#include "proxy/socket_address.h"
 
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 
 namespace gatehouse::proxy {
 
@@ -24,13 +21,5 @@ struct ClientConnection {
     std::string address; // "192.0.2.1", "2001:db8::1", "unix:"
     bool trusted = false; // the peer is in trusted_proxies
 };
-
-// What the kernel says about a connection's two ends.
-struct PeerFacts {
-    std::string address;                             // of the client, as in X-Forwarded-For; "unix:" for Unix sockets
-    std::optional<boost::asio::ip::address> ip;      // none for Unix sockets
-    std::string local_authority;                     // "127.0.0.1:8080"; "localhost" for Unix sockets
-};
-PeerFacts peer_facts(int descriptor);
 
 } // namespace gatehouse::proxy

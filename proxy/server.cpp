@@ -1,9 +1,11 @@
 // Composition: what is made, in which order it starts, and in which order it ends.
 #include "proxy/server.h"
 
+#include "cache/policy/cache_key.h"
 #include "cache/store/memory_store.h"
 #include "proxy/admin.h"
 #include "proxy/listener.h"
+#include "proxy/router.h"
 #include "proxy/session.h"
 #include "proxy/spawn.h"
 #include "proxy/worker.h"
@@ -207,13 +209,25 @@ http::Status Server::Impl::open_listeners() {
 
 AdminHandlers Server::Impl::admin_handlers() {
     AdminHandlers handlers;
-    handlers.readiness = [this] { return ready.load(std::memory_order_acquire); };
+    handlers.readiness = [this] {
+        ReadinessCheck serving;
+        serving.name = "serving";
+        serving.ok = ready.load(std::memory_order_acquire);
+        serving.detail = serving.ok ? "" : "starting or stopping";
+        return Readiness{serving};
+    };
     handlers.metrics_text = [this] { return metrics_text(); };
     handlers.purge = [this](const PurgeRequest& request) {
         cache::PurgeMatcher matcher;
         matcher.authority = request.authority;
         matcher.path = request.path;
-        matcher.query = request.query;
+        // Keys hold the keyed part of the query only: the same narrowing finds them.
+        http::Target target;
+        target.path = request.path;
+        const auto behavior = route(*config, target);
+        matcher.query = behavior ? cache::policy::keyed_query(
+                                       request.query, config->behaviors[*behavior].policy_ref->key.query_strings)
+                                 : request.query;
         matcher.prefix = request.prefix;
         matcher.any_query = request.prefix;
         PurgeOutcome outcome;
