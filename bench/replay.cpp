@@ -7,9 +7,9 @@
 // are 1: then the trace counts objects, not bytes) it has no body. The LRU counts sizes, and nothing beside them.
 //
 // How the fraction becomes size_bytes: the store charges more than sizes (heads, block classes, index, ghosts). All
-// distinct objects are first put into a store without bounds. What they are charged there, the index included, times the
-// fraction, is the cache; beside it the store gets what it takes when it is empty, and 8 bytes for each object it is to
-// hold, for the ghosts. `kept` is the number of objects that were in the store at the end, to compare with the fraction.
+// distinct objects are first put into a store without bounds. What they are charged there, the index included, times
+// the fraction, is the cache; beside it the store gets what it takes when it is empty, and 8 bytes for each object it
+// is to hold, for the ghosts. `kept` is the number of objects in the store at the end, to compare with the fraction.
 #include "cache/store/memory_store.h"
 
 #include <algorithm>

@@ -64,9 +64,9 @@ public:
     static std::size_t capacity_for(std::size_t wanted) noexcept;
     static std::uint64_t charge_for(std::size_t wanted) noexcept;
 
-    // A block with at least `wanted` bytes of room, already charged by the caller: charge_for(wanted) bytes are released
-    // to `budget`, which must live that long, when it is freed. `owner` (may be null) is told as well. Null when the
-    // allocation itself fails; the charge is then the caller's to release.
+    // A block with at least `wanted` bytes of room, already charged by the caller: charge_for(wanted) bytes are
+    // released to `budget`, which must live that long, when it is freed. `owner` (may be null) is told as well. Null
+    // when the allocation itself fails; the charge is then the caller's to release.
     static BlockRef allocate(std::size_t wanted, MemoryBudget& budget, BlockOwner* owner = nullptr);
 
     // A block without any bytes: a place for readers to stand before there is something to read. It has no

@@ -31,10 +31,12 @@ public:
 
     std::size_t size() const noexcept { return size_; }
     // Buckets of the segment that is to be added, 0 while there is room. Without it chains become longer, no more.
-    std::size_t wanted_segment() const noexcept { return size_ > bucket_count_ && bucket_count_ == capacity_ ? capacity_ : 0; }
+    std::size_t wanted_segment() const noexcept {
+        return size_ > bucket_count_ && bucket_count_ == capacity_ ? capacity_ : 0;
+    }
     // Returns false, and leaves `segment` alone, when another thread was faster.
     bool add_segment(Segment& segment, std::size_t buckets) noexcept;
-    // Bytes that all segments take, with what malloc adds.
+    // Bytes that a segment takes, with what malloc adds, and that all of them take.
     static std::uint64_t charge_for(std::size_t buckets) noexcept { return buckets * sizeof(Entry*) + 16; }
     std::uint64_t charged() const noexcept;
 

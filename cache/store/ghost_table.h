@@ -28,7 +28,8 @@ public:
     void put(std::uint64_t fingerprint, std::uint32_t now, std::uint32_t window) noexcept;
     // Whether this was evicted less than `window` ago. Forgets it.
     bool take(std::uint64_t fingerprint, std::uint32_t now, std::uint32_t window) noexcept;
-    // Puts a larger, zeroed table in place of the present one, which is left in `ghosts`. Requires: a multiple of kWays.
+    // Puts a larger, zeroed table in place of the present one, which is left in `ghosts`.
+    // Requires: `capacity` is a multiple of kWays.
     void grow(std::unique_ptr<Ghost[]>& ghosts, std::size_t capacity, std::uint32_t now, std::uint32_t window) noexcept;
 
 private:

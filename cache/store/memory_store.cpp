@@ -93,7 +93,6 @@ private:
     Body::Relay relay_;
     std::uint64_t max_object_bytes_;
     unsigned max_variants_;
-    std::uint64_t fixed_charge_ = 0;
     EvictionState state_;
     std::vector<std::unique_ptr<Shard>> shards_;
     std::atomic<unsigned> rotation_{0};
@@ -140,21 +139,16 @@ MemoryStore::MemoryStore(const MemoryStoreOptions& options)
     // 2^24 units for the whole budget: fine enough for small objects, and far from wrapping around within a window.
     state_.ghost_shift = static_cast<unsigned>(std::bit_width(options.size_bytes >> 24));
     const unsigned shards = std::bit_floor(std::clamp(options.shards, 1u, kMostShards));
-    fixed_charge_ = sizeof(MemoryStore);
     for (unsigned i = 0; i < shards; ++i) {
         shards_.push_back(std::make_unique<Shard>(state_));
-        fixed_charge_ += sizeof(Shard) + shards_.back()->charged();
     }
-    budgets_->stored.charge(fixed_charge_);
+    budgets_->stored.charge(stats().bytes_index);
 }
 
 MemoryStore::~MemoryStore() {
-    std::uint64_t charged = fixed_charge_;
-    for (const auto& shard : shards_) {
-        charged += shard->charged() - EntryTable::charge_for(EntryTable::kFirstSegment);
-    }
+    const std::uint64_t index = stats().bytes_index;
     shards_.clear();
-    budgets_->stored.release(charged);
+    budgets_->stored.release(index);
     if (budgets_->stored.used() != 0 || budgets_->relayed.used() != 0) {
         assert(false && "an entry, a writer or a body outlives its store");
         // Left behind on purpose: whoever holds a block still releases its charge here.
@@ -301,6 +295,7 @@ StoreStats MemoryStore::stats() const {
     StoreStats stats;
     stats.bytes_used = budgets_->stored.used();
     stats.bytes_limit = budgets_->stored.limit();
+    stats.bytes_index = sizeof(MemoryStore);
     for (const auto& shard : shards_) {
         shard->add_stats(stats);
     }
@@ -387,8 +382,8 @@ Shard* MemoryStore::shard_to_evict_from(Queue queue) noexcept {
     return best;
 }
 
-// Lets the index and the ghosts of a shard grow with what it holds. Where there is no room they stay as they are: chains
-// become longer, ghosts are forgotten sooner.
+// Lets the index and the ghosts of a shard grow with what it holds. Where there is no room they stay as they are:
+// chains become longer, ghosts are forgotten sooner.
 void MemoryStore::grow(Shard& shard) {
     const std::size_t ghosts_max =
         static_cast<std::size_t>(budgets_->stored.limit() / kGhostShare / shards_.size() / sizeof(GhostTable::Ghost));

@@ -269,11 +269,10 @@ void Shard::add_stats(StoreStats& stats) {
     stats.evictions += evictions_;
     stats.insertions += insertions_;
     stats.ghost_hits += ghost_hits_;
-}
-
-std::uint64_t Shard::charged() {
-    const std::lock_guard lock(mutex_);
-    return table_.charged() + (ghosts_.capacity() > 0 ? GhostTable::charge_for(ghosts_.capacity()) : 0);
+    stats.bytes_index += sizeof(Shard) + table_.charged();
+    if (ghosts_.capacity() > 0) {
+        stats.bytes_index += GhostTable::charge_for(ghosts_.capacity());
+    }
 }
 
 } // namespace gatehouse::cache::store

@@ -116,7 +116,6 @@ public:
 
     std::size_t collect(std::size_t from, std::size_t most, std::vector<EntryRef>& into);
     void add_stats(StoreStats& stats);
-    std::uint64_t charged();
 
 private:
     EntryQueue& queue_of(const Entry& entry) noexcept {
