@@ -1,5 +1,6 @@
 # What ./run, ./test and the scripts beside this file share: installing what is missing, and building. It is
 # sourced from the top of the repository by a bash that runs with `set -euo pipefail`.
+# shellcheck shell=bash disable=SC2034
 
 # Debian packages, by purpose. Each list is checked with one dpkg-query, so a second call costs nothing.
 build_packages=(
@@ -23,7 +24,7 @@ missing_packages() {
 # somebody else can run, and ends the script.
 need_packages() {
     local missing
-    mapfile -t missing < <(missing_packages "$@")
+    read -r -d '' -a missing <<<"$(missing_packages "$@")" || true
     [ ${#missing[@]} -eq 0 ] && return
     local apt=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}")
     local as_root=()
