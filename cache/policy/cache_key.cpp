@@ -21,14 +21,10 @@ constexpr char kEnd = '\n'; // of each part
 bool is_selected(const config::NameSelection& selection, std::string_view name, bool ignore_case) noexcept {
     const auto matches = [&](const std::string& pattern) { return config::name_matches(pattern, name, ignore_case); };
     switch (selection.mode) {
-    case Mode::All:
-        return true;
-    case Mode::None:
-        return false;
-    case Mode::Allow:
-        return std::any_of(selection.names.begin(), selection.names.end(), matches);
-    case Mode::Except:
-        return std::none_of(selection.names.begin(), selection.names.end(), matches);
+    case Mode::All: return true;
+    case Mode::None: return false;
+    case Mode::Allow: return std::any_of(selection.names.begin(), selection.names.end(), matches);
+    case Mode::Except: return std::none_of(selection.names.begin(), selection.names.end(), matches);
     }
     return false;
 }

@@ -33,10 +33,12 @@ void append_number(std::string& out, std::int64_t number) {
 // Whether the reason says no more than `fwd` or `hit` does.
 bool is_plain(Reason reason) noexcept {
     switch (reason) {
-    case Reason::None: case Reason::UriMiss: case Reason::VaryMiss: case Reason::Stale: case Reason::Method:
-        return true;
-    default:
-        return false;
+    case Reason::None:
+    case Reason::UriMiss:
+    case Reason::VaryMiss:
+    case Reason::Stale:
+    case Reason::Method: return true;
+    default: return false;
     }
 }
 
@@ -67,29 +69,22 @@ Forwarded forwarded_for(Reason reason) noexcept {
     case Reason::None:
     case Reason::StaleWhileRevalidate:
     case Reason::RequestMaxStale:
-    case Reason::OnlyIfCached:
-        return Forwarded::No;
-    case Reason::UriMiss:
-        return Forwarded::UriMiss;
-    case Reason::VaryMiss:
-        return Forwarded::VaryMiss;
-    case Reason::Method:
-        return Forwarded::Method;
+    case Reason::OnlyIfCached: return Forwarded::No;
+    case Reason::UriMiss: return Forwarded::UriMiss;
+    case Reason::VaryMiss: return Forwarded::VaryMiss;
+    case Reason::Method: return Forwarded::Method;
     case Reason::CachingDisabled:
     case Reason::RequestBody:
     case Reason::RequestPrecondition:
-    case Reason::RequestUpgrade:
-        return Forwarded::Bypass;
+    case Reason::RequestUpgrade: return Forwarded::Bypass;
     case Reason::RequestNoCache:
     case Reason::RequestMaxAge:
-    case Reason::RequestMinFresh:
-        return Forwarded::Request;
+    case Reason::RequestMinFresh: return Forwarded::Request;
     case Reason::Stale:
     case Reason::ResponseNoCache: // it may not be used without validation, as if it were stale
     case Reason::StaleIfError:    // forwarded first, answered from the cache after that
         return Forwarded::Stale;
-    default:
-        return Forwarded::Miss;
+    default: return Forwarded::Miss;
     }
 }
 

@@ -14,14 +14,14 @@ namespace gatehouse::cache::policy {
 enum class Forwarded : std::uint8_t { No, Bypass, Method, UriMiss, VaryMiss, Miss, Request, Stale, Partial };
 
 struct CacheResult {
-    Forwarded forwarded = Forwarded::No;         // No: a hit
-    std::optional<int> forward_status;           // the origin's status when it differs from the one sent
-    std::optional<std::int64_t> ttl_seconds;     // remaining lifetime; negative when stale
+    Forwarded forwarded = Forwarded::No;     // No: a hit
+    std::optional<int> forward_status;       // the origin's status when it differs from the one sent
+    std::optional<std::int64_t> ttl_seconds; // remaining lifetime; negative when stale
     bool stored = false;
     bool collapsed = false;
-    Reason reason = Reason::None;                // `detail`
-    bool revalidated = false;                    // a 304 freshened what is sent: X-Cache says RefreshHit
-    bool error = false;                          // the status sent is an error: X-Cache says Error
+    Reason reason = Reason::None; // `detail`
+    bool revalidated = false;     // a 304 freshened what is sent: X-Cache says RefreshHit
+    bool error = false;           // the status sent is an error: X-Cache says Error
 };
 
 // RFC 9211's fwd for a reason: UriMiss -> UriMiss, RequestNoCache -> Request, Stale -> Stale, ...

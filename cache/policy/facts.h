@@ -41,14 +41,14 @@ struct ResponseFacts {
     // When the request to the origin was sent and when the head of the answer had arrived (RFC 9111 section 4.2.3).
     WallTime request_time{};
     WallTime response_time{};
-    WallTime date{};          // Date; response_time when absent or invalid (RFC 9110 section 6.6.1)
-    WallTime expires{};       // valid only with expires_state == Valid
-    WallTime last_modified{}; // valid only with has_last_modified
+    WallTime date{};               // Date; response_time when absent or invalid (RFC 9110 section 6.6.1)
+    WallTime expires{};            // valid only with expires_state == Valid
+    WallTime last_modified{};      // valid only with has_last_modified
     std::uint32_t age_seconds = 0; // Age of the response, 0 when absent or invalid (first member of a list counts)
     std::uint16_t status = 0;
 
     // From the request that caused it.
-    bool method_is_get = true;        // a HEAD answer never makes a body entry
+    bool method_is_get = true; // a HEAD answer never makes a body entry
     bool request_authorization = false;
     bool request_no_store = false;
     bool request_cookie_unkeyed = false; // a Cookie field was forwarded that the key does not contain

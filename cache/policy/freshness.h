@@ -6,7 +6,15 @@
 namespace gatehouse::cache::policy {
 
 enum class LifetimeSource : std::uint8_t {
-    PolicyTtl, Targeted, SMaxage, MaxAge, Expires, ErrorTtl, DefaultTtl, Heuristic, None
+    PolicyTtl,
+    Targeted,
+    SMaxage,
+    MaxAge,
+    Expires,
+    ErrorTtl,
+    DefaultTtl,
+    Heuristic,
+    None
 };
 std::string_view to_string(LifetimeSource source) noexcept;
 

@@ -35,18 +35,18 @@ enum class Reason : std::uint8_t {
     RequestNoStore,
     ResponseNoStore,
     ResponsePrivate,
-    Authorization,     // RFC 9111 section 3.5
+    Authorization, // RFC 9111 section 3.5
     SetCookie,
-    CookieForwarded,   // the request's cookies reached the origin without being in the key
+    CookieForwarded, // the request's cookies reached the origin without being in the key
     VaryStar,
     StatusNotStorable, // status not understood, not final, 206 or 304
     NoLifetime,        // no explicit lifetime, no default, and heuristics do not apply
     ResponseTooLarge,
-    MemoryBudget,      // all memory is pinned
+    MemoryBudget, // all memory is pinned
     TooManyVariants,
-    Incomplete,        // the content ended early
-    OriginError,       // no answer at all
-    PurgedMeanwhile,   // purged or invalidated while it was being fetched
+    Incomplete,      // the content ended early
+    OriginError,     // no answer at all
+    PurgedMeanwhile, // purged or invalidated while it was being fetched
     // Why a stale response was served.
     StaleWhileRevalidate,
     StaleIfError,

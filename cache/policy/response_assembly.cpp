@@ -70,18 +70,15 @@ bool belongs_to_representation(std::string_view name) noexcept {
 // Whether a stored line is sent with this kind of answer.
 bool is_sent(std::string_view name, Assembly::Kind kind, bool has_etag) noexcept {
     switch (kind) {
-    case Assembly::Kind::Whole:
-        return true;
+    case Assembly::Kind::Whole: return true;
     case Assembly::Kind::NotModified:
         // Last-Modified helps a cache to select what to update only where there is no ETag. RFC 9110 section 15.4.5
         return !is_representation_metadata(name) && !(has_etag && http::iequals(name, "Last-Modified"));
-    case Assembly::Kind::SinglePart:
-        return !http::iequals(name, "Content-Range");
+    case Assembly::Kind::SinglePart: return !http::iequals(name, "Content-Range");
     case Assembly::Kind::MultiPart:
         // No Content-Range in the head of a multipart answer; each part has its own. RFC 9110 section 15.3.7.2
         return !http::iequals(name, "Content-Range") && !http::iequals(name, "Content-Type");
-    case Assembly::Kind::Unsatisfiable:
-        return !belongs_to_representation(name);
+    case Assembly::Kind::Unsatisfiable: return !belongs_to_representation(name);
     }
     return true;
 }
@@ -121,14 +118,12 @@ Assembly select_spans(const http::RequestHead& request, const StoredHead& stored
     http::RangeSelection selection = http::select_ranges(*range, complete_length);
     Assembly assembly;
     switch (selection.kind) {
-    case http::RangeSelection::Kind::Whole:
-        return assembly;
+    case http::RangeSelection::Kind::Whole: return assembly;
     case http::RangeSelection::Kind::Unsatisfiable:
         assembly.kind = Assembly::Kind::Unsatisfiable;
         assembly.status = 416;
         return assembly;
-    case http::RangeSelection::Kind::Parts:
-        break;
+    case http::RangeSelection::Kind::Parts: break;
     }
     assembly.status = 206;
     assembly.spans = std::move(selection.spans);
@@ -210,15 +205,11 @@ std::string multipart_end(const Assembly& assembly) { return "\r\n--" + assembly
 
 std::uint64_t content_length(const Assembly& assembly, const StoredHead& stored, std::uint64_t complete_length) {
     switch (assembly.kind) {
-    case Assembly::Kind::Whole:
-        return complete_length;
-    case Assembly::Kind::SinglePart:
-        return assembly.spans.front().size();
+    case Assembly::Kind::Whole: return complete_length;
+    case Assembly::Kind::SinglePart: return assembly.spans.front().size();
     case Assembly::Kind::NotModified:
-    case Assembly::Kind::Unsatisfiable:
-        return 0;
-    case Assembly::Kind::MultiPart:
-        break;
+    case Assembly::Kind::Unsatisfiable: return 0;
+    case Assembly::Kind::MultiPart: break;
     }
     std::uint64_t length = multipart_end(assembly).size();
     for (std::size_t i = 0; i < assembly.spans.size(); ++i) {

@@ -60,8 +60,7 @@ bool max_stale_allows(const http::RequestCacheControl& request, const ResponseFa
     if (must_not_serve_stale(stored) || stored.s_maxage.present()) {
         return false;
     }
-    return request.max_stale_any ||
-           (request.max_stale.valid() && staleness_of(freshness) <= request.max_stale.value());
+    return request.max_stale_any || (request.max_stale.valid() && staleness_of(freshness) <= request.max_stale.value());
 }
 
 // What is stale is forwarded because it is stale, whatever the request says about it (RFC 9211 section 2.2).

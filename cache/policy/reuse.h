@@ -28,11 +28,11 @@ RequestDecision decide_request(const RequestFacts& request, const config::CacheP
 struct ReuseDecision {
     enum class Kind : std::uint8_t {
         ServeFresh,
-        ServeStale,            // and nothing else: max-stale
-        ServeStaleRevalidate,  // and revalidate in the background
-        Validate,              // forward a conditional request
-        Forward,               // forward without a condition: the stored response has no validator
-        GatewayTimeout         // only-if-cached (RFC 9111 section 5.2.1.7)
+        ServeStale,           // and nothing else: max-stale
+        ServeStaleRevalidate, // and revalidate in the background
+        Validate,             // forward a conditional request
+        Forward,              // forward without a condition: the stored response has no validator
+        GatewayTimeout        // only-if-cached (RFC 9111 section 5.2.1.7)
     };
     Kind kind = Kind::Forward;
     Reason reason = Reason::None;

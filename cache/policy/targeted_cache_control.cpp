@@ -81,9 +81,8 @@ private:
         if (rest_.empty() || (!is_lower(rest_.front()) && rest_.front() != '*')) {
             return {};
         }
-        return take_while([](char c) {
-            return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*';
-        });
+        return take_while(
+            [](char c) { return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*'; });
     }
 
     bool read_member(Member& member) noexcept {

@@ -41,9 +41,8 @@ http::Fields replacements(const http::ResponseHead& not_modified) {
     http::Fields fields = not_modified.fields;
     // Fields that are not stored are not updated either. RFC 9111 section 3.2
     http::remove_hop_by_hop(fields);
-    fields.remove_if([](const http::Fields::Line& line) {
-        return describes_content(line.name) || http::iequals(line.name, "Age");
-    });
+    fields.remove_if(
+        [](const http::Fields::Line& line) { return describes_content(line.name) || http::iequals(line.name, "Age"); });
     if (fields.contains("Via")) {
         http::append_via(fields, not_modified.version, kPseudonym);
     }

@@ -20,8 +20,8 @@ constexpr char kEnd = '\n';
 // Request fields whose value is no list, so that a comma in them separates nothing.
 bool is_list_based(std::string_view name) noexcept {
     static constexpr std::array<std::string_view, 9> kOthers = {
-        "authorization", "cookie", "from",    "host",      "if-modified-since", "if-unmodified-since",
-        "origin",        "referer", "user-agent"};
+        "authorization",       "cookie", "from",    "host",      "if-modified-since",
+        "if-unmodified-since", "origin", "referer", "user-agent"};
     return std::find(kOthers.begin(), kOthers.end(), name) == kOthers.end();
 }
 

@@ -1,3 +1,4 @@
+// Cache keys: what tells them apart, and that nothing unkeyed is forwarded by an own policy.
 #include "cache/policy/cache_key.h"
 
 #include "tests/unit/cache/policy/support.h"

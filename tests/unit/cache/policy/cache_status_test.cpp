@@ -1,3 +1,4 @@
+// Cache-Status and X-Cache as functions of what happened.
 #include "cache/policy/cache_status.h"
 
 #include "http/ascii.h"

@@ -1,3 +1,4 @@
+// Facts: what is read from the fields of a request and of a response.
 #include "cache/policy/facts.h"
 
 #include "tests/unit/cache/policy/support.h"
@@ -58,7 +59,7 @@ TEST_CASE("a protocol switch needs both fields, and h2c alone is none") {
 
 TEST_CASE("Date, Expires and Last-Modified") {
     CHECK(facts("Date: @-5").date == kArrival - seconds(5));
-    CHECK(facts("").date == kArrival);          // RFC 9110 section 6.6.1
+    CHECK(facts("").date == kArrival); // RFC 9110 section 6.6.1
     CHECK(facts("Date: today").date == kArrival);
 
     CHECK(facts("").expires_state == LifetimeState::Absent);

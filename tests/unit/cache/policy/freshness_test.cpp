@@ -1,3 +1,4 @@
+// Freshness: where a lifetime comes from, the limits on it, the age, and the windows for stale responses.
 #include "cache/policy/freshness.h"
 
 #include "tests/unit/cache/policy/support.h"
@@ -25,7 +26,8 @@ TEST_CASE("where the lifetime comes from, in order (DESIGN section 6)") {
         {"s-maxage first", "RFC 9111 section 4.2.1", "", kAllThree, nullptr, Source::SMaxage, seconds(10)},
         {"max-age second", "RFC 9111 section 4.2.1", "", "Date: @0\nExpires: @30\nCache-Control: max-age=20", nullptr,
          Source::MaxAge, seconds(20)},
-        {"Expires third", "RFC 9111 section 4.2.1", "", "Date: @0\nExpires: @30", nullptr, Source::Expires, seconds(30)},
+        {"Expires third", "RFC 9111 section 4.2.1", "", "Date: @0\nExpires: @30", nullptr, Source::Expires,
+         seconds(30)},
         {"Expires minus Date", "RFC 9111 section 4.2.1", "", "Date: @-5\nExpires: @30", nullptr, Source::Expires,
          seconds(35)},
         {"Expires without Date", "RFC 9110 section 6.6.1", "", "Expires: @30", nullptr, Source::Expires, seconds(30)},
@@ -43,16 +45,16 @@ TEST_CASE("where the lifetime comes from, in order (DESIGN section 6)") {
          Source::Targeted, seconds(30)},
         {"targeted, invalid", "RFC 9213 section 2.1", "", "CDN-Cache-Control: max-age=x\nCache-Control: max-age=20",
          nullptr, Source::Targeted, seconds(0)},
-        {"targeted without lifetime", "RFC 9213 section 2.2", "", "CDN-Cache-Control: public\nCache-Control: max-age=20",
-         nullptr, Source::None, seconds(0)},
+        {"targeted without lifetime", "RFC 9213 section 2.2", "",
+         "CDN-Cache-Control: public\nCache-Control: max-age=20", nullptr, Source::None, seconds(0)},
         {"heuristic", "RFC 9111 section 4.2.2", "", "Date: @0\nLast-Modified: @-1000", nullptr, Source::Heuristic,
          seconds(100)},
         {"heuristic keeps fractions", "RFC 9111 section 4.2.2", "", "Date: @0\nLast-Modified: @-5", nullptr,
          Source::Heuristic, milliseconds(500)},
         {"heuristic, modified now", "RFC 9111 section 4.2.2", "", "Date: @0\nLast-Modified: @0", nullptr, Source::None,
          seconds(0)},
-        {"heuristic, modified later", "RFC 9111 section 4.2.2", "", "Date: @0\nLast-Modified: @9", nullptr, Source::None,
-         seconds(0)},
+        {"heuristic, modified later", "RFC 9111 section 4.2.2", "", "Date: @0\nLast-Modified: @9", nullptr,
+         Source::None, seconds(0)},
         {"heuristic off", "RFC 9111 section 4.2.2", "", "Date: @0\nLast-Modified: @-1000",
          [](auto& p) { p.heuristic = false; }, Source::None, seconds(0)},
         {"heuristic, ten days less", "RFC 9111 section 4.2.2", "", "Date: @0\nLast-Modified: @-863990", nullptr,
@@ -65,8 +67,8 @@ TEST_CASE("where the lifetime comes from, in order (DESIGN section 6)") {
          Source::None, seconds(0)},
         {"302 with public", "RFC 9111 section 4.2.2", "", "302\nDate: @0\nLast-Modified: @-1000\nCache-Control: public",
          nullptr, Source::Heuristic, seconds(100)},
-        {"explicit lifetime for 302", "RFC 9111 section 3", "", "302\nCache-Control: max-age=5", nullptr, Source::MaxAge,
-         seconds(5)},
+        {"explicit lifetime for 302", "RFC 9111 section 3", "", "302\nCache-Control: max-age=5", nullptr,
+         Source::MaxAge, seconds(5)},
         {"default_ttl before heuristic", "DESIGN section 6", "", "Date: @0\nLast-Modified: @-1000",
          [](auto& p) { p.default_ttl = seconds(7); }, Source::DefaultTtl, seconds(7)},
         {"default_ttl after max-age", "DESIGN section 6", "", "Cache-Control: max-age=5",
@@ -76,9 +78,15 @@ TEST_CASE("where the lifetime comes from, in order (DESIGN section 6)") {
         {"no default_ttl for 302", "DESIGN section 6", "", "302", [](auto& p) { p.default_ttl = seconds(7); },
          Source::None, seconds(0)},
         {"error_ttl, exact", "DESIGN section 6", "", "404",
-         [](auto& p) { p.error_ttl = {{{404, seconds(9)}}, {{4, seconds(3)}}}; }, Source::ErrorTtl, seconds(9)},
+         [](auto& p) {
+             p.error_ttl = {{{404, seconds(9)}}, {{4, seconds(3)}}};
+         },
+         Source::ErrorTtl, seconds(9)},
         {"error_ttl, class", "DESIGN section 6", "", "410",
-         [](auto& p) { p.error_ttl = {{{404, seconds(9)}}, {{4, seconds(3)}}}; }, Source::ErrorTtl, seconds(3)},
+         [](auto& p) {
+             p.error_ttl = {{{404, seconds(9)}}, {{4, seconds(3)}}};
+         },
+         Source::ErrorTtl, seconds(3)},
         {"error_ttl before default_ttl", "DESIGN section 6", "", "404",
          [](auto& p) {
              p.default_ttl = seconds(7);
@@ -86,11 +94,20 @@ TEST_CASE("where the lifetime comes from, in order (DESIGN section 6)") {
          },
          Source::ErrorTtl, seconds(9)},
         {"error_ttl after max-age", "DESIGN section 6", "", "404\nCache-Control: max-age=1",
-         [](auto& p) { p.error_ttl = {{{404, seconds(9)}}, {}}; }, Source::MaxAge, seconds(1)},
+         [](auto& p) {
+             p.error_ttl = {{{404, seconds(9)}}, {}};
+         },
+         Source::MaxAge, seconds(1)},
         {"error_ttl from 400 on: 399", "DESIGN section 6", "", "399",
-         [](auto& p) { p.error_ttl = {{{399, seconds(9)}}, {}}; }, Source::None, seconds(0)},
+         [](auto& p) {
+             p.error_ttl = {{{399, seconds(9)}}, {}};
+         },
+         Source::None, seconds(0)},
         {"error_ttl from 400 on: 400", "DESIGN section 6", "", "400",
-         [](auto& p) { p.error_ttl = {{{400, seconds(9)}}, {}}; }, Source::ErrorTtl, seconds(9)},
+         [](auto& p) {
+             p.error_ttl = {{{400, seconds(9)}}, {}};
+         },
+         Source::ErrorTtl, seconds(9)},
         {"ttl instead of the origin's", "DESIGN section 6", "", "Cache-Control: max-age=5",
          [](auto& p) { p.ttl = seconds(60); }, Source::PolicyTtl, seconds(60)},
         {"ttl knows no limits", "DESIGN section 6", "", "",
@@ -168,7 +185,11 @@ TEST_CASE("nothing is assumed for a response with Set-Cookie or to a request wit
     const Row rows[] = {
         {"heuristic", "Date: @0\nLast-Modified: @-1000", nullptr, Source::None, seconds(0)},
         {"default_ttl", "", [](auto& p) { p.default_ttl = seconds(7); }, Source::None, seconds(0)},
-        {"error_ttl", "404", [](auto& p) { p.error_ttl = {{{404, seconds(9)}}, {}}; }, Source::None, seconds(0)},
+        {"error_ttl", "404",
+         [](auto& p) {
+             p.error_ttl = {{{404, seconds(9)}}, {}};
+         },
+         Source::None, seconds(0)},
         {"ttl", "", [](auto& p) { p.ttl = seconds(60); }, Source::None, seconds(0)},
         {"ttl leaves the origin's", "Cache-Control: max-age=5", [](auto& p) { p.ttl = seconds(60); }, Source::MaxAge,
          seconds(5)},
@@ -223,8 +244,9 @@ TEST_CASE("current age (RFC 9111 section 4.2.3)") {
         SUBCASE(row.name) {
             const WallTime arrived = kArrival + row.arrived_at;
             const auto request = request_of("");
-            const ResponseFacts facts = response_facts(request, request_facts(request, false), false,
-                                                       response_of(row.response), arrived - row.sent_before, arrived, {});
+            const ResponseFacts facts =
+                response_facts(request, request_facts(request, false), false, response_of(row.response),
+                               arrived - row.sent_before, arrived, {});
             CHECK(current_age(facts, arrived + row.now) == row.age);
         }
     }
@@ -239,10 +261,8 @@ TEST_CASE("fresh while the lifetime is greater than the age (RFC 9111 section 4.
         milliseconds ttl;
     };
     const Row rows[] = {
-        {seconds(9), true, seconds(1)},
-        {milliseconds(9999), true, milliseconds(1)},
-        {seconds(10), false, seconds(0)},
-        {milliseconds(10001), false, milliseconds(-1)},
+        {seconds(9), true, seconds(1)},    {milliseconds(9999), true, milliseconds(1)},
+        {seconds(10), false, seconds(0)},  {milliseconds(10001), false, milliseconds(-1)},
         {seconds(11), false, seconds(-1)},
     };
     for (const Row& row : rows) {
@@ -274,8 +294,8 @@ TEST_CASE("how long a stale response may be served (RFC 5861, RFC 9111 section 4
         {"its own before the policy's", "", kOwn, both, seconds(5), seconds(50)},
         {"its own zero before the policy's", "", "Cache-Control: stale-while-revalidate=0, stale-if-error=0", both,
          seconds(0), seconds(0)},
-        {"a bare directive says nothing", "", "Cache-Control: stale-while-revalidate, stale-if-error", both, seconds(30),
-         seconds(300)},
+        {"a bare directive says nothing", "", "Cache-Control: stale-while-revalidate, stale-if-error", both,
+         seconds(30), seconds(300)},
         {"despite s-maxage where allowed", "", "Cache-Control: s-maxage=1", both, seconds(30), seconds(300)},
         {"never past must-revalidate", "", "Cache-Control: must-revalidate", both, seconds(0), seconds(0)},
         {"never past proxy-revalidate", "", "Cache-Control: proxy-revalidate, stale-while-revalidate=5", both,
@@ -290,8 +310,8 @@ TEST_CASE("how long a stale response may be served (RFC 5861, RFC 9111 section 4
         {"the larger of two, other way", "Cache-Control: stale-if-error=7", kOwn, nullptr, seconds(5), seconds(50)},
         {"the request's, not past s-maxage", "Cache-Control: stale-if-error=70", "Cache-Control: s-maxage=1", nullptr,
          seconds(0), seconds(0)},
-        {"the request's, not past must-revalidate", "Cache-Control: stale-if-error=70", "Cache-Control: must-revalidate",
-         nullptr, seconds(0), seconds(0)},
+        {"the request's, not past must-revalidate", "Cache-Control: stale-if-error=70",
+         "Cache-Control: must-revalidate", nullptr, seconds(0), seconds(0)},
     };
     for (const Row& row : rows) {
         SUBCASE(row.name) {

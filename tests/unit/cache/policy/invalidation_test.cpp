@@ -1,3 +1,4 @@
+// Invalidation: which URIs die after an unsafe request, and that other origins are out of reach.
 #include "cache/policy/invalidation.h"
 
 #include "tests/unit/cache/policy/support.h"
@@ -106,6 +107,7 @@ TEST_CASE("Location and Content-Location of the same origin too (RFC 9111 sectio
 }
 
 TEST_CASE("a reference beside a target without a path of its own") {
-    const auto uris = invalidated_uris(http::Method::Other, "http", target_at("*", ""), response_of("200\nLocation: x"));
+    const auto uris =
+        invalidated_uris(http::Method::Other, "http", target_at("*", ""), response_of("200\nLocation: x"));
     CHECK(uris == Uris{{"a.example", "*", ""}, {"a.example", "/x", ""}});
 }

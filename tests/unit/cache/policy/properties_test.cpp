@@ -40,30 +40,77 @@ public:
     }
 
     std::string request() {
-        static const std::vector<const char*> kLines = {
-            "Authorization: x", "Cookie: a=1; b=2", "Cache-Control: no-cache", "Cache-Control: no-store",
-            "Cache-Control: max-age=5", "Cache-Control: min-fresh=3", "Cache-Control: max-stale=7",
-            "Cache-Control: max-stale", "Cache-Control: only-if-cached", "Cache-Control: stale-if-error=9",
-            "If-None-Match: \"a\"", "If-Modified-Since: @-30", "Range: bytes=1-3", "Range: bytes=0-0,5-6",
-            "Range: bytes=99-", "If-Range: \"a\"", "Accept: text/html ,a", "Accept: b", "Accept-Language: de"};
+        static const std::vector<const char*> kLines = {"Authorization: x",
+                                                        "Cookie: a=1; b=2",
+                                                        "Cache-Control: no-cache",
+                                                        "Cache-Control: no-store",
+                                                        "Cache-Control: max-age=5",
+                                                        "Cache-Control: min-fresh=3",
+                                                        "Cache-Control: max-stale=7",
+                                                        "Cache-Control: max-stale",
+                                                        "Cache-Control: only-if-cached",
+                                                        "Cache-Control: stale-if-error=9",
+                                                        "If-None-Match: \"a\"",
+                                                        "If-Modified-Since: @-30",
+                                                        "Range: bytes=1-3",
+                                                        "Range: bytes=0-0,5-6",
+                                                        "Range: bytes=99-",
+                                                        "If-Range: \"a\"",
+                                                        "Accept: text/html ,a",
+                                                        "Accept: b",
+                                                        "Accept-Language: de"};
         return lines(kLines, 5);
     }
 
     std::string response() {
-        static const std::vector<const char*> kLines = {
-            "Date: @0", "Date: @-7", "Age: 4", "Expires: @60", "Expires: 0", "Last-Modified: @-500", "ETag: \"a\"",
-            "ETag: W/\"a\"", "ETag: bad", "Vary: Accept", "Vary: Accept-Language, accept", "Vary: *", "Set-Cookie: a=1",
-            "Cache-Control: max-age=10", "Cache-Control: s-maxage=20", "Cache-Control: max-age=x",
-            "Cache-Control: public", "Cache-Control: private", "Cache-Control: no-cache", "Cache-Control: no-store",
-            "Cache-Control: must-revalidate", "Cache-Control: proxy-revalidate", "Cache-Control: must-understand",
-            "Cache-Control: stale-while-revalidate=5", "Cache-Control: stale-if-error=50",
-            "Cache-Control: private=\"X\"", "Cache-Control: no-cache=\"Y\"", "CDN-Cache-Control: max-age=40", "X: 1",
-            "Y: 2", "Connection: Z, close", "Z: 3", "Keep-Alive: 5", "Transfer-Encoding: chunked", "Upgrade: h2",
-            "Proxy-Authenticate: x", "TE: x", "Trailer: x", "Content-Length: 10", "Content-Type: text/plain",
-            "Content-Encoding: gzip", "Via: 1.1 x"};
-        static const std::vector<const char*> kStatuses = {"200", "200", "200", "200", "204", "206", "301", "302",
-                                                           "304", "404", "429", "500", "503", "599"};
-        return std::string(kStatuses[below(kStatuses.size())]) + "\n" + lines(kLines, 6);
+        static const std::vector<const char*> kLines = {"Date: @0",
+                                                        "Date: @-7",
+                                                        "Age: 4",
+                                                        "Expires: @60",
+                                                        "Expires: 0",
+                                                        "Last-Modified: @-500",
+                                                        "ETag: \"a\"",
+                                                        "ETag: W/\"a\"",
+                                                        "ETag: bad",
+                                                        "Vary: Accept",
+                                                        "Vary: Accept-Language, accept",
+                                                        "Vary: *",
+                                                        "Set-Cookie: a=1",
+                                                        "Cache-Control: max-age=10",
+                                                        "Cache-Control: s-maxage=20",
+                                                        "Cache-Control: max-age=x",
+                                                        "Cache-Control: public",
+                                                        "Cache-Control: private",
+                                                        "Cache-Control: no-cache",
+                                                        "Cache-Control: no-store",
+                                                        "Cache-Control: must-revalidate",
+                                                        "Cache-Control: proxy-revalidate",
+                                                        "Cache-Control: must-understand",
+                                                        "Cache-Control: stale-while-revalidate=5",
+                                                        "Cache-Control: stale-if-error=50",
+                                                        "Cache-Control: private=\"X\"",
+                                                        "Cache-Control: no-cache=\"Y\"",
+                                                        "CDN-Cache-Control: max-age=40",
+                                                        "X: 1",
+                                                        "Y: 2",
+                                                        "Connection: Z, close",
+                                                        "Z: 3",
+                                                        "Keep-Alive: 5",
+                                                        "Transfer-Encoding: chunked",
+                                                        "Upgrade: h2",
+                                                        "Proxy-Authenticate: x",
+                                                        "TE: x",
+                                                        "Trailer: x",
+                                                        "Content-Length: 10",
+                                                        "Content-Type: text/plain",
+                                                        "Content-Encoding: gzip",
+                                                        "Via: 1.1 x"};
+        static const std::vector<const char*> kStatuses = {"200", "200", "200", "200", "204", "206", "301",
+                                                           "302", "304", "404", "429", "500", "503", "599"};
+        std::string text = kStatuses[below(kStatuses.size())];
+        text += "\n";
+        text += lines(kLines, 6);
+        return text;
     }
 
     config::CachePolicy policy() {

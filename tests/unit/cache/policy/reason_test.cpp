@@ -1,3 +1,4 @@
+// Reasons: each has a token that other programs read, and a sentence for people.
 #include "cache/policy/reason.h"
 
 #include "http/ascii.h"

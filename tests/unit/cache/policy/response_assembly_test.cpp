@@ -1,3 +1,4 @@
+// Assembly: 200, 206, 304 and 416 from a stored 200, down to the last byte of a multipart answer.
 #include "cache/policy/response_assembly.h"
 
 #include "tests/unit/cache/policy/support.h"
@@ -67,7 +68,8 @@ std::vector<Part> parse_multipart(std::string_view text, const std::string& boun
         const std::string_view part = text.substr(0, end);
         const auto blank = part.find("\r\n\r\n");
         REQUIRE(blank != std::string_view::npos);
-        parts.push_back({http::Fields::from_serialised(part.substr(0, blank + 2)), std::string(part.substr(blank + 4))});
+        parts.push_back(
+            {http::Fields::from_serialised(part.substr(0, blank + 2)), std::string(part.substr(blank + 4))});
         text.remove_prefix(end + delimiter.size());
         if (text == "--\r\n") {
             return parts;
@@ -112,10 +114,10 @@ TEST_CASE("which answer a stored response gives") {
          Kind::NotModified, 304},
         {"If-Modified-Since against Date", "RFC 9111 section 4.3.2", "If-Modified-Since: @-10", "Date: @-10",
          Kind::NotModified, 304},
-        {"If-Modified-Since before Date", "RFC 9111 section 4.3.2", "If-Modified-Since: @-11", "Date: @-10", Kind::Whole,
-         200},
-        {"If-None-Match goes first", "RFC 9110 section 13.2.2", "If-None-Match: \"b\"\nIf-Modified-Since: @0", kResponse,
+        {"If-Modified-Since before Date", "RFC 9111 section 4.3.2", "If-Modified-Since: @-11", "Date: @-10",
          Kind::Whole, 200},
+        {"If-None-Match goes first", "RFC 9110 section 13.2.2", "If-None-Match: \"b\"\nIf-Modified-Since: @0",
+         kResponse, Kind::Whole, 200},
 
         {"404 and If-None-Match", "RFC 9110 section 13.2.1", "If-None-Match: \"a\"", "404\nETag: \"a\"", Kind::Whole,
          404},
@@ -134,7 +136,8 @@ TEST_CASE("which answer a stored response gives") {
          kResponse, Kind::NotModified, 304},
         {"If-Range, equal", "RFC 9110 section 13.1.5", "Range: bytes=0-4\nIf-Range: \"a\"", kResponse, Kind::SinglePart,
          206},
-        {"If-Range, other", "RFC 9110 section 13.1.5", "Range: bytes=0-4\nIf-Range: \"b\"", kResponse, Kind::Whole, 200},
+        {"If-Range, other", "RFC 9110 section 13.1.5", "Range: bytes=0-4\nIf-Range: \"b\"", kResponse, Kind::Whole,
+         200},
         {"If-Range, weak", "RFC 9110 section 13.1.5", "Range: bytes=0-4\nIf-Range: W/\"a\"", "ETag: W/\"a\"",
          Kind::Whole, 200},
         {"If-Range, date", "RFC 9110 section 13.1.5", "Range: bytes=0-4\nIf-Range: @-60", kResponse, Kind::SinglePart,
@@ -255,7 +258,8 @@ TEST_CASE("an unsatisfiable range (RFC 9110 section 15.5.17)") {
     const http::Fields fields = fields_in(head);
     CHECK(fields.combined("Content-Range") == "bytes */10");
     // The error is not kept in the place of the representation.
-    for (const char* name : {"Cache-Control", "CDN-Cache-Control", "Expires", "ETag", "Last-Modified", "Content-Type"}) {
+    for (const char* name :
+         {"Cache-Control", "CDN-Cache-Control", "Expires", "ETag", "Last-Modified", "Content-Type"}) {
         CAPTURE(name);
         CHECK_FALSE(fields.contains(name));
     }

@@ -1,3 +1,4 @@
+// Reuse: what a stored response may do for a request, at the second before, at and after each boundary.
 #include "cache/policy/reuse.h"
 
 #include "tests/unit/cache/policy/support.h"
@@ -127,8 +128,7 @@ TEST_CASE("today's rules decide whether a stored response is used (DESIGN 4.12)"
          Kind::Forward, Reason::PolicyChanged},
         {"max_ttl shorter", "", "", kTen, seconds(5), [](auto& p) { p.max_ttl = seconds(5); }, Kind::Validate,
          Reason::Stale},
-        {"ttl longer", "", "", kTen, seconds(50), [](auto& p) { p.ttl = seconds(60); }, Kind::ServeFresh,
-         Reason::None},
+        {"ttl longer", "", "", kTen, seconds(50), [](auto& p) { p.ttl = seconds(60); }, Kind::ServeFresh, Reason::None},
         {"switched off, only-if-cached", "", "Cache-Control: only-if-cached", kTen, seconds(1), disabled,
          Kind::GatewayTimeout, Reason::OnlyIfCached},
     };
@@ -144,8 +144,8 @@ TEST_CASE("no-cache in the response (RFC 9111 section 5.2.2.4)") {
          Reason::ResponseNoCache},
         {"before the request's", "RFC 9111 section 5.2.2.4", "Cache-Control: no-cache", kNoCache, seconds(1), nullptr,
          Kind::Validate, Reason::ResponseNoCache},
-        {"max-stale does not help", "RFC 9111 section 4.2.4", "Cache-Control: max-stale", kNoCache, seconds(11), nullptr,
-         Kind::Validate, Reason::ResponseNoCache},
+        {"max-stale does not help", "RFC 9111 section 4.2.4", "Cache-Control: max-stale", kNoCache, seconds(11),
+         nullptr, Kind::Validate, Reason::ResponseNoCache},
         {"a window does not help", "RFC 9111 section 4.2.4", "", kNoCache, seconds(11),
          [](auto& p) { p.stale_while_revalidate = seconds(60); }, Kind::Validate, Reason::ResponseNoCache},
         {"with names", "RFC 9111 section 5.2.2.4", "", "Cache-Control: no-cache=\"a\", max-age=10", seconds(1), nullptr,
@@ -164,8 +164,8 @@ TEST_CASE("directives of the request (RFC 9111 section 5.2.1)") {
          nullptr, Kind::Forward, Reason::RequestNoCache},
         {"Pragma", "RFC 9111 section 5.4", "Pragma: no-cache", kTen, seconds(1), nullptr, Kind::Validate,
          Reason::RequestNoCache},
-        {"Pragma beside Cache-Control", "RFC 9111 section 5.4", "Pragma: no-cache\nCache-Control: foo", kTen, seconds(1),
-         nullptr, Kind::ServeFresh, Reason::None},
+        {"Pragma beside Cache-Control", "RFC 9111 section 5.4", "Pragma: no-cache\nCache-Control: foo", kTen,
+         seconds(1), nullptr, Kind::ServeFresh, Reason::None},
         {"no-cache on what is stale", "RFC 9211 section 2.2", "Cache-Control: no-cache", kTen, seconds(10), nullptr,
          Kind::Validate, Reason::Stale},
         {"no-store", "RFC 9111 section 5.2.1.5", "Cache-Control: no-store", kTen, seconds(1), nullptr, Kind::ServeFresh,

@@ -1,3 +1,4 @@
+// Storability: every reason not to store, in order, with its clause.
 #include "cache/policy/storability.h"
 
 #include "tests/unit/cache/policy/support.h"
@@ -65,8 +66,8 @@ TEST_CASE("what directives, methods and fields say about storing (RFC 9111 secti
          "CDN-Cache-Control: max-age=1\nCache-Control: no-store", nullptr, Reason::None},
         {"targeted no-store", "RFC 9213 section 2.2", "", "CDN-Cache-Control: no-store\nCache-Control: max-age=1",
          nullptr, Reason::ResponseNoStore},
-        {"targeted and malformed", "RFC 9213 section 2.1", "",
-         "CDN-Cache-Control: max-age=1,\nCache-Control: no-store", nullptr, Reason::ResponseNoStore},
+        {"targeted and malformed", "RFC 9213 section 2.1", "", "CDN-Cache-Control: max-age=1,\nCache-Control: no-store",
+         nullptr, Reason::ResponseNoStore},
 
         {"Authorization", "RFC 9111 section 3.5", "Authorization: x", "Cache-Control: max-age=1", nullptr,
          Reason::Authorization},
@@ -179,7 +180,10 @@ TEST_CASE("cookies (DESIGN 4.17)") {
          [](auto& p) { p.min_ttl = seconds(60); }, Reason::SetCookie},
         {"ttl does not help", "", "", "Set-Cookie: a=1", [](auto& p) { p.ttl = seconds(60); }, Reason::SetCookie},
         {"error_ttl does not help", "", "", "404\nSet-Cookie: a=1",
-         [](auto& p) { p.error_ttl = {{{404, seconds(9)}}, {}}; }, Reason::SetCookie},
+         [](auto& p) {
+             p.error_ttl = {{{404, seconds(9)}}, {}};
+         },
+         Reason::SetCookie},
         {"own policy refuses", "", "", "Set-Cookie: a=1\nCache-Control: max-age=1", own_policy, Reason::SetCookie},
         {"own policy that allows", "", "", "Set-Cookie: a=1\nCache-Control: max-age=1",
          [](auto& p) {
@@ -228,8 +232,8 @@ TEST_CASE("what is stale at once is stored only where it is of use") {
         {"max-age=0 and a malformed ETag", "RFC 9110 section 8.8.3", "", "Cache-Control: max-age=0\nETag: a", nullptr,
          Reason::NoLifetime},
         {"Expires: 0 and ETag", "RFC 9111 section 5.3", "", "Expires: 0\nETag: \"a\"", nullptr, Reason::None},
-        {"max-age=0 and its own window", "RFC 5861 section 3", "",
-         "Cache-Control: max-age=0, stale-while-revalidate=1", nullptr, Reason::None},
+        {"max-age=0 and its own window", "RFC 5861 section 3", "", "Cache-Control: max-age=0, stale-while-revalidate=1",
+         nullptr, Reason::None},
         {"max-age=0 and its own window for errors", "RFC 5861 section 4", "",
          "Cache-Control: max-age=0, stale-if-error=1", nullptr, Reason::None},
         {"max-age=0 and a window of zero", "RFC 5861 section 3", "",

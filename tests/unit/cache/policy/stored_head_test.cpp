@@ -1,3 +1,4 @@
+// Stored heads: the block reads back, and which fields get into it.
 #include "cache/policy/stored_head.h"
 
 #include "tests/unit/cache/policy/support.h"

@@ -1,3 +1,4 @@
+// Targeted Cache-Control fields: what is a well-formed dictionary, and which directives it gives.
 #include "cache/policy/targeted_cache_control.h"
 
 #include "tests/unit/cache/policy/support.h"

@@ -1,3 +1,4 @@
+// Validation: the conditional request, what a 304 speaks of, and what it changes.
 #include "cache/policy/validation.h"
 
 #include "cache/policy/freshness.h"
@@ -96,7 +97,9 @@ TEST_CASE("which stored response a 304 speaks of (RFC 9111 section 4.3.4)") {
         {"malformed tags are not compared", "ETag: a\nLast-Modified: @-60", "ETag: b\nLast-Modified: @-60", true},
     };
     for (const Row& row : rows) {
-        SUBCASE(row.name) { CHECK(freshens(not_modified(row.answer), stored_of("", row.stored).view()) == row.freshens); }
+        SUBCASE(row.name) {
+            CHECK(freshens(not_modified(row.answer), stored_of("", row.stored).view()) == row.freshens);
+        }
     }
 }
 

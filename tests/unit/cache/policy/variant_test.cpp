@@ -1,3 +1,4 @@
+// Variants: what Vary nominates, and which requests are the same by it.
 #include "cache/policy/variant.h"
 
 #include "tests/unit/cache/policy/support.h"
