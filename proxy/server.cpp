@@ -61,8 +61,7 @@ struct WorkerCore {
                std::shared_ptr<const config::Config> config)
         : core(std::make_unique<Core>(index, clock, behaviors)),
           pool(std::make_unique<UpstreamPool>(*core, resolver, totals)),
-          worker(std::make_unique<Worker>(Worker{*core, cache, *pool, log, connections, trusted, std::move(config)})) {
-    }
+          worker(std::make_unique<Worker>(*core, cache, *pool, log, connections, trusted, std::move(config))) {}
     std::unique_ptr<Core> core;
     std::unique_ptr<UpstreamPool> pool;
     std::unique_ptr<Worker> worker;
@@ -323,7 +322,6 @@ void Server::Impl::stop_all() {
     });
     for (const auto& each : workers) {
         on_core(*each->core, [&] {
-            each->worker->stopping = true;
             each->worker->registry.stop_all();
             each->pool->close_idle();
         });

@@ -71,6 +71,12 @@ private:
 };
 
 struct Worker {
+    Worker(Core& on_core, cache::HttpCache& shared_cache, UpstreamPool& origins, AccessLog& access_log,
+           ConnectionCount& connection_count, const TrustedProxies& trusted_proxies,
+           std::shared_ptr<const config::Config> current)
+        : core(on_core), cache(shared_cache), pool(origins), log(access_log), connections(connection_count),
+          trusted(trusted_proxies), config(std::move(current)) {}
+
     Core& core;
     cache::HttpCache& cache;
     UpstreamPool& pool;
