@@ -53,7 +53,9 @@ std::uint64_t seconds_of(http::WallTime time) noexcept {
 } // namespace
 
 void UncacheableMemory::remember(const store::KeyHash& hash, http::WallTime until) noexcept {
-    slots_[hash.low % kSlots].store(tag(hash) | seconds_of(until), std::memory_order_relaxed);
+    // Rounded up: less than a second is better remembered too long than not at all.
+    const auto end = std::chrono::ceil<std::chrono::seconds>(until);
+    slots_[hash.low % kSlots].store(tag(hash) | seconds_of(end), std::memory_order_relaxed);
 }
 
 void UncacheableMemory::forget(const store::KeyHash& hash) noexcept {
