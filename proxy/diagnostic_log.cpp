@@ -17,8 +17,8 @@ namespace gatehouse::proxy {
 namespace {
 
 constexpr std::pair<std::string_view, spdlog::level::level_enum> kLevels[] = {
-    {"trace", spdlog::level::trace}, {"debug", spdlog::level::debug}, {"info", spdlog::level::info},
-    {"warning", spdlog::level::warn}, {"warn", spdlog::level::warn},  {"error", spdlog::level::err},
+    {"trace", spdlog::level::trace},  {"debug", spdlog::level::debug}, {"info", spdlog::level::info},
+    {"warning", spdlog::level::warn}, {"warn", spdlog::level::warn},   {"error", spdlog::level::err},
     {"off", spdlog::level::off},
 };
 
@@ -87,9 +87,8 @@ std::size_t WarningLimiter::size() const {
 }
 
 void WarningLimiter::forget_oldest() {
-    const auto oldest = std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
-        return a.second.last < b.second.last;
-    });
+    const auto oldest = std::min_element(entries_.begin(), entries_.end(),
+                                         [](const auto& a, const auto& b) { return a.second.last < b.second.last; });
     entries_.erase(oldest);
 }
 

@@ -174,8 +174,8 @@ std::string make_body(int status, std::string_view token, std::string_view sente
     return body;
 }
 
-ErrorResponse make_response(int status, std::string_view token, std::string_view sentence,
-                            std::string_view proxy_error, const http::Fields* request_fields) {
+ErrorResponse make_response(int status, std::string_view token, std::string_view sentence, std::string_view proxy_error,
+                            const http::Fields* request_fields) {
     const bool as_text = prefers_text(request_fields);
     ErrorResponse response;
     response.head.status = status;

@@ -19,24 +19,15 @@ using cache::policy::Reason;
 // RFC 9211 section 2.2, as the access log and Cache-Status write it.
 std::string_view forwarded_text(Forwarded forwarded) noexcept {
     switch (forwarded) {
-    case Forwarded::No:
-        return {};
-    case Forwarded::Bypass:
-        return "bypass";
-    case Forwarded::Method:
-        return "method";
-    case Forwarded::UriMiss:
-        return "uri-miss";
-    case Forwarded::VaryMiss:
-        return "vary-miss";
-    case Forwarded::Miss:
-        return "miss";
-    case Forwarded::Request:
-        return "request";
-    case Forwarded::Stale:
-        return "stale";
-    case Forwarded::Partial:
-        return "partial";
+    case Forwarded::No: return {};
+    case Forwarded::Bypass: return "bypass";
+    case Forwarded::Method: return "method";
+    case Forwarded::UriMiss: return "uri-miss";
+    case Forwarded::VaryMiss: return "vary-miss";
+    case Forwarded::Miss: return "miss";
+    case Forwarded::Request: return "request";
+    case Forwarded::Stale: return "stale";
+    case Forwarded::Partial: return "partial";
     }
     return {};
 }
@@ -218,37 +209,28 @@ RequestResult request_result(const ExchangeRecord& record) noexcept {
         return RequestResult::RefreshHit;
     }
     switch (record.cache.forwarded) {
-    case Forwarded::No:
-        return RequestResult::Hit;
+    case Forwarded::No: return RequestResult::Hit;
     case Forwarded::Bypass:
-    case Forwarded::Method:
-        return RequestResult::Bypass;
+    case Forwarded::Method: return RequestResult::Bypass;
     case Forwarded::UriMiss:
     case Forwarded::VaryMiss:
     case Forwarded::Miss:
     case Forwarded::Request:
     case Forwarded::Stale:
-    case Forwarded::Partial:
-        break;
+    case Forwarded::Partial: break;
     }
     return RequestResult::Miss;
 }
 
 std::string_view to_string(RequestResult result) noexcept {
     switch (result) {
-    case RequestResult::Hit:
-        return "hit";
-    case RequestResult::Miss:
-        return "miss";
-    case RequestResult::Stale:
-        return "stale";
-    case RequestResult::RefreshHit:
-        return "refresh_hit";
-    case RequestResult::Bypass:
-        return "bypass";
+    case RequestResult::Hit: return "hit";
+    case RequestResult::Miss: return "miss";
+    case RequestResult::Stale: return "stale";
+    case RequestResult::RefreshHit: return "refresh_hit";
+    case RequestResult::Bypass: return "bypass";
     case RequestResult::Error:
-    case RequestResult::kCount:
-        break;
+    case RequestResult::kCount: break;
     }
     return "error";
 }

@@ -58,29 +58,16 @@ void append_unicode_escape(std::string& out, unsigned code) {
 
 void append_ascii_escape(std::string& out, char c) {
     switch (c) {
-    case '"':
-        out += "\\\"";
-        break;
-    case '\\':
-        out += "\\\\";
-        break;
-    case '\n':
-        out += "\\n";
-        break;
-    case '\r':
-        out += "\\r";
-        break;
-    case '\t':
-        out += "\\t";
-        break;
-    default:
-        append_unicode_escape(out, static_cast<unsigned char>(c));
+    case '"': out += "\\\""; break;
+    case '\\': out += "\\\\"; break;
+    case '\n': out += "\\n"; break;
+    case '\r': out += "\\r"; break;
+    case '\t': out += "\\t"; break;
+    default: append_unicode_escape(out, static_cast<unsigned char>(c));
     }
 }
 
-constexpr bool is_plain(unsigned byte) noexcept {
-    return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
-}
+constexpr bool is_plain(unsigned byte) noexcept { return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\'; }
 
 } // namespace
 

@@ -19,9 +19,7 @@ constexpr mode_t kFileMode = 0640; // lines name clients: not for everybody
 
 // A second description of standard output that does not block. O_NONBLOCK on the first would hit everybody who shares
 // it: the shell, and standard error after 2>&1.
-int open_standard_output_again() noexcept {
-    return ::open("/proc/self/fd/1", kOpenFlags);
-}
+int open_standard_output_again() noexcept { return ::open("/proc/self/fd/1", kOpenFlags); }
 
 } // namespace
 

@@ -98,17 +98,10 @@ private:
         out_ += "=\"";
         for (const char c : text) {
             switch (c) {
-            case '\\':
-                out_ += "\\\\";
-                break;
-            case '"':
-                out_ += "\\\"";
-                break;
-            case '\n':
-                out_ += "\\n";
-                break;
-            default:
-                out_ += c;
+            case '\\': out_ += "\\\\"; break;
+            case '"': out_ += "\\\""; break;
+            case '\n': out_ += "\\n"; break;
+            default: out_ += c;
             }
         }
         out_ += '"';
@@ -185,9 +178,9 @@ void render_origin_errors(Samples& samples) {
     for (std::size_t index = 0; index < kErrors; ++index) {
         const auto kind = static_cast<http::ErrorKind>(index);
         if (is_origin_error(kind)) {
-            samples.add(
-                "kind", http::to_string(kind),
-                samples.sum([index](const CoreMetrics& core) -> const Counter& { return core.origin_errors[index]; }));
+            samples.add("kind", http::to_string(kind), samples.sum([index](const CoreMetrics& core) -> const Counter& {
+                return core.origin_errors[index];
+            }));
         }
     }
 }
@@ -233,8 +226,7 @@ constexpr Metric kMetrics[] = {
     {"gatehouse_collapsed_total", "counter", "", "Requests answered by a fetch that another request had started.",
      render_sum<&CoreMetrics::collapsed>},
     {"gatehouse_bad_requests_total", "counter", "",
-     "Requests refused as malformed or too large before they were routed.",
-     render_sum<&CoreMetrics::bad_requests>},
+     "Requests refused as malformed or too large before they were routed.", render_sum<&CoreMetrics::bad_requests>},
     {"gatehouse_store_objects", "gauge", "", "Responses in the store.", render_store<&Stats::objects>},
     {"gatehouse_store_bytes", "gauge", "",
      "Bytes charged to the store: heads, bodies, index, ghosts, bodies in flight and evicted bodies still being read.",

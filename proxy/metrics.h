@@ -50,16 +50,16 @@ public:
     static void on_lag(void* self, std::chrono::microseconds lag) noexcept;
 
     Counter connections_accepted;
-    Counter connections_refused;   // over limits.connections
-    Counter connections_open;      // gauge
-    Counter accept_failures;       // out of descriptors and the like
-    Counter bad_requests;          // refused before they were routed
-    Counter origin_requests;       // requests sent to origins
+    Counter connections_refused; // over limits.connections
+    Counter connections_open;    // gauge
+    Counter accept_failures;     // out of descriptors and the like
+    Counter bad_requests;        // refused before they were routed
+    Counter origin_requests;     // requests sent to origins
     Counter origin_connects;
     Counter origin_reuses;
     Counter origin_retries;
     std::array<Counter, kErrorKinds> origin_errors; // by ErrorKind
-    Counter collapsed;             // exchanges answered by another's fetch
+    Counter collapsed;                              // exchanges answered by another's fetch
     Counter stored;
     std::array<Counter, cache::policy::kReasonCount> reasons;       // why not from the cache
     std::array<Counter, cache::policy::kReasonCount> store_reasons; // why not stored
@@ -69,7 +69,7 @@ public:
     Counter access_log_dropped;
     Counter tunnels;
     Counter purges;
-    Counter loop_lag_max_us;       // gauge: the largest of the last one to two windows of kLagWindowTicks
+    Counter loop_lag_max_us; // gauge: the largest of the last one to two windows of kLagWindowTicks
     Counter loop_lag_sum_us;
     Counter loop_ticks;
 
@@ -88,8 +88,8 @@ private:
 
 // What is counted for the process as a whole.
 struct ProcessMetrics {
-    std::uint64_t access_log_lost = 0;      // AccessLog::lost()
-    std::uint64_t escaped_exceptions = 0;   // spawn.h
+    std::uint64_t access_log_lost = 0;    // AccessLog::lost()
+    std::uint64_t escaped_exceptions = 0; // spawn.h
 };
 
 // Prometheus text exposition 0.0.4 of the sum over cores. `behavior_names` has one name per behavior; behaviors of

@@ -20,7 +20,8 @@ class RecordRing {
 public:
     // Room for max_records records, as long as they fit into `bytes` (rounded up to a power of two).
     RecordRing(std::size_t bytes, std::size_t max_records)
-        : capacity_(std::bit_ceil(bytes < kMinBytes ? kMinBytes : bytes)), max_records_(max_records),
+        : capacity_(std::bit_ceil(bytes < kMinBytes ? kMinBytes : bytes)),
+          max_records_(max_records),
           block_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
 
     // Producer: room for a record of this size; null when the queue is full, and always for one that is larger than a
@@ -116,8 +117,7 @@ private:
         return size;
     }
     bool half_full_by(std::uint64_t head, std::uint64_t consumed) const noexcept {
-        return tail_.load(std::memory_order_relaxed) - head > capacity_ / 2 ||
-               published_ - consumed > max_records_ / 2;
+        return tail_.load(std::memory_order_relaxed) - head > capacity_ / 2 || published_ - consumed > max_records_ / 2;
     }
 
     const std::size_t capacity_;
@@ -125,9 +125,9 @@ private:
     const std::unique_ptr<char[]> block_;
     // Positions only grow; the offset is their remainder. Producer and consumer write to lines of their own.
     alignas(64) std::atomic<std::uint64_t> tail_{0};
-    std::uint64_t reserved_tail_ = 0;  // these four: producer only
+    std::uint64_t reserved_tail_ = 0; // these four: producer only
     std::uint64_t published_ = 0;
-    std::uint64_t seen_head_ = 0;      // what the producer last saw of the consumer
+    std::uint64_t seen_head_ = 0; // what the producer last saw of the consumer
     std::uint64_t seen_consumed_ = 0;
     alignas(64) std::atomic<std::uint64_t> head_{0};
     std::atomic<std::uint64_t> consumed_{0};

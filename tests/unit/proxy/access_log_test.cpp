@@ -330,8 +330,7 @@ TEST_CASE("a file that cannot be opened again leaves the old one in use") {
 
 TEST_CASE("a file that cannot be opened is reported, and submitting does no harm") {
     AccessLog log(options("/nonexistent/folder/access.log"), 1);
-    CHECK(log.open_error() ==
-          "access_log.path: cannot open /nonexistent/folder/access.log: No such file or directory");
+    CHECK(log.open_error() == "access_log.path: cannot open /nonexistent/folder/access.log: No such file or directory");
     CHECK(log.submit(0, record_of("/")));
     log.reopen();
 }

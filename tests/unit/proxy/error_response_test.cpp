@@ -75,7 +75,7 @@ TEST_CASE("Accept chooses between JSON and text") {
         {"application/*;q=0.3, application/json;q=0.1, text/plain;q=0.2", true}, // the most specific range counts
         {"text/*;q=0, */*", false},
         {"text/plain;q=0", false},
-        {"image/png", false}, // neither fits: JSON
+        {"image/png", false},                   // neither fits: JSON
         {"text/plain;q=abc, */*;q=0.1", false}, // a malformed quality counts for nothing
         {"text/plain;q=1.5", false},
         {"text/plain; charset=utf-8; q=0.5, application/json; Q=0.4", true},
@@ -91,8 +91,7 @@ TEST_CASE("Accept chooses between JSON and text") {
             const ErrorResponse response = refused(&fields);
             CHECK(field(response, "Content-Type") == (row.text ? "text/plain; charset=utf-8" : "application/json"));
             if (row.text) {
-                CHECK(response.body ==
-                      "502 Bad Gateway\n\nThe origin refused the connection. (connection_refused)\n");
+                CHECK(response.body == "502 Bad Gateway\n\nThe origin refused the connection. (connection_refused)\n");
             }
         }
     }
@@ -110,8 +109,7 @@ TEST_CASE("a status with a sentence of its own") {
         make_status_response(503, "shutting_down", "This proxy is about to end: \"soon\".", nullptr);
     CHECK(unavailable.head.status == 503);
     CHECK(field(unavailable, "Retry-After") == "5");
-    CHECK(field(unavailable, "Proxy-Status") ==
-          R"(gatehouse; details="This proxy is about to end: \"soon\".")");
+    CHECK(field(unavailable, "Proxy-Status") == R"(gatehouse; details="This proxy is about to end: \"soon\".")");
     CHECK(unavailable.body ==
           "{\"error\":\"shutting_down\",\"status\":503,\"message\":\"This proxy is about to end: \\\"soon\\\".\"}\n");
 

@@ -86,12 +86,34 @@ std::string round_trip(std::string_view text) {
 
 TEST_CASE("a full record has every key, in a fixed order") {
     const boost::json::object object = parse_record(full_record());
-    const std::vector<std::string> expected = {
-        "ts",           "client",        "method",        "authority",     "target",          "status",
-        "duration_ms",  "origin_wait_ms", "request_bytes", "response_bytes", "complete",        "behavior",
-        "origin",       "origin_address", "origin_reused", "origin_attempts", "origin_status",  "cache",
-        "fwd",          "ttl",           "stored",        "collapsed",     "reason",          "store_reason",
-        "error",        "error_detail",  "user_agent",    "protocol"};
+    const std::vector<std::string> expected = {"ts",
+                                               "client",
+                                               "method",
+                                               "authority",
+                                               "target",
+                                               "status",
+                                               "duration_ms",
+                                               "origin_wait_ms",
+                                               "request_bytes",
+                                               "response_bytes",
+                                               "complete",
+                                               "behavior",
+                                               "origin",
+                                               "origin_address",
+                                               "origin_reused",
+                                               "origin_attempts",
+                                               "origin_status",
+                                               "cache",
+                                               "fwd",
+                                               "ttl",
+                                               "stored",
+                                               "collapsed",
+                                               "reason",
+                                               "store_reason",
+                                               "error",
+                                               "error_detail",
+                                               "user_agent",
+                                               "protocol"};
     std::vector<std::string> keys;
     for (const auto& member : object) {
         keys.emplace_back(member.key());
@@ -171,7 +193,10 @@ TEST_CASE("text from outside is escaped, and what is no UTF-8 is replaced") {
         {"white space", "a\tb\rc\nd", R"(a\tb\rc\nd)"},
         {"control characters", std::string("\0\x01\x1F", 3), R"(\u0000\u0001\u001f)"},
         {"DEL", "\x7F", R"(\u007f)"},
-        {"C1 control: a terminal's CSI", "\xC2\x9B" "31m", R"(\u009b31m)"},
+        {"C1 control: a terminal's CSI",
+         "\xC2\x9B"
+         "31m",
+         R"(\u009b31m)"},
         {"the last C1 control", "\xC2\x9F", R"(\u009f)"},
         {"the first character behind them", "\xC2\xA0", "\xC2\xA0"},
         {"two bytes", "\xC3\xA4", "\xC3\xA4"},
@@ -211,9 +236,9 @@ TEST_CASE("random bytes in every text give a line that parses") {
     };
     for (int round = 0; round < 2000; ++round) {
         ExchangeRecord record = full_record();
-        for (std::string* text : {&record.client, &record.method, &record.authority, &record.target,
-                                  &record.user_agent, &record.behavior_name, &record.origin, &record.origin_address,
-                                  &record.error_detail}) {
+        for (std::string* text :
+             {&record.client, &record.method, &record.authority, &record.target, &record.user_agent,
+              &record.behavior_name, &record.origin, &record.origin_address, &record.error_detail}) {
             *text = random_text();
         }
         const boost::json::object object = parse_record(record);
@@ -243,8 +268,8 @@ TEST_CASE("the result of a request") {
     };
     const Row rows[] = {
         {"hit", [](ExchangeRecord&) {}, RequestResult::Hit, "hit"},
-        {"hit of a client that left",
-         [](ExchangeRecord& record) { record.error = http::ErrorKind::ClientClosed; }, RequestResult::Hit, "hit"},
+        {"hit of a client that left", [](ExchangeRecord& record) { record.error = http::ErrorKind::ClientClosed; },
+         RequestResult::Hit, "hit"},
         {"miss", [](ExchangeRecord& record) { record.cache.forwarded = Forwarded::UriMiss; }, RequestResult::Miss,
          "miss"},
         {"an error the origin chose",
@@ -280,12 +305,11 @@ TEST_CASE("the result of a request") {
          },
          RequestResult::Stale, "stale"},
         {"served stale because the client takes it",
-         [](ExchangeRecord& record) { record.cache.reason = Reason::RequestMaxStale; }, RequestResult::Stale,
-         "stale"},
-        {"bypass", [](ExchangeRecord& record) { record.cache.forwarded = Forwarded::Bypass; },
-         RequestResult::Bypass, "bypass"},
-        {"method", [](ExchangeRecord& record) { record.cache.forwarded = Forwarded::Method; },
-         RequestResult::Bypass, "bypass"},
+         [](ExchangeRecord& record) { record.cache.reason = Reason::RequestMaxStale; }, RequestResult::Stale, "stale"},
+        {"bypass", [](ExchangeRecord& record) { record.cache.forwarded = Forwarded::Bypass; }, RequestResult::Bypass,
+         "bypass"},
+        {"method", [](ExchangeRecord& record) { record.cache.forwarded = Forwarded::Method; }, RequestResult::Bypass,
+         "bypass"},
         {"origin failed",
          [](ExchangeRecord& record) {
              record.cache.forwarded = Forwarded::UriMiss;

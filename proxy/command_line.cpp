@@ -1,0 +1,190 @@
+// The commands, declared with CLI11, and those that end by themselves.
+#include "proxy/command_line.h"
+
+#include "config/loader.h"
+#include "http/target.h"
+#include "proxy/admin_client.h"
+#include "proxy/admin_requests.h"
+#include "proxy/json_text.h"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <ostream>
+#include <utility>
+
+namespace gatehouse::proxy {
+
+namespace {
+
+using Command = CommandLine::Command;
+
+constexpr const char* kVersionText = "gatehouse " GATEHOUSE_VERSION;
+
+CommandLine usage_error(const std::string& what) {
+    CommandLine result;
+    result.text = "gatehouse: " + what + "\nTry `gatehouse help`.\n";
+    return result;
+}
+
+CommandLine help_text(std::string text) {
+    CommandLine result;
+    result.command = Command::Help;
+    result.text = std::move(text);
+    return result;
+}
+
+// A URL or a path, as the content for POST /purge.
+std::string to_purge_json(const std::string& target) {
+    std::string json = target.starts_with('/') ? R"({"path":)" : R"({"url":)";
+    append_json_string(json, target);
+    json += '}';
+    return json;
+}
+
+CommandLine purge_command(std::string admin_url, const std::string& target) {
+    if (admin_url.find("://") == std::string::npos) {
+        admin_url.insert(0, "http://");
+    }
+    const http::Result<http::Url> url = http::parse_url(admin_url);
+    if (!url) {
+        return usage_error("--admin: " + url.error().detail);
+    }
+    if (url->scheme != "http" || !url->path.empty() || url->has_query) {
+        return usage_error("--admin must be http://HOST:PORT, the admin.address of the running gatehouse");
+    }
+    CommandLine result;
+    result.purge_json = to_purge_json(target);
+    // The listener judges it once more; here a mistake is found without one.
+    if (const auto request = parse_purge_request(result.purge_json); !request) {
+        return usage_error("cannot purge " + target + ": " + request.error().detail);
+    }
+    result.command = Command::Purge;
+    result.admin_url = std::move(admin_url);
+    return result;
+}
+
+const CLI::App* find_command(const CLI::App& app, const std::string& name) {
+    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+    const auto found = std::find_if(commands.begin(), commands.end(),
+                                    [&name](const CLI::App* one) { return one->get_name() == name; });
+    return found == commands.end() ? nullptr : *found;
+}
+
+// The text of the reply's member `name`; empty when it has none.
+std::string reply_text(const boost::json::value& reply, std::string_view name) {
+    const boost::json::object* object = reply.if_object();
+    const boost::json::value* value = object != nullptr ? object->if_contains(name) : nullptr;
+    const boost::json::string* text = value != nullptr ? value->if_string() : nullptr;
+    return text != nullptr ? std::string(*text) : std::string();
+}
+
+int run_purge(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    const http::Result<http::Url> admin = http::parse_url(command_line.admin_url);
+    if (!admin) {
+        err << "gatehouse: --admin: " << admin.error().detail << '\n';
+        return kExitUsage;
+    }
+    const http::Result<AdminReply> reply = post_to_admin(*admin, "/purge", command_line.purge_json);
+    if (!reply) {
+        err << "gatehouse: " << reply.error().detail << '\n';
+        return kExitFailed;
+    }
+    boost::system::error_code error;
+    const boost::json::value content = boost::json::parse(reply->body, error);
+    if (reply->status != 200 || error) {
+        const std::string message = error ? std::string() : reply_text(content, "message");
+        err << "gatehouse: the admin listener answered " << reply->status
+            << (message.empty() ? std::string() : ": " + message) << '\n';
+        return kExitFailed;
+    }
+    out << reply->body;
+    return kExitOk;
+}
+
+} // namespace
+
+CommandLine parse_command_line(int argc, const char* const* argv) {
+    CLI::App app("A caching HTTP reverse proxy in front of Amazon API Gateway.", "gatehouse");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", kVersionText);
+    app.footer("The level of the diagnostic log on standard error is set with the environment variable GATEHOUSE_LOG:\n"
+               "trace, debug, info (default), warning, error, off.");
+
+    CommandLine result;
+    CLI::App* run = app.add_subcommand("run", "Start the proxy that FILE describes");
+    run->add_option("FILE", result.file, "configuration in YAML")->required();
+    CLI::App* check = app.add_subcommand("check", "Say what is wrong with configuration files, or that they are good");
+    check->add_option("FILE", result.files, "configuration in YAML")->required();
+    app.add_subcommand("version", "Print the version");
+    CLI::App* purge = app.add_subcommand("purge", "Remove responses from the cache of a running gatehouse");
+    std::string admin_url = kDefaultAdminUrl;
+    std::string target;
+    purge->add_option("--admin", admin_url, "URL of its admin listener")->capture_default_str();
+    purge->add_option("TARGET", target, "a URL, or a path for every host; a * at the end purges all that begin so")
+        ->required();
+    CLI::App* help = app.add_subcommand("help", "Print this text, or what a command takes");
+    std::string topic;
+    help->add_option("COMMAND", topic, "run, check, version or purge");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        return help_text(app.help());
+    } catch (const CLI::CallForVersion&) {
+        result.command = Command::Version;
+        return result;
+    } catch (const CLI::ParseError& error) {
+        return usage_error(error.what());
+    }
+    if (run->parsed()) {
+        result.command = Command::Run;
+    } else if (check->parsed()) {
+        result.command = Command::Check;
+    } else if (purge->parsed()) {
+        return purge_command(std::move(admin_url), target);
+    } else if (help->parsed()) {
+        app.clear(); // or the help would be that of the command `help`
+        const CLI::App* about = topic.empty() ? &app : find_command(app, topic);
+        return about != nullptr ? help_text(about->help()) : usage_error("no such command: " + topic);
+    } else {
+        result.command = Command::Version;
+    }
+    return result;
+}
+
+int run_check(const std::vector<std::string>& files, std::ostream& out, std::ostream& err) {
+    int status = kExitOk;
+    for (const std::string& file : files) {
+        const config::LoadResult loaded = config::load_file(file);
+        for (const config::Problem& problem : loaded.problems) {
+            err << problem.to_string() << '\n';
+        }
+        if (loaded.config != nullptr) {
+            out << file << ": ok\n";
+        } else {
+            status = kExitFailed;
+        }
+    }
+    return status;
+}
+
+int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    switch (command_line.command) {
+    case Command::Check: return run_check(command_line.files, out, err);
+    case Command::Version: out << kVersionText << '\n'; return kExitOk;
+    case Command::Purge: return run_purge(command_line, out, err);
+    case Command::Help: out << command_line.text; return kExitOk;
+    case Command::UsageError:
+    case Command::Run: // performed by main()
+        break;
+    }
+    err << command_line.text;
+    return kExitUsage;
+}
+
+} // namespace gatehouse::proxy

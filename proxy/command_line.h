@@ -1,0 +1,35 @@
+// The command line: what was asked for, and the commands that need no proxy.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace gatehouse::proxy {
+
+// Exit statuses of the program.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1; // problems in a file, a start that failed, a purge that was refused
+inline constexpr int kExitUsage = 2;  // the command line itself is wrong
+
+struct CommandLine {
+    enum class Command : unsigned char { Run, Check, Version, Purge, Help, UsageError };
+    Command command = Command::UsageError;
+    std::string file;               // Run
+    std::vector<std::string> files; // Check; never empty
+    std::string admin_url;          // Purge: "http://127.0.0.1:9180"
+    std::string purge_json;         // Purge: the content for POST /purge
+    std::string text;               // Help: for standard output; UsageError: for standard error
+};
+
+inline constexpr const char* kDefaultAdminUrl = "http://127.0.0.1:9180";
+
+// Never fails: what is wrong comes back as UsageError with a text that says what is accepted.
+CommandLine parse_command_line(int argc, const char* const* argv);
+
+// Performs every command but Run, and returns the exit status.
+int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err);
+// Loads each file; problems go to `err`, "FILE: ok" to `out`.
+int run_check(const std::vector<std::string>& files, std::ostream& out, std::ostream& err);
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,167 @@
+// The command line: what it understands, what it refuses, and the commands that end by themselves.
+#include "proxy/command_line.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace gatehouse::proxy;
+using Command = CommandLine::Command;
+
+namespace {
+
+CommandLine parse(const std::vector<std::string>& arguments) {
+    std::vector<const char*> argv{"gatehouse"};
+    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+    return parse_command_line(static_cast<int>(argv.size()), argv.data());
+}
+
+struct Performed {
+    int status = -1;
+    std::string out;
+    std::string err;
+};
+
+Performed perform(const std::vector<std::string>& arguments) {
+    std::ostringstream out;
+    std::ostringstream err;
+    const int status = run_command(parse(arguments), out, err);
+    return {status, out.str(), err.str()};
+}
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+class Folder {
+public:
+    Folder() {
+        std::string name = (std::filesystem::temp_directory_path() / "gatehouse-command-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path_ = name;
+    }
+    ~Folder() { std::filesystem::remove_all(path_); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    std::string write(const std::string& name, const std::string& text) const {
+        const std::string path = (path_ / name).string();
+        std::ofstream(path) << text;
+        return path;
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+constexpr const char* kGoodYaml = "listeners:\n"
+                                  "  - address: 127.0.0.1:8080\n"
+                                  "origins:\n"
+                                  "  api: { url: \"http://127.0.0.1:3333\" }\n"
+                                  "behaviors:\n"
+                                  "  - path_pattern: \"*\"\n"
+                                  "    origin: api\n";
+
+} // namespace
+
+TEST_CASE("run, check and version") {
+    CHECK(parse({"run", "gatehouse.yaml"}).command == Command::Run);
+    CHECK(parse({"run", "gatehouse.yaml"}).file == "gatehouse.yaml");
+    CHECK(parse({"check", "a.yaml", "b.yaml"}).command == Command::Check);
+    CHECK(parse({"check", "a.yaml", "b.yaml"}).files == std::vector<std::string>{"a.yaml", "b.yaml"});
+    CHECK(parse({"version"}).command == Command::Version);
+    CHECK(parse({"--version"}).command == Command::Version);
+    CHECK(perform({"version"}).out == "gatehouse " GATEHOUSE_VERSION "\n");
+    CHECK(perform({"version"}).status == kExitOk);
+}
+
+TEST_CASE("help for the program and for each command") {
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"help"}, {"--help"}, {"-h"}, {"help", "purge"}, {"purge", "--help"}}) {
+        const Performed help = perform(arguments);
+        CAPTURE(help.out);
+        CHECK(help.status == kExitOk);
+        CHECK(help.err.empty());
+        CHECK(contains(help.out, "purge"));
+    }
+    CHECK(contains(perform({"help"}).out, "GATEHOUSE_LOG"));
+    CHECK(contains(perform({"help"}).out, "check"));
+    CHECK(contains(perform({"help", "purge"}).out, "--admin"));
+    CHECK(contains(perform({"help", "purge"}).out, kDefaultAdminUrl));
+    CHECK_FALSE(contains(perform({"help"}).out, "--admin"));
+}
+
+TEST_CASE("what is wrong is said on standard error, with status 2") {
+    struct Row {
+        std::vector<std::string> arguments;
+        std::string message; // a part of it
+    };
+    const Row rows[] = {
+        {{}, "subcommand"},
+        {{"serve"}, "serve"},
+        {{"run"}, "FILE"},
+        {{"run", "a.yaml", "b.yaml"}, "b.yaml"},
+        {{"run", "--fast", "a.yaml"}, "--fast"},
+        {{"check"}, "FILE"},
+        {{"version", "now"}, "now"},
+        {{"help", "serve"}, "no such command: serve"},
+        {{"purge"}, "TARGET"},
+        {{"purge", "v1/items"}, "url must be http://host/path"},
+        {{"purge", "/a*b"}, "only a '*' at the end"},
+        {{"purge", "--admin", "https://127.0.0.1:9180", "/a"}, "--admin must be http://HOST:PORT"},
+        {{"purge", "--admin", "http://127.0.0.1:9180/purge", "/a"}, "--admin must be http://HOST:PORT"},
+        {{"purge", "--admin", "", "/a"}, "--admin"},
+        {{"purge", "--admin"}, "--admin"},
+    };
+    for (const Row& row : rows) {
+        const Performed performed = perform(row.arguments);
+        CAPTURE(row.message);
+        CAPTURE(performed.err);
+        CHECK(performed.status == kExitUsage);
+        CHECK(performed.out.empty());
+        CHECK(performed.err.starts_with("gatehouse: "));
+        CHECK(contains(performed.err, row.message));
+        CHECK(contains(performed.err, "gatehouse help"));
+    }
+}
+
+TEST_CASE("purge takes a URL or a path, and where to send it") {
+    const CommandLine by_path = parse({"purge", "/v1/*"});
+    CHECK(by_path.command == Command::Purge);
+    CHECK(by_path.admin_url == kDefaultAdminUrl);
+    CHECK(by_path.purge_json == R"({"path":"/v1/*"})");
+    const CommandLine by_url = parse({"purge", "--admin", "10.0.0.7:9180", "https://api.example/v1?q=\"x\""});
+    CHECK(by_url.command == Command::Purge);
+    CHECK(by_url.admin_url == "http://10.0.0.7:9180");
+    CHECK(by_url.purge_json == R"({"url":"https://api.example/v1?q=\"x\""})");
+    CHECK(parse({"purge", "/a", "--admin", "http://[::1]:9180/"}).command == Command::Purge);
+}
+
+TEST_CASE("check says which files are good and what is wrong with the others") {
+    const Folder folder;
+    const std::string good = folder.write("good.yaml", kGoodYaml);
+    const std::string bad = folder.write("bad.yaml", std::string(kGoodYaml) + "listener: []\n");
+
+    const Performed both_good = perform({"check", good, good});
+    CAPTURE(both_good.err);
+    CHECK(both_good.status == kExitOk);
+    CHECK(both_good.out == good + ": ok\n" + good + ": ok\n");
+    CHECK(both_good.err.empty());
+
+    const Performed mixed = perform({"check", bad, good, "/nonexistent/gatehouse.yaml"});
+    CHECK(mixed.status == kExitFailed);
+    CHECK(mixed.out == good + ": ok\n");
+    CHECK(contains(mixed.err, bad + ":8:"));
+    CHECK(contains(mixed.err, "listener"));
+    CHECK(contains(mixed.err, "/nonexistent/gatehouse.yaml"));
+}
+
+TEST_CASE("a purge without a listener fails with what to look at") {
+    // Port 9 of the loopback address: nothing listens on discard.
+    const Performed performed = perform({"purge", "--admin", "http://127.0.0.1:9", "/a"});
+    CHECK(performed.status == kExitFailed);
+    CHECK(contains(performed.err, "http://127.0.0.1:9: Connection refused"));
+    CHECK(contains(performed.err, "admin.address"));
+}
