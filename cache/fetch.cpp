@@ -38,8 +38,9 @@ void Fetch::publish(Answer answer) {
     answer_ = std::move(answer);
     if (answer_.body) {
         answer_.body->set_listener(this);
+        // Under the lock: an initiator that leaves just now must not leave a cursor behind, which would hold the window.
+        const std::lock_guard lock(initiator_mutex_);
         if (initiator_expected_ && !initiator_left_.load(std::memory_order_acquire)) {
-            const std::lock_guard lock(initiator_mutex_);
             initiator_cursor_ = answer_.body->open();
         }
     }
@@ -61,9 +62,9 @@ std::optional<store::Body::Cursor> Fetch::take_initiator_cursor() {
 }
 
 void Fetch::initiator_left() noexcept {
-    initiator_left_.store(true, std::memory_order_release);
     {
         const std::lock_guard lock(initiator_mutex_);
+        initiator_left_.store(true, std::memory_order_release);
         initiator_cursor_.reset();
     }
     wake_home();
@@ -92,8 +93,9 @@ void Fetch::wake_home() {
     poster_.post(home, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) {
             self->home_wake_pending_.exchange(false, std::memory_order_acq_rel);
-            if (self->home_waker_) {
-                self->home_waker_();
+            const auto waker = self->home_waker_; // a copy: it may clear or replace itself
+            if (waker) {
+                waker();
             }
         }
     });
@@ -136,8 +138,9 @@ std::size_t Fetch::cut_slowest(std::uint64_t window_bytes) {
     const std::uint64_t limit = oldest + window_bytes / 2;
     std::size_t cut = 0;
     for (Reader* reader : readers_) {
-        if (reader->cut_ || reader->position_.load(std::memory_order_relaxed) > limit) {
-            continue;
+        const std::uint64_t position = reader->position_.load(std::memory_order_relaxed);
+        if (reader->cut_ || position > limit || position >= published) {
+            continue; // whoever has read everything holds nobody up
         }
         reader->cut_ = true;
         ++cut;
