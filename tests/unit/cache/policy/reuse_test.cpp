@@ -336,6 +336,7 @@ TEST_CASE("of several stored responses the most recent that matches is used (RFC
         stored_of("", "Vary: *\nDate: @0\nA: 4"),
     };
     std::vector<StoredHead> heads;
+    heads.reserve(stored.size() + 1);
     for (const Stored& one : stored) {
         heads.push_back(one.view());
     }
