@@ -8,8 +8,9 @@
 //
 // How the fraction becomes size_bytes: the store charges more than sizes (heads, block classes, index, ghosts). All
 // distinct objects are first put into a store without bounds. What they are charged there, the index included, times
-// the fraction, is the cache; beside it the store gets what it takes when it is empty, and 8 bytes for each object it
-// is to hold, for the ghosts. `kept` is the number of objects in the store at the end, to compare with the fraction.
+// the fraction, is the cache; beside it the store gets what it takes when it is empty, and what the ghosts take at most
+// for the objects it is to hold: 9 bytes for each, and 80 for each shard. `kept` is the number of objects in the store
+// at the end: it must not be more than the fraction of all.
 #include "cache/store/memory_store.h"
 
 #include <algorithm>
@@ -220,7 +221,8 @@ int main(int count, char** values) {
     std::printf("%9s  %-6s  %7s  %7s  %9s\n", "fraction", "policy", "objects", "bytes", "kept");
     for (const double fraction : arguments.fractions) {
         StoreStats stats;
-        const auto ghosts = static_cast<std::uint64_t>(fraction * 8 * static_cast<double>(trace.objects.size()));
+        const auto ghosts = static_cast<std::uint64_t>(fraction * 9 * static_cast<double>(trace.objects.size())) +
+                            80 * std::uint64_t{arguments.shards};
         const auto size_bytes = static_cast<std::uint64_t>(fraction * static_cast<double>(all)) + empty + ghosts;
         const Misses store = run_store(trace, size_bytes, arguments, stats);
         const Misses lru = run_lru(trace, static_cast<std::uint64_t>(fraction * static_cast<double>(trace.footprint)));

@@ -23,12 +23,16 @@ constexpr std::uint64_t kGhostShare = 16;
 // is taken to be pinned; the next allocation goes on behind what this one has seen.
 constexpr std::uint64_t kPatience = 1024;
 constexpr std::uint64_t kForcedPatience = 8192;
+// After so many pinned entries in a row both queues take turns: one of them may be pinned as a whole.
+constexpr unsigned kPinnedInOneQueue = 16;
 // What one allocation frees at most for others who are faster to take it, beside sixteen times what it needs.
 constexpr std::uint64_t kFreedForOthers = 4 * 1024 * 1024;
 
 constexpr unsigned kMostShards = 256;
 // A walk over all entries takes this many at a time under a shard's lock.
 constexpr std::size_t kWalkBatch = 128;
+
+Queue other(Queue queue) { return queue == Queue::Small ? Queue::Main : Queue::Small; }
 
 std::uint64_t charge_of_chain(const BlockRef& first) {
     std::uint64_t sum = 0;
@@ -324,24 +328,30 @@ bool MemoryStore::make_room(std::uint64_t bytes) {
     const std::uint64_t most_freed = 16 * bytes + kFreedForOthers;
     std::uint64_t freed = 0;
     std::uint64_t in_vain = 0;
+    unsigned pinned_in_a_row = 0;
     while (freed < most_freed) {
         const std::uint64_t objects = state_.objects.load(std::memory_order_relaxed);
         const std::uint64_t patience = std::min(kPatience, 8 * objects);
-        // Twice round: the first may only bring entries from the small queue to the main one.
+        // Twice as many as there are: taking turns, all of one queue may be looked at before half of the other is.
         if (in_vain > patience + std::min(kForcedPatience, 2 * objects)) {
             return false;
         }
         Queue queue = queue_to_evict_from();
+        if (pinned_in_a_row >= kPinnedInOneQueue && pinned_in_a_row % 2 == 1) {
+            queue = other(queue);
+        }
         Shard* shard = shard_to_evict_from(queue);
         if (shard == nullptr) {
-            queue = queue == Queue::Small ? Queue::Main : Queue::Small;
+            queue = other(queue);
             shard = shard_to_evict_from(queue);
         }
         if (shard == nullptr) {
             return budgets_->stored.try_charge(bytes);
         }
         EntryRef victim;
-        if (shard->evict(queue, in_vain > patience, victim) != Shard::Step::Evicted) {
+        const Shard::Step step = shard->evict(queue, in_vain > patience, victim);
+        pinned_in_a_row = step == Shard::Step::Pinned ? pinned_in_a_row + 1 : 0;
+        if (step != Shard::Step::Evicted) {
             ++in_vain;
             continue;
         }
@@ -385,8 +395,11 @@ Shard* MemoryStore::shard_to_evict_from(Queue queue) noexcept {
 // Lets the index and the ghosts of a shard grow with what it holds. Where there is no room they stay as they are:
 // chains become longer, ghosts are forgotten sooner.
 void MemoryStore::grow(Shard& shard) {
-    const std::size_t ghosts_max =
-        static_cast<std::size_t>(budgets_->stored.limit() / kGhostShare / shards_.size() / sizeof(GhostTable::Ghost));
+    const std::uint64_t limit = budgets_->stored.limit();
+    // Evictions are still far away in an emptier store, and so are ghosts.
+    const std::size_t ghosts_max = budgets_->stored.used() < limit / 2
+                                       ? 0
+                                       : limit / kGhostShare / shards_.size() / sizeof(GhostTable::Ghost);
     const Shard::Growth growth = shard.wanted_growth(ghosts_max);
     if (growth.buckets > 0 && reserve(EntryTable::charge_for(growth.buckets))) {
         budgets_->stored.release(shard.add_buckets(growth.buckets));

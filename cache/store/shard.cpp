@@ -202,7 +202,7 @@ Shard::Step Shard::evict(Queue queue, bool forced, EntryRef& victim) {
     const unsigned size_class_of = size_class(*entry);
     dequeue(entry);
     if (is_pinned(*entry)) {
-        enqueue(entry, Queue::Main);
+        enqueue(entry, queue);
         return Step::Pinned;
     }
     if (queue == Queue::Small) {
@@ -229,11 +229,10 @@ Shard::Growth Shard::wanted_growth(std::size_t ghosts_max) {
     const std::lock_guard lock(mutex_);
     Growth growth;
     growth.buckets = table_.wanted_segment();
-    // As many ghosts as entries. None before anything is evicted; then in steps of an eighth, so that copying stays a
-    // small part of the work. Copying 64 Ki ghosts, which a shard with as many entries has, holds the lock for less
-    // than a millisecond.
+    // As many ghosts as entries, in steps of an eighth, so that copying stays a small part of the work. Copying 64 Ki
+    // ghosts, which a shard with as many entries has, holds the lock for less than a millisecond.
     const std::size_t present = ghosts_.capacity();
-    if (evictions_ > 0 && present < table_.size()) {
+    if (present < table_.size()) {
         const std::size_t wanted = std::max(table_.size(), present + present / 8) + GhostTable::kWays;
         const std::size_t possible = std::min(wanted, ghosts_max) / GhostTable::kWays * GhostTable::kWays;
         growth.ghosts = possible > present ? possible : 0;

@@ -96,7 +96,7 @@ public:
 
     enum class Step : std::uint8_t {
         Empty,   // the queue has no entries
-        Pinned,  // the oldest is in use: evicting it would free nothing, so it went to the main queue
+        Pinned,  // somebody holds the oldest: evicting it would free nothing, so it went round its queue
         Kept,    // the oldest was reused, and went to the main queue or round it
         Evicted  // the oldest was evicted
     };
