@@ -37,7 +37,8 @@ struct Answer {
     Kind kind = Kind::Failed;
     // Response
     int status = 0;
-    std::string head;                         // policy::encode_stored_head; also for what is not stored
+    // policy::encode_stored_head; also for what is not stored. Freshened: only where the store did not take it.
+    std::string head;
     std::shared_ptr<store::Body> body;        // null: no content follows
     std::optional<std::uint64_t> length;      // Content-Length the origin declared (for HEAD without content following)
     bool shared = false;                      // it is being stored: others may use it if it fits their request

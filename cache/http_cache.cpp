@@ -26,6 +26,36 @@ std::string secondary_key(std::string_view names, std::string_view values) {
     return out;
 }
 
+// Whether this client asks for an answer of the origin that is newer than its request. What others are fetching
+// already may be older.
+bool wants_newer(const http::RequestCacheControl& request) noexcept {
+    return request.no_cache || (request.max_age.valid() && request.max_age.seconds == 0);
+}
+
+// Whether the next request for the same key will most likely not be storable either. What lies in this request, in a
+// purge or in the memory of the moment says nothing about the next one, and neither does an error of the origin: an
+// origin in trouble needs collapsing most.
+bool is_lasting(Reason reason, int status) noexcept {
+    return reason != Reason::RequestNoStore && reason != Reason::PurgedMeanwhile && reason != Reason::MemoryBudget &&
+           !policy::is_stale_if_error_status(status);
+}
+
+// Whether a reason not to store lies in the request that happened to be sent.
+bool is_about_request(Reason reason) noexcept {
+    return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
+}
+
+// The length of the content, or for HEAD of what GET would have given.
+std::optional<std::uint64_t> declared_length(const FetchRequest& sent, const http::ResponseHead& response,
+                                             const http::Framing& framing) {
+    http::Framing declared = framing;
+    if (sent.sent_method == http::Method::Head && !http::status_has_no_content(response.status)) {
+        const auto of_get = http::response_framing(response, http::Method::Get);
+        declared = of_get ? *of_get : http::Framing();
+    }
+    return declared.kind == http::Framing::Kind::Length ? std::optional(declared.length) : std::nullopt;
+}
+
 // Whole seconds, rounded down also below zero: a response that is stale by a millisecond has ttl -1.
 std::int64_t ttl_seconds(const policy::Freshness& freshness) {
     return std::chrono::floor<std::chrono::seconds>(freshness.ttl()).count();
@@ -114,25 +144,31 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         case ReuseDecision::Kind::ServeStaleRevalidate:
             store_.touch(*plan.entry);
             plan.validate = match.head.facts.has_validator;
-            join_or_start(context, match.vary_names, false, plan);
+            // A range is revalidated as a whole; what else may not be stored says nothing about the stored response.
+            if (plan.may_store || decision.reason == Reason::RequestRange) {
+                join_or_start(context, match.vary_names, false, plan);
+            }
             if (!plan.leader) {
                 plan.fetch.reset(); // somebody revalidates already
             }
+            plan.result.collapsed = false; // it did not wait
             plan.kind = Plan::Kind::Serve;
             return plan;
         case ReuseDecision::Kind::GatewayTimeout:
             plan.kind = Plan::Kind::GatewayTimeout;
+            plan.head = {};
             plan.entry = {};
             return plan;
         case ReuseDecision::Kind::Validate:
         case ReuseDecision::Kind::Forward:
             plan.validate = reuse.kind == ReuseDecision::Kind::Validate;
-            // Asked for by this client: what others are fetching already may be older than its request.
-            solo = reuse.reason == Reason::RequestNoCache || reuse.reason == Reason::RequestMaxAge ||
+            // A fresh response was not good enough: what others are fetching already would not be either.
+            solo = wants_newer(directives) || reuse.reason == Reason::RequestMaxAge ||
                    reuse.reason == Reason::RequestMinFresh;
             break;
         }
         if (reuse.reason == Reason::PolicyChanged) {
+            plan.head = {};
             plan.entry = {}; // not to be served in trouble either
         }
     } else {
@@ -141,7 +177,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             plan.result.reason = Reason::OnlyIfCached;
             return plan;
         }
-        solo = directives.no_cache;
+        solo = wants_newer(directives);
         if (context.facts.range) {
             // Nothing stored and no size known: the range is the origin's to answer.
             plan.may_store = false;
@@ -252,7 +288,10 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
         return resolution;
     }
     case Answer::Kind::Freshened: {
-        const StoredHead head = policy::view_stored_head(answer.entry->metadata());
+        // The store took the freshened head, or this answer holds it.
+        const bool stored = answer.head.empty();
+        const StoredHead head =
+            policy::view_stored_head(stored ? answer.entry->metadata() : std::string_view(answer.head));
         const bool mine = plan.leader;
         if (!mine && !(policy::variant_matches(head.vary_names, head.vary_values, context.request.fields) &&
                        usable_now(context, head))) {
@@ -264,7 +303,7 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
         resolution.entry = answer.entry;
         resolution.head = head;
         resolution.result.revalidated = true;
-        resolution.result.stored = true;
+        resolution.result.stored = stored;
         resolution.result.ttl_seconds = ttl_seconds(policy::freshness(head.facts, context.policy, context.now));
         return resolution;
     }
@@ -303,92 +342,110 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
     return resolution;
 }
 
+// RFC 9111 section 4.3.4: the stored response is updated with the fields of the 304 and judged anew.
+void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
+                        http::WallTime request_time, http::WallTime response_time) {
+    const StoredHead stored = policy::view_stored_head(fetch.validating->metadata());
+    const auto updated = policy::freshen(stored, not_modified, sent.facts, sent.cookie_unkeyed, request_time,
+                                         response_time, sent.policy.targeted_cache_control);
+    const std::string names = policy::nominated_names(updated.lines);
+    const std::string values = policy::variant_key(names, sent.request.fields);
+    std::string metadata = policy::encode_stored_head(updated.facts, updated.lines, names, values);
+    Answer answer;
+    answer.kind = Answer::Kind::Freshened;
+    const policy::StoreDecision decision = policy::decide_storability(updated.facts, sent.policy);
+    if (decision.store) {
+        answer.entry = store_.replace_metadata(fetch.validating, secondary_key(names, values), metadata,
+                                               fetch.sequence);
+    } else if (!is_about_request(decision.reason)) {
+        store_.erase(fetch.validating);
+    }
+    if (!answer.entry) {
+        // Evicted or replaced meanwhile, or not to be stored any longer: it still answers this request.
+        answer.entry = fetch.validating;
+        answer.head = std::move(metadata);
+    }
+    table_.remove(fetch);
+    fetch.publish(std::move(answer));
+}
+
+// Why a storable response is not stored after all, or None.
+Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, int status, http::WallTime now) {
+    if (fetch.key.empty()) {
+        return Reason::NotShareable; // it was made for one client only
+    }
+    if (purges_.kills(fetch.key, fetch.sequence, 0)) {
+        return Reason::PurgedMeanwhile;
+    }
+    if (policy::is_stale_if_error_status(status)) {
+        // An error that a stored response may hide must not take its place: it would be gone when it is needed.
+        const Match match =
+            find({sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now});
+        if (match.entry && policy::may_serve_on_error(sent.facts, match.head.facts, sent.policy, now)) {
+            return Reason::StaleIfError;
+        }
+    }
+    return Reason::None;
+}
+
 HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
                                         const http::Framing& framing, http::WallTime request_time,
                                         http::WallTime response_time, Intake& intake) {
-    const auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
-                                              response_time, sent.policy.targeted_cache_control);
-    Answer answer;
     if (response.status == 304 && fetch.validating) {
-        const StoredHead stored = policy::view_stored_head(fetch.validating->metadata());
-        if (!policy::freshens(response, stored)) {
+        // A purge that came after the content is not undone by a 304, whenever that was asked for.
+        if (!policy::freshens(response, policy::view_stored_head(fetch.validating->metadata())) ||
+            purges_.kills(fetch.validating->key(), fetch.validating->sequence(), 0)) {
             return BeginResult::RetryUnconditional;
         }
-        // RFC 9111 section 4.3.4: the stored response is updated with the fields of the 304 and judged anew.
-        http::ResponseHead updated;
-        updated.status = stored.facts.status;
-        updated.fields = policy::freshened_fields(stored, response);
-        const auto fresh_facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, updated,
-                                                        request_time, response_time,
-                                                        sent.policy.targeted_cache_control);
-        const std::string names = policy::nominated_names(updated.fields);
-        const std::string values =
-            names == "*" ? std::string() : policy::variant_key(names, sent.request.fields);
-        const std::string metadata =
-            policy::encode_stored_head(fresh_facts, policy::fields_to_store(updated, response_time), names, values);
-        answer.kind = Answer::Kind::Freshened;
-        const bool storable = policy::decide_storability(fresh_facts, sent.policy).store &&
-                              !purges_.kills(fetch.key, fetch.sequence, 0);
-        store::EntryRef replaced;
-        if (storable) {
-            replaced = store_.replace_metadata(fetch.validating, secondary_key(names, values), metadata,
-                                               fetch.sequence);
-        }
-        if (!replaced) {
-            // Evicted, replaced or purged meanwhile, or no longer storable: it still answers this request, from the
-            // old entry, which was just confirmed by the origin.
-            if (!storable) {
-                store_.erase(fetch.validating);
-            }
-            replaced = fetch.validating;
-        }
-        answer.entry = std::move(replaced);
-        table_.remove(fetch);
-        fetch.publish(std::move(answer));
+        freshen(fetch, sent, response, request_time, response_time);
         return BeginResult::Answered;
     }
 
+    const auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
+                                              response_time, sent.policy.targeted_cache_control);
+    Answer answer;
     answer.kind = Answer::Kind::Response;
     answer.status = response.status;
     const std::string names = policy::nominated_names(response.fields);
-    const std::string values = names == "*" ? std::string() : policy::variant_key(names, sent.request.fields);
-    answer.head = policy::encode_stored_head(facts, policy::fields_to_store(response, response_time), names, values);
-    if (framing.kind == http::Framing::Kind::Length) {
-        answer.length = framing.length;
-    }
-
+    const std::string values = policy::variant_key(names, sent.request.fields);
     const bool has_content = framing.kind != http::Framing::Kind::None;
+    answer.length = declared_length(sent, response, framing);
+
     policy::StoreDecision decision;
     if (sent.may_store) {
         decision = policy::decide_storability(facts, sent.policy);
     }
-    answer.not_stored = decision.store ? Reason::None : decision.reason;
+    answer.not_stored = decision.reason;
     if (decision.store) {
-        if (purges_.kills(fetch.key, fetch.sequence, 0)) {
-            answer.not_stored = Reason::PurgedMeanwhile;
-        } else if (!fetch.key.empty()) {
-            const std::string secondary = secondary_key(names, values);
-            store::PutFacts put;
-            put.key = fetch.key;
-            put.hash = fetch.hash;
-            put.secondary_key = secondary;
-            put.sequence = fetch.sequence;
-            intake.writer = store_.open_writer(put, has_content ? answer.length : std::uint64_t{0});
-            if (!intake.writer) {
-                answer.not_stored = Reason::ResponseTooLarge;
-            }
+        answer.not_stored = kept_out(fetch, sent, response.status, response_time);
+    }
+    if (decision.store && answer.not_stored == Reason::None) {
+        const std::string secondary = secondary_key(names, values);
+        store::PutFacts put;
+        put.key = fetch.key;
+        put.hash = fetch.hash;
+        put.secondary_key = secondary;
+        put.sequence = fetch.sequence;
+        intake.writer = store_.open_writer(put, has_content ? answer.length : std::uint64_t{0});
+        if (!intake.writer) {
+            answer.not_stored = Reason::ResponseTooLarge;
         }
     }
     if (intake.writer) {
+        answer.head =
+            policy::encode_stored_head(facts, policy::fields_to_store(response, response_time), names, values);
         answer.shared = !fetch.is_private;
         intake.body = intake.writer->body();
         intake.metadata = answer.head;
         uncacheable_.forget(fetch.hash);
     } else {
+        http::Fields fields = policy::fields_to_forward(response, response_time);
+        fields.remove("Age"); // computed when it is sent
+        answer.head = policy::encode_stored_head(facts, fields, names, values);
         if (has_content) {
             intake.body = store_.open_relay(answer.length);
         }
-        if (!fetch.is_private) {
+        if (!fetch.is_private && is_lasting(answer.not_stored, response.status)) {
             uncacheable_.remember(fetch.hash, response_time + options_.uncacheable_memory);
         }
         table_.remove(fetch);

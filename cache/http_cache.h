@@ -65,7 +65,7 @@ struct Resolution {
     };
     Kind kind = Kind::Failed;
     store::EntryRef entry;
-    policy::StoredHead head;
+    policy::StoredHead head; // of `entry`, or of the fetch: valid as long as both are held
     policy::CacheResult result;
 };
 
@@ -103,7 +103,7 @@ public:
     std::uint64_t sequence_now() const noexcept { return purges_.current(); }
     enum class BeginResult : std::uint8_t {
         Answered,           // published; fill intake.body and finish or abort
-        RetryUnconditional  // a 304 that fits nothing stored: ask again without a condition
+        RetryUnconditional  // a 304 that fits nothing stored, or what was purged: ask again without a condition
     };
     // The final head has arrived. Decides whether it is stored, and publishes the answer.
     BeginResult begin(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
@@ -136,6 +136,9 @@ private:
         store::EntryRef newest;                          // keeps vary_names alive
     };
     Match find(const RequestContext& context);
+    void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
+                 http::WallTime request_time, http::WallTime response_time);
+    policy::Reason kept_out(const Fetch& fetch, const FetchRequest& sent, int status, http::WallTime now);
     bool alive(const store::EntryRef& entry);
     void join_or_start(const RequestContext& context, std::string_view vary_names, bool solo, Plan& plan);
     bool usable_now(const RequestContext& context, const policy::StoredHead& head) const;

@@ -1,0 +1,136 @@
+// One cache with a real memory store, two cores that are queues, and an origin that is a function call: what the
+// scenarios of HttpCache are told with.
+#pragma once
+
+#include "cache/http_cache.h"
+#include "tests/unit/cache/harness.h"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+
+namespace gatehouse::cache::testing {
+
+using policy::Forwarded;
+using policy::Reason;
+using policy::testing::kArrival;
+using policy::testing::request_of;
+using policy::testing::response_of;
+using policy::testing::rfc9111;
+
+inline http::WallTime after(long seconds) { return kArrival + std::chrono::seconds(seconds); }
+
+// One client's request; keeps what a RequestContext refers to.
+struct Client {
+    http::RequestHead request;
+    policy::RequestFacts facts;
+    policy::RequestDecision decision;
+    std::string key;
+    unsigned core = 0;
+    Plan plan;
+};
+
+struct CacheBench {
+    QueuePoster poster;
+    std::unique_ptr<store::Store> store;
+    config::CachePolicy policy = rfc9111();
+    HttpCache cache;
+    http::WallTime now = kArrival;
+
+    explicit CacheBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024)
+        : store(small_store(size_bytes, max_object_bytes)), cache(*store, poster, HttpCache::Options{}) {}
+
+    static std::string key_for(std::string_view path) {
+        return "rules|*\napi\nh\n" + std::string(path) + "\n\n";
+    }
+    // "GET" with these field lines; "HEAD\n..." for another method.
+    std::unique_ptr<Client> client(std::string_view lines = "", std::string_view path = "/a", unsigned core = 0) {
+        auto made = std::make_unique<Client>();
+        made->request = request_of(lines);
+        made->facts = policy::request_facts(made->request, false);
+        made->decision = policy::decide_request(made->facts, policy);
+        made->key = key_for(path);
+        made->core = core;
+        return made;
+    }
+    RequestContext context(const Client& client) const {
+        return {client.request, client.facts, policy, client.key, store::hash_key(client.key), client.core, now};
+    }
+    Plan& ask(Client& client) {
+        client.plan = cache.plan(context(client), client.decision);
+        return client.plan;
+    }
+    std::unique_ptr<Client> asking(std::string_view lines = "", std::string_view path = "/a", unsigned core = 0) {
+        auto made = client(lines, path, core);
+        ask(*made);
+        return made;
+    }
+    Resolution resolve(Client& client) { return cache.resolve(context(client), client.plan); }
+
+    // What Exchange does with a plan for one client alone.
+    void go_alone(Client& client) {
+        client.plan.kind = Plan::Kind::Alone;
+        client.plan.fetch = cache.make_private_fetch(client.core);
+        client.plan.leader = true;
+        if (client.plan.may_store) {
+            client.plan.fetch->key = client.key;
+            client.plan.fetch->hash = store::hash_key(client.key);
+            if (client.plan.validate) {
+                client.plan.fetch->validating = client.plan.entry;
+            }
+        }
+    }
+
+    // ---- the origin's side of a client's fetch
+    struct Sent {
+        Client& client;
+        policy::RequestFacts facts;
+        bool may_store;
+    };
+    void send(Client& client) { client.plan.fetch->sequence = cache.sequence_now(); }
+    HttpCache::BeginResult head(Client& client, std::string_view response, Intake& intake) {
+        policy::RequestFacts facts = client.facts;
+        if (client.plan.may_store) {
+            facts.method = http::Method::Get;
+        }
+        const http::ResponseHead answer = response_of(response);
+        http::Framing framing;
+        if (!http::status_has_no_content(answer.status) && facts.method != http::Method::Head) {
+            framing = *http::response_framing(answer, facts.method);
+        }
+        FetchRequest sent{client.request, facts, policy};
+        sent.may_store = client.plan.may_store;
+        sent.sent_method = facts.method;
+        return cache.begin(*client.plan.fetch, sent, answer, framing, now, now, intake);
+    }
+    // The whole answer at once. Returns why it was not stored.
+    Reason answer(Client& client, std::string_view response, std::string_view body = "") {
+        send(client);
+        Intake intake;
+        const auto begun = head(client, response, intake);
+        CHECK(begun == HttpCache::BeginResult::Answered);
+        if (intake.body) {
+            CHECK(fill(*intake.body, body) == body.size());
+        }
+        return cache.finish(*client.plan.fetch, intake);
+    }
+    // A stored response to start from.
+    void stored(std::string_view response, std::string_view body = "", std::string_view request = "",
+                std::string_view path = "/a") {
+        const auto first = asking(request, path);
+        REQUIRE(first->plan.leader);
+        REQUIRE(answer(*first, response, body) == Reason::None);
+    }
+};
+
+inline std::string stored_text(const store::EntryRef& entry) {
+    store::Body::Cursor cursor(entry->body(), entry->body_size());
+    return drain(cursor);
+}
+
+inline std::string read_answer(const Fetch& fetch) {
+    auto cursor = fetch.answer().body->open();
+    return cursor ? drain(*cursor) : std::string("(not readable)");
+}
+
+} // namespace gatehouse::cache::testing
