@@ -455,7 +455,7 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, policy::CacheResu
     }
     // RFC 9111 section 5.1: Age says that the response is not first-hand; kept when a cache upstream said so.
     std::optional<std::int64_t> age;
-    if (result.collapsed || head.facts.age_seconds > 0) {
+    if (answer.shared && (result.collapsed || head.facts.age_seconds > 0)) { // passed on, the Age field is in the head
         age = age_seconds(head, now);
     }
     ResponseSink::Head out{assembly, head, result, answer.length, length, content, age};

@@ -9,7 +9,7 @@
 
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
+#include <iostream>
 #include <string>
 
 #include <malloc.h>
@@ -44,7 +44,7 @@ int run(const std::string& file) {
         for (const auto& problem : loaded.problems) {
             std::fprintf(stderr, "%s\n", problem.to_string().c_str());
         }
-        return 1;
+        return proxy::kExitFailed;
     }
     // Blocked before any thread starts, so that only this one takes them.
     sigset_t signals;
@@ -63,7 +63,7 @@ int run(const std::string& file) {
     const http::Status started = server.start();
     if (!started) {
         std::fprintf(stderr, "gatehouse: %s\n", started.error().detail.c_str());
-        return 1;
+        return proxy::kExitFailed;
     }
     for (const auto& listener : loaded.config->listeners) {
         spdlog::info("listening: address={}", listener.address.text);
@@ -81,7 +81,7 @@ int run(const std::string& file) {
         }
         spdlog::info("stopping: signal={} advice=\"running requests may finish within shutdown_timeout\"", signal);
         static_cast<void>(server.stop()); // one that had to cut connections off is still the stop asked for
-        return 0;
+        return proxy::kExitOk;
     }
 }
 
@@ -91,9 +91,9 @@ int main(int argc, char** argv) {
     proxy::start_diagnostic_log();
     tune_allocator();
     const proxy::CommandLine command = proxy::parse_command_line(argc, argv);
-    if (command.command != proxy::Command::Run) {
-        return proxy::run_command(command);
+    if (command.command != proxy::CommandLine::Command::Run) {
+        return proxy::run_command(command, std::cout, std::cerr);
     }
     raise_descriptor_limit();
-    return run(command.files.front());
+    return run(command.file);
 }
