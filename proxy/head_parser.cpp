@@ -1,4 +1,7 @@
-// Line structure first, then Beast's grammar into http::Fields.
+// Line structure first, then Beast's grammar for the start line, then the fields.
+//
+// Beast does not get the fields: it judges Content-Length, Transfer-Encoding and Connection on the way, by other rules
+// than http/framing.h, and refuses the whole head for what is only that file's to refuse.
 #include "proxy/head_parser.h"
 
 #include "http/ascii.h"
@@ -6,7 +9,6 @@
 #include <boost/beast/http/basic_parser.hpp>
 
 #include <cstring>
-#include <optional>
 #include <string>
 
 namespace gatehouse::proxy {
@@ -51,38 +53,49 @@ Lines check_lines(std::string_view bytes, std::size_t& head_bytes) {
     return Lines::Incomplete;
 }
 
-struct Sink {
-    http::Fields& fields;
-    std::uint32_t max_fields;
-    bool too_many = false;
-    bool bad_field = false;
-
-    void add(string_view name, string_view value, error_code& ec) {
-        if (fields.size() >= max_fields) {
-            too_many = true;
-            ec = beast_http::error::header_limit;
-            return;
-        }
-        const std::string_view text = http::trim_ows({value.data(), value.size()});
-        if (!http::is_token({name.data(), name.size()}) || !http::is_field_value(text)) {
-            bad_field = true;
-            ec = beast_http::error::bad_field;
-            return;
-        }
-        fields.add({name.data(), name.size()}, text);
+// field-line = field-name ":" OWS field-value OWS (RFC 9112 section 5). No white space before the colon.
+bool read_field(std::string_view line, http::Fields& out) {
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) {
+        return false;
     }
-};
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = http::trim_ows(line.substr(colon + 1));
+    if (!http::is_token(name) || !http::is_field_value(value)) {
+        return false;
+    }
+    out.add(name, value);
+    return true;
+}
 
-// Beast wants every callback of the interface; those about content never run, because parsing ends with the head.
+enum class FieldsResult : std::uint8_t { Ok, Malformed, TooMany };
+
+// `lines`: what follows the start line, the empty line included; check_lines has passed them.
+FieldsResult read_fields(std::string_view lines, std::uint32_t limit, http::Fields& out) {
+    for (;;) {
+        const std::size_t end = lines.find('\r');
+        if (end == 0) {
+            return FieldsResult::Ok;
+        }
+        if (out.size() >= limit) {
+            return FieldsResult::TooMany;
+        }
+        if (!read_field(lines.substr(0, end), out)) {
+            return FieldsResult::Malformed;
+        }
+        lines.remove_prefix(end + 2);
+    }
+}
+
+// Beast wants every callback of the interface; only those about the start line ever run.
 template <bool isRequest>
-class HeadReader : public beast_http::basic_parser<isRequest> {
+class StartLineReader : public beast_http::basic_parser<isRequest> {
 public:
-    HeadReader(http::RequestHead* request, http::ResponseHead* response, Sink& sink, std::uint32_t limit)
-        : request_(request), response_(response), sink_(sink) {
-        this->header_limit(limit);
-        this->body_limit(boost::none);
-        this->skip(true);
+    StartLineReader(http::RequestHead* request, http::ResponseHead* response, std::size_t limit)
+        : request_(request), response_(response) {
+        this->header_limit(static_cast<std::uint32_t>(limit));
     }
+    bool done() const noexcept { return done_; }
 
 private:
     static http::Version version_of(int version) {
@@ -93,15 +106,15 @@ private:
         request_->method.assign(method.data(), method.size());
         request_->target.assign(target.data(), target.size());
         request_->version = version_of(version);
+        done_ = true;
     }
     void on_response_impl(int code, string_view reason, int version, error_code&) override {
         response_->status = code;
         response_->reason.assign(reason.data(), reason.size());
         response_->version = version_of(version);
+        done_ = true;
     }
-    void on_field_impl(beast_http::field, string_view name, string_view value, error_code& ec) override {
-        sink_.add(name, value, ec);
-    }
+    void on_field_impl(beast_http::field, string_view, string_view, error_code&) override {}
     void on_header_impl(error_code&) override {}
     void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
     std::size_t on_body_impl(string_view body, error_code&) override { return body.size(); }
@@ -111,7 +124,7 @@ private:
 
     http::RequestHead* request_;
     http::ResponseHead* response_;
-    Sink& sink_;
+    bool done_ = false;
 };
 
 HeadParse bad(ErrorKind kind, const char* detail) {
@@ -121,16 +134,29 @@ HeadParse bad(ErrorKind kind, const char* detail) {
     return result;
 }
 
-// Feeds a complete head. Returns Beast's verdict.
+// `line` ends with its CR LF. Success is no error.
 template <bool isRequest>
-error_code read_head(std::string_view head, http::RequestHead* request, http::ResponseHead* response, Sink& sink) {
-    HeadReader<isRequest> reader(request, response, sink, static_cast<std::uint32_t>(head.size()) + 1);
+error_code read_start_line(std::string_view line, http::RequestHead* request, http::ResponseHead* response) {
+    StartLineReader<isRequest> reader(request, response, line.size() + 1);
     error_code ec;
-    reader.put(boost::asio::const_buffer(head.data(), head.size()), ec);
-    if (!ec && !reader.is_header_done()) {
-        ec = beast_http::error::need_more;
+    const std::size_t used = reader.put(boost::asio::const_buffer(line.data(), line.size()), ec);
+    if (reader.done() && used == line.size() && (!ec || ec == beast_http::error::need_more)) {
+        return {}; // what is needed more is the fields
     }
-    return ec;
+    return ec ? ec : error_code(beast_http::error::need_more);
+}
+
+// Whether the request line is well formed but for its version: "... HTTP/2.0" CR LF.
+bool names_other_version(std::string_view line) {
+    constexpr std::size_t kSuffix = 11; // " HTTP/2.0" CR LF
+    if (line.size() <= kSuffix) {
+        return false;
+    }
+    const std::size_t at = line.size() - kSuffix;
+    const std::string_view version = line.substr(at);
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    return version.starts_with(" HTTP/") && is_digit(version[6]) && version[7] == '.' && is_digit(version[8]) &&
+           line.find(' ', line.find(' ') + 1) == at;
 }
 
 // The length of the first line so far, for telling a long target from many fields.
@@ -168,16 +194,21 @@ HeadParse parse_request_head(std::string_view bytes, const HeadLimits& limits, h
         return result;
     }
     out.clear();
-    Sink sink{out.fields, limits.fields};
-    const error_code ec = read_head<true>(bytes.substr(0, head_bytes), &out, nullptr, sink);
-    if (sink.too_many) {
-        return bad(ErrorKind::HeadTooLarge, "the request has more fields than limits.head_fields");
-    }
-    if (ec == beast_http::error::bad_version) {
+    const std::string_view line = bytes.substr(0, first_line_bytes(bytes) + 1);
+    const error_code ec = read_start_line<true>(line, &out, nullptr);
+    if (ec == beast_http::error::bad_version && names_other_version(line)) {
         return bad(ErrorKind::UnsupportedVersion, "the request's HTTP version is neither 1.0 nor 1.1");
     }
     if (ec) {
-        return bad(ErrorKind::BadRequest, "the request head is malformed");
+        return bad(ErrorKind::BadRequest, "the request line is malformed");
+    }
+    switch (read_fields(bytes.substr(line.size(), head_bytes - line.size()), limits.fields, out.fields)) {
+    case FieldsResult::Malformed:
+        return bad(ErrorKind::BadRequest, "a field of the request is malformed");
+    case FieldsResult::TooMany:
+        return bad(ErrorKind::HeadTooLarge, "the request has more fields than limits.head_fields");
+    case FieldsResult::Ok:
+        break;
     }
     if (out.target.size() > limits.target_bytes) {
         return bad(ErrorKind::UriTooLong, "the request target exceeds limits.target_size");
@@ -201,24 +232,26 @@ HeadParse parse_response_head(std::string_view bytes, const HeadLimits& limits, 
         return result;
     }
     out = http::ResponseHead();
-    Sink sink{out.fields, limits.fields};
-    const std::string_view head = bytes.substr(0, head_bytes);
+    const std::string_view line = bytes.substr(0, first_line_bytes(bytes) + 1);
     // "HTTP/1.1 200" CR LF: the reason phrase and the space before it are missing. Beast insists on the space.
-    constexpr std::size_t kStatusLine = 12;
+    constexpr std::size_t kWithoutReason = 14;
     std::string with_space;
-    std::string_view fed = head;
-    if (head.size() > kStatusLine && head[kStatusLine] == '\r') {
-        with_space.reserve(head.size() + 1);
-        with_space.append(head.substr(0, kStatusLine)).push_back(' ');
-        with_space.append(head.substr(kStatusLine));
+    std::string_view fed = line;
+    if (line.size() == kWithoutReason) {
+        with_space.append(line.substr(0, kWithoutReason - 2)).append(" \r\n");
         fed = with_space;
     }
-    const error_code ec = read_head<false>(fed, nullptr, &out, sink);
-    if (sink.too_many) {
-        return bad(ErrorKind::ResponseHeadTooLarge, "the response has more fields than limits.response_head_fields");
-    }
+    const error_code ec = read_start_line<false>(fed, nullptr, &out);
     if (ec || out.status < 100) {
-        return bad(ErrorKind::ProtocolError, "the response head is malformed");
+        return bad(ErrorKind::ProtocolError, "the status line is malformed");
+    }
+    switch (read_fields(bytes.substr(line.size(), head_bytes - line.size()), limits.fields, out.fields)) {
+    case FieldsResult::Malformed:
+        return bad(ErrorKind::ProtocolError, "a field of the response is malformed");
+    case FieldsResult::TooMany:
+        return bad(ErrorKind::ResponseHeadTooLarge, "the response has more fields than limits.response_head_fields");
+    case FieldsResult::Ok:
+        break;
     }
     result.state = HeadParse::State::Complete;
     result.consumed = head_bytes;

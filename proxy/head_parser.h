@@ -1,7 +1,8 @@
-// Bytes to message heads, with Boost.Beast's basic_parser for the grammar and our own strictness around it.
+// Bytes to message heads, with Boost.Beast's basic_parser for the start line and our own strictness around it.
 //
-// Beast 1.81 unfolds obs-fold, so lines are checked first: CR LF only, no bare CR or LF, no line that begins with white
-// space. Framing (http/framing.h) and targets (http/target.h) are decided elsewhere; content is never parsed here.
+// Beast 1.81 unfolds obs-fold and judges framing by rules of its own, so the fields are read here, and lines are checked
+// first: CR LF only, no bare CR or LF, no line that begins with white space. Framing (http/framing.h) and targets
+// (http/target.h) are decided elsewhere; content is never parsed here.
 #pragma once
 
 #include "http/message.h"

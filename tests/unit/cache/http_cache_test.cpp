@@ -368,7 +368,8 @@ TEST_CASE("a HEAD that goes alone passes on the length and stores nothing") {
 TEST_CASE("what is only passed on keeps the fields that are meant for one client") {
     CacheBench bench;
     const auto client = bench.asking();
-    bench.answer(*client, "Cache-Control: private=\"Set-Cookie\", no-store\nSet-Cookie: a=1\nAge: 7\nContent-Length: 0");
+    bench.answer(*client,
+                 "Cache-Control: private=\"Set-Cookie\", no-store\nSet-Cookie: a=1\nAge: 7\nContent-Length: 0");
     const auto head = policy::view_stored_head(client->plan.fetch->answer().head);
     CHECK(head.fields().first("Set-Cookie") == "a=1");
     CHECK_FALSE(head.fields().contains("Age")); // computed when it is sent
