@@ -10,7 +10,6 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
@@ -58,10 +57,7 @@ AdminAnswer answer_purge(const AdminRequest& request, const AdminHandlers& handl
     if (!wanted) {
         return admin_error(400, "bad_purge_request", wanted.error().detail);
     }
-    const std::string shown = log_value(wanted->authority.value_or("") + wanted->path + (wanted->has_query ? "?" : "") +
-                                        wanted->query + (wanted->prefix ? "*" : ""));
     const PurgeOutcome outcome = handlers.purge(std::move(*wanted));
-    spdlog::info("purge target={} removed={} sequence={}", shown, outcome.removed, outcome.sequence);
     return {
         200,
         std::string(kJson),

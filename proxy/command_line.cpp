@@ -23,6 +23,7 @@ namespace {
 
 using Command = CommandLine::Command;
 
+constexpr const char* kCommands = "run, check, version, purge, help";
 constexpr const char* kVersionText = "gatehouse " GATEHOUSE_VERSION;
 
 CommandLine usage_error(const std::string& what) {
@@ -139,7 +140,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         result.command = Command::Version;
         return result;
     } catch (const CLI::ParseError& error) {
-        return usage_error(error.what());
+        const std::string first = argc > 1 ? argv[1] : "";
+        if (!first.empty() && !first.starts_with('-') && find_command(app, first) == nullptr) {
+            return usage_error("no such command: " + first + "; there are " + kCommands);
+        }
+        return usage_error(first.empty() ? std::string("a command is missing; there are ") + kCommands : error.what());
     }
     if (run->parsed()) {
         result.command = Command::Run;
@@ -150,7 +155,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     } else if (help->parsed()) {
         app.clear(); // or the help would be that of the command `help`
         const CLI::App* about = topic.empty() ? &app : find_command(app, topic);
-        return about != nullptr ? help_text(about->help()) : usage_error("no such command: " + topic);
+        return about != nullptr ? help_text(about->help())
+                                : usage_error("no such command: " + topic + "; there are " + kCommands);
     } else {
         result.command = Command::Version;
     }

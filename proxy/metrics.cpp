@@ -322,21 +322,6 @@ void CoreMetrics::count(const ExchangeRecord& record) noexcept {
     if (reason != 0 && reason < cache::policy::kReasonCount) {
         reasons[reason].add();
     }
-    if (record.cache.collapsed) {
-        collapsed.add(); // whether it was stored is counted with the exchange that led
-    } else {
-        const auto store_reason = static_cast<std::size_t>(record.store_reason);
-        if (store_reason != 0 && store_reason < cache::policy::kReasonCount) {
-            store_reasons[store_reason].add();
-        }
-        if (record.cache.stored) {
-            stored.add();
-        }
-    }
-    if (!record.routed && record.error && *record.error != http::ErrorKind::ClientClosed &&
-        http::source_of(*record.error) == http::ErrorSource::Downstream) {
-        bad_requests.add();
-    }
 }
 
 void CoreMetrics::count_tick(std::chrono::microseconds lag) noexcept {

@@ -41,8 +41,8 @@ public:
 
     explicit CoreMetrics(std::size_t behaviors);
 
-    // Everything that can be counted from a finished exchange: results, status classes, reasons, store_reasons,
-    // collapsed, stored and bad_requests. All other counters are counted where the thing happens. Core thread only.
+    // What is counted from a finished exchange: its behavior's results and status classes, and reasons. All other
+    // counters are counted where the thing happens: a fetch may serve many exchanges, or none. Core thread only.
     void count(const ExchangeRecord& record) noexcept;
     // One tick of the core's loop came this late: loop_ticks, loop_lag_sum_us and loop_lag_max_us. Core thread only.
     void count_tick(std::chrono::microseconds lag) noexcept;

@@ -99,8 +99,8 @@ TEST_CASE("what is wrong is said on standard error, with status 2") {
         std::string message; // a part of it
     };
     const Row rows[] = {
-        {{}, "subcommand"},
-        {{"serve"}, "serve"},
+        {{}, "a command is missing; there are run, check, version, purge, help"},
+        {{"serve"}, "no such command: serve; there are run"},
         {{"run"}, "FILE"},
         {{"run", "a.yaml", "b.yaml"}, "b.yaml"},
         {{"run", "--fast", "a.yaml"}, "--fast"},
