@@ -1,0 +1,70 @@
+// A stale response is served while the origin fails, for as long as stale-if-error says.
+#include "tests/support/proxy_under_test.h"
+
+#include <doctest/doctest.h>
+
+using namespace gatehouse::testing;
+using namespace std::chrono_literals;
+
+TEST_CASE("stale-if-error hides the origin's 5xx, and only within its window") {
+    for (const int status : {500, 502, 503, 504}) {
+        CAPTURE(status);
+        ScriptedOrigin origin;
+        origin.on("/a", [status](OriginExchange& x) {
+            if (x.number() == 1) {
+                x.ok("max-age=10, stale-if-error=60", "good");
+            } else {
+                x.reply(status, "", "broken");
+            }
+        });
+        ProxyUnderTest proxy(origin);
+        proxy.get("/a");
+        proxy.advance(70s);
+        const Response stale = proxy.get("/a");
+        CHECK(stale.status == 200);
+        CHECK(stale.content == "good");
+        CHECK(stale.get("Age") == "70");
+        CHECK(stale.get("Cache-Status") == "gatehouse; fwd=stale; fwd-status=" + std::to_string(status) +
+                                               "; ttl=-60; detail=stale_if_error");
+        proxy.advance(1s);
+        const Response error = proxy.get("/a");
+        CHECK(error.status == status);
+        CHECK(error.content == "broken");
+        CHECK(origin.requests() == 3);
+    }
+}
+
+TEST_CASE("a 4xx is the origin's word: it is not hidden") {
+    ScriptedOrigin origin;
+    origin.on("/a", [](OriginExchange& x) {
+        if (x.number() == 1) {
+            x.ok("max-age=10, stale-if-error=60", "good");
+        } else {
+            x.reply(404, "", "gone");
+        }
+    });
+    ProxyUnderTest proxy(origin);
+    proxy.get("/a");
+    proxy.advance(11s);
+    CHECK(proxy.get("/a").status == 404);
+}
+
+TEST_CASE("stale-if-error hides a refused connection; without it the client gets 502") {
+    ScriptedOrigin origin;
+    origin.on("/kept", [](OriginExchange& x) { x.ok("max-age=10, stale-if-error=60", "good"); });
+    origin.on("/strict", [](OriginExchange& x) { x.ok("max-age=10, must-revalidate", "good"); });
+    ProxyUnderTest proxy(origin);
+    proxy.get("/kept");
+    proxy.get("/strict");
+    origin.refuse();
+    proxy.advance(11s);
+    const Response stale = proxy.get("/kept");
+    CHECK(stale.status == 200);
+    CHECK(stale.content == "good");
+    CHECK(stale.get("Cache-Status") == "gatehouse; fwd=stale; ttl=-1; detail=stale_if_error");
+    const Response error = proxy.get("/strict");
+    CHECK(error.status == 502);
+    CHECK(error.get("Proxy-Status").starts_with("gatehouse; error=connection_refused"));
+    CHECK(error.get("X-Cache") == "Error from gatehouse");
+    CHECK(origin.requests() == 2);
+}

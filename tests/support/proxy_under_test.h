@@ -1,0 +1,72 @@
+// The whole proxy in this process, with a clock that the test moves and a configuration written for the scenario.
+#pragma once
+
+#include "proxy/server.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/raw_client.h"
+#include "tests/support/scripted_origin.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::testing {
+
+// The parts of a configuration that scenarios change; each is YAML. `${origin}` stands for the origin's URL.
+struct Yaml {
+    std::string listeners = "[{address: '127.0.0.1:0'}]";
+    std::string origin;   // fields of the origin "api" beside url: "first_byte_timeout: 2s"
+    std::string path;     // put behind the origin's URL: "/prod"
+    std::string policies; // "own: {default_ttl: 60s}"
+    std::string behaviors = "[{path_pattern: '*', origin: api}]";
+    std::string memory = "size: 64MiB";
+    std::string limits;   // "head_size: 2KiB"
+    std::string timeouts; // "header: 5s"
+    std::string extra;    // whole lines at the top
+    std::string workers = "2";
+
+    std::string text(std::uint16_t origin_port) const;
+};
+
+class ProxyUnderTest {
+public:
+    explicit ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml = {});
+    explicit ProxyUnderTest(const ScriptedOrigin& origin, const Yaml& yaml = {})
+        : ProxyUnderTest(origin.port(), yaml) {}
+    ~ProxyUnderTest();
+    ProxyUnderTest(const ProxyUnderTest&) = delete;
+    ProxyUnderTest& operator=(const ProxyUnderTest&) = delete;
+
+    std::uint16_t port(std::size_t listener = 0) const { return server_->port(listener); }
+    std::uint16_t admin_port() const { return server_->admin_port(); }
+    proxy::Server& server() noexcept { return *server_; }
+
+    // One request on a connection of its own.
+    Response get(std::string_view target, std::string_view fields = {}) const;
+    Response head(std::string_view target, std::string_view fields = {}) const;
+    // A whole request as it stands; one response, and the connection is closed by the client.
+    Response ask(std::string_view request, bool head_request = false) const;
+    // POST /purge on the admin listener with this JSON.
+    Response purge(std::string_view json) const;
+
+    // Moves the clock and fires what became due. What the proxy had begun before is done first: deadlines that belong
+    // to it are armed.
+    void advance(http::Duration by);
+
+    // The sum of all samples of a metric whose labels contain `label`.
+    double metric(std::string_view name, std::string_view label = {}) const;
+    // Waits until a metric has at least this value.
+    void await_metric(std::string_view name, double value, std::string_view label = {}) const;
+    // Waits until `condition` holds; looks again every few milliseconds.
+    static void await(const std::function<bool()>& condition, std::string_view what);
+    // Stops as SIGTERM does. True: all had finished.
+    bool stop();
+
+private:
+    ManualClock clock_;
+    std::unique_ptr<proxy::Server> server_;
+};
+
+} // namespace gatehouse::testing
