@@ -458,7 +458,12 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, policy::CacheResu
     if (answer.shared && (result.collapsed || head.facts.age_seconds > 0)) { // passed on, the Age field is in the head
         age = age_seconds(head, now);
     }
-    ResponseSink::Head out{assembly, head, result, answer.length, length, content, age};
+    // The client learns why the answer was not stored; why it was forwarded is what `fwd` says already.
+    policy::CacheResult shown = result;
+    if (answer.not_stored != Reason::None) {
+        shown.reason = answer.not_stored;
+    }
+    ResponseSink::Head out{assembly, head, shown, answer.length, length, content, age};
     sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = result;

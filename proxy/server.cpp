@@ -68,11 +68,7 @@ struct WorkerCore {
 };
 
 void count_lag(void* context, std::chrono::microseconds lag) {
-    auto& metrics = static_cast<Core*>(context)->metrics();
-    const auto late = static_cast<std::uint64_t>(std::max<std::int64_t>(lag.count(), 0));
-    metrics.loop_lag_max_us.set(std::max(metrics.loop_lag_max_us.value(), late));
-    metrics.loop_lag_sum_us.add(late);
-    metrics.loop_ticks.add();
+    static_cast<Core*>(context)->metrics().count_tick(lag);
 }
 
 } // namespace
