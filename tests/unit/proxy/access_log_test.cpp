@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -19,9 +20,11 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,6 +94,16 @@ void wait_until_written(const AccessLog& log, std::uint64_t lines) {
     }
 }
 
+// Until the writing side has closed.
+std::string read_to_end(int descriptor) {
+    std::string text;
+    std::array<char, 65536> room;
+    for (ssize_t count = 0; (count = ::read(descriptor, room.data(), room.size())) > 0;) {
+        text.append(room.data(), static_cast<std::size_t>(count));
+    }
+    return text;
+}
+
 // A named pipe whose reading end is held open.
 class Pipe {
 public:
@@ -110,15 +123,7 @@ public:
             descriptor_ = -1;
         }
     }
-    // Reads until the writer has closed.
-    std::string read_all() const {
-        std::string text;
-        std::array<char, 65536> room;
-        for (ssize_t count = 0; (count = ::read(descriptor_, room.data(), room.size())) > 0;) {
-            text.append(room.data(), static_cast<std::size_t>(count));
-        }
-        return text;
-    }
+    std::string read_all() const { return read_to_end(descriptor_); }
 
 private:
     std::string path_;
@@ -140,6 +145,62 @@ TEST_CASE("every record becomes a line, in order, and the end writes what is que
         }
     }
     CHECK(targets_in(content_of(path)) == expected);
+}
+
+TEST_CASE("standard output may be a file, a pipe or a socket, and stays as blocking as it was") {
+    struct Ends {
+        int reading = -1;
+        int writing = -1;
+    };
+    const Folder folder;
+    const std::string path = folder.file("stdout");
+    const auto open_ends = [&path](const std::string& kind) {
+        int ends[2] = {-1, -1};
+        if (kind == "a file") {
+            ends[1] = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+            ends[0] = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        } else if (kind == "a pipe") {
+            CHECK(::pipe2(ends, O_CLOEXEC) == 0);
+        } else {
+            CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+            std::swap(ends[0], ends[1]);
+        }
+        REQUIRE(ends[0] >= 0);
+        REQUIRE(ends[1] >= 0);
+        return Ends{ends[0], ends[1]};
+    };
+    for (const std::string kind : {"a file", "a pipe", "a socket"}) {
+        CAPTURE(kind);
+        const Ends ends = open_ends(kind);
+        std::string text;
+        std::vector<std::string> expected;
+        std::thread reader;
+        {
+            // The log keeps a descriptor of its own, so standard output is another one for a moment only.
+            std::fflush(stdout);
+            const int saved = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+            REQUIRE(::dup2(ends.writing, STDOUT_FILENO) >= 0);
+            AccessLog log(options("-"), 1);
+            REQUIRE(::dup2(saved, STDOUT_FILENO) >= 0);
+            ::close(saved);
+            REQUIRE(log.open_error().empty());
+            CHECK((::fcntl(ends.writing, F_GETFL) & O_NONBLOCK) == 0);
+            ::close(ends.writing);
+            log.reopen(); // means nothing here
+            if (kind != "a file") reader = std::thread([&] { text = read_to_end(ends.reading); });
+            for (int i = 0; i < 3000; ++i) { // several times what a pipe holds
+                expected.push_back("/" + std::to_string(i));
+                CHECK(log.submit(0, record_of(expected.back())));
+            }
+        }
+        if (reader.joinable()) {
+            reader.join();
+        } else {
+            text = read_to_end(ends.reading);
+        }
+        ::close(ends.reading);
+        CHECK(targets_in(text) == expected);
+    }
 }
 
 TEST_CASE("a line from the queue is the line of the record") {
