@@ -105,8 +105,8 @@ void OutputQueue::consume(std::uint64_t bytes) {
         pending_body_ -= part;
         bytes -= part;
         if (segment.bytes == 0) {
-            segment = Segment(); // lets go of its blocks at once
-            segment.text_end = sent_text_;
+            segment.cursor = cache::store::Body::Cursor(); // lets go of its blocks at once, and then of what owns them
+            segment.owner.reset();
             ++next_;
         }
     }

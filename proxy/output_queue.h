@@ -39,9 +39,10 @@ public:
 private:
     struct Segment {
         std::size_t text_end = 0; // text up to here comes before the body piece
-        cache::store::Body::Cursor cursor;
-        std::uint64_t bytes = 0; // 0: text only
+        std::uint64_t bytes = 0;  // 0: text only
+        // In this order: the cursor is destroyed first, because the body it reads from may go away with its owner.
         std::shared_ptr<const void> owner;
+        cache::store::Body::Cursor cursor;
     };
     void consume(std::uint64_t bytes);
 
