@@ -1,0 +1,57 @@
+// What happened in one exchange, as plain data filled along the way. Access log line, metrics and the fields a client
+// sees (Cache-Status, X-Cache) are functions of it.
+#pragma once
+
+#include "cache/policy/cache_status.h"
+#include "cache/policy/reason.h"
+#include "http/result.h"
+#include "http/time.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace gatehouse::proxy {
+
+struct ExchangeRecord {
+    http::WallTime started{};
+    http::SteadyTime started_steady{};
+    std::chrono::microseconds duration{0};        // head complete to last byte handed to the kernel
+    std::chrono::microseconds origin_wait{0};     // request sent to response head; 0 when the origin was not asked
+    std::string client;                           // address of the peer
+    std::string method;
+    std::string authority;
+    std::string target;                           // path and query as sent
+    std::string user_agent;
+    int status = 0;                               // sent to the client; 0: none could be
+    std::uint64_t request_body_bytes = 0;
+    std::uint64_t response_body_bytes = 0;        // content handed to the kernel
+    bool complete = false;                        // the response was sent whole
+    bool http10 = false;
+    std::size_t behavior = 0;                     // index into Config::behaviors
+    bool routed = false;                          // behavior and what follows are valid
+    std::string behavior_name;                    // path_pattern
+    std::string origin;                           // name
+    std::string origin_address;                   // "192.0.2.1:443"
+    bool origin_reused = false;                   // a pooled connection
+    unsigned origin_attempts = 0;
+    std::optional<int> origin_status;
+    cache::policy::CacheResult cache;             // result, reason, ttl
+    cache::policy::Reason store_reason = cache::policy::Reason::None; // why the answer was not stored
+    std::optional<http::ErrorKind> error;
+    std::string error_detail;
+
+    void clear(); // keeps the strings' capacity
+};
+
+// One JSON object and '\n'. Keys are stable; text from outside is escaped; invalid UTF-8 becomes U+FFFD.
+void append_json_line(std::string& out, const ExchangeRecord& record);
+
+// hit | miss | stale | refresh_hit | bypass | error: the label of gatehouse_requests_total.
+enum class RequestResult : std::uint8_t { Hit, Miss, Stale, RefreshHit, Bypass, Error, kCount };
+RequestResult request_result(const ExchangeRecord& record) noexcept;
+std::string_view to_string(RequestResult result) noexcept;
+
+} // namespace gatehouse::proxy
