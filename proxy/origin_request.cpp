@@ -13,6 +13,22 @@ namespace gatehouse::proxy {
 
 namespace policy = cache::policy;
 
+namespace {
+
+// What Upgrade offers, without HTTP/2 in clear text wherever it stands in the list: a tunnel of it would carry
+// requests past every rule here.
+std::string offered_protocols(const http::Fields& client) {
+    std::string offered;
+    for (const std::string_view protocol : http::list_members(client, "Upgrade")) {
+        if (!http::iequals(protocol, "h2c")) {
+            offered.append(offered.empty() ? "" : ", ").append(protocol);
+        }
+    }
+    return offered;
+}
+
+} // namespace
+
 OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     const config::Origin& origin = *facts.behavior.origin_ref;
     const config::CachePolicy& rules = *facts.behavior.policy_ref;
@@ -27,14 +43,21 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     const bool narrowed = facts.for_store && !rules.forward_everything;
     const std::string target =
         narrowed ? policy::forwarded_target(facts.target, rules) : facts.target.origin_form();
-    out.head.target = target == "*" && origin.path.empty() ? target : origin.path + target;
+    // OPTIONS * asks about the server; behind a path of the origin that is what lies below the path.
+    const bool is_server = target == "*";
+    out.head.target = is_server && !origin.path.empty() ? origin.path : origin.path + target;
 
     const bool wants_trailers = http::list_contains(facts.client.fields, "TE", "trailers");
-    const auto upgrade_to = facts.client.fields.first("Upgrade");
     http::Fields fields = facts.client.fields;
-    const auto expect = fields.first("Expect");
+    // RFC 9110 section 10.1.1: an expectation of an HTTP/1.0 client is ignored.
+    const auto expect = facts.client.version == http::Version::Http11 ? fields.first("Expect") : std::nullopt;
     out.expects_continue = facts.has_content && expect && http::iequals(*expect, "100-continue");
     fields.remove("Expect");
+    if (facts.for_store) {
+        // DEVIATION: RFC 9110 section 7.6.1 removes what Connection names. The key and Vary were computed with it: an
+        // answer to a request without it would be stored for those who send it.
+        fields.remove("Connection");
+    }
     http::remove_hop_by_hop(fields);
     fields.remove("Host");
     http::ForwardedFor forwarded;
@@ -62,11 +85,11 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     for (const auto line : fields) {
         out.head.fields.add(line.name, line.value);
     }
-    // A switch to HTTP/2 in clear text would carry requests past every rule here: never tunnelled.
-    out.upgrade = facts.facts.upgrade && upgrade_to && !http::iequals(*upgrade_to, "h2c");
+    const std::string upgrade_to = facts.facts.upgrade ? offered_protocols(facts.client.fields) : std::string();
+    out.upgrade = !upgrade_to.empty();
     if (out.upgrade) {
         out.head.fields.add("Connection", "Upgrade");
-        out.head.fields.add("Upgrade", *upgrade_to);
+        out.head.fields.add("Upgrade", upgrade_to);
     } else if (wants_trailers) {
         out.head.fields.add("Connection", "TE");
         out.head.fields.add("TE", "trailers");
