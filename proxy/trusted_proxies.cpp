@@ -15,7 +15,13 @@ TrustedProxies::TrustedProxies(const std::vector<std::string>& networks) {
             }
         } else {
             const auto network = ip::make_network_v6(text, ec);
-            if (!ec) {
+            // ::ffff:10.0.0.0/104 is 10.0.0.0/8.
+            constexpr unsigned short kMappedBits = 96;
+            if (!ec && network.address().is_v4_mapped() && network.prefix_length() >= kMappedBits) {
+                const auto length = static_cast<unsigned short>(network.prefix_length() - kMappedBits);
+                v4_.push_back(
+                    ip::network_v4(ip::make_address_v4(ip::v4_mapped, network.address()), length).canonical());
+            } else if (!ec) {
                 v6_.push_back(network.canonical());
             }
         }
