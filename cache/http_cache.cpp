@@ -439,9 +439,8 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         intake.metadata = answer.head;
         uncacheable_.forget(fetch.hash);
     } else {
-        http::Fields fields = policy::fields_to_forward(response, response_time);
-        fields.remove("Age"); // computed when it is sent
-        answer.head = policy::encode_stored_head(facts, fields, names, values);
+        answer.head =
+            policy::encode_stored_head(facts, policy::fields_to_forward(response, response_time), names, values);
         if (has_content) {
             intake.body = store_.open_relay(answer.length);
         }
