@@ -17,7 +17,7 @@ public:
     static constexpr std::size_t kScratchBytes = 64 * 1024;
 
     Core(unsigned index, const Clock& clock, std::size_t behaviors)
-        : index_(index), io_(1), clock_(clock), wheel_(clock), metrics_(behaviors), scratch_(kScratchBytes) {}
+        : index_(index), clock_(clock), wheel_(clock), metrics_(behaviors), scratch_(kScratchBytes), io_(1) {}
 
     unsigned index() const noexcept { return index_; }
     asio::io_context& io() noexcept { return io_; }
@@ -29,11 +29,13 @@ public:
 
 private:
     unsigned index_;
-    asio::io_context io_;
     const Clock& clock_;
     DeadlineWheel wheel_;
     CoreMetrics metrics_;
     std::vector<char> scratch_;
+    // The last one, so that it ends first: coroutines that are still suspended then end with it, and what they hold
+    // (deadlines of the wheel above all) finds its core whole.
+    asio::io_context io_;
 };
 
 } // namespace gatehouse::proxy

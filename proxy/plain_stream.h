@@ -1,62 +1,49 @@
-// TCP and Unix connections without TLS: readiness from Asio, then our own non-blocking recv and sendmsg (DESIGN 4.2:
-// asio's composed writes cap each send at 64 KiB, and its reads make up to two recv calls a message).
+// A stream without encryption over a TCP or Unix socket: towards http origins, and towards clients.
+//
+// The first try of every operation is the system call itself; only when it would block does the coroutine wait for
+// readiness. Sessions use the lower half (try_read, try_write, readable, writable) and do without a coroutine while
+// there is something to do.
 #pragma once
 
-#include "proxy/core.h"
 #include "proxy/stream.h"
-
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include "proxy/stream_socket.h"
 
 #include <memory>
-
-#include <sys/types.h>
 
 namespace gatehouse::proxy {
 
 class PlainStream final : public Stream {
 public:
-    // Takes over a connected, non-blocking socket. Null when the event loop cannot take it: the caller still owns the
-    // descriptor then.
+    // Takes over a connected descriptor. Null when the system refuses; the descriptor then stays the caller's.
     static std::unique_ptr<PlainStream> adopt(Core& core, int descriptor);
+    // The same for a socket that is already taken over.
+    PlainStream(StreamSocket::Ptr socket, std::string peer);
     ~PlainStream() override;
 
-    int descriptor() const noexcept { return fd_; }
-    // One recv; -1 with errno EAGAIN when nothing is there, 0 at the end.
-    ssize_t try_read(std::span<char> room) noexcept;
-    // One sendmsg.
-    ssize_t try_write(std::span<const iovec> pieces) noexcept;
-    // Waits until a read (or write) would do something: Ok, TimedOut, or Failed after close().
+    int descriptor() const noexcept { return socket_->descriptor(); } // -1 once closed
+    // As recv(2) and sendmsg(2): never blocking, errno says why when the result is negative. Requires: room not empty.
+    ssize_t try_read(std::span<char> room) noexcept { return socket_->receive(room); }
+    ssize_t try_write(std::span<const iovec> pieces) noexcept { return socket_->send(pieces); }
+    // Waits until a read (a write) would not block; `bytes` of the result is 0. timeout zero: none.
     awaitable<IoResult> readable(http::Duration timeout);
     awaitable<IoResult> writable(http::Duration timeout);
 
     awaitable<IoResult> read_some(std::span<char> room, http::Duration timeout) override;
     awaitable<IoResult> write_all(std::span<iovec> pieces, http::Duration timeout) override;
     awaitable<void> finish_sending(http::Duration timeout) override;
-    void close() noexcept override;
+    void close() noexcept override { socket_->close(); }
     bool is_quiet() noexcept override;
     awaitable<void> wait_readable() override;
 
 private:
-    using Descriptor = asio::posix::stream_descriptor;
-    // One direction's deadline: when it fires it cancels the waits of this socket; who was not meant waits again.
-    struct Direction {
-        Direction(PlainStream& owner, Core& core) : stream(owner), deadline(core.wheel(), &Direction::fire, this) {}
-        static void fire(void* context);
-        PlainStream& stream;
-        Deadline deadline;
-    };
-
-    PlainStream(Core& core, Descriptor descriptor);
-    awaitable<IoResult> wait(Descriptor::wait_type what, Direction& direction, http::Duration timeout);
-
-    Descriptor descriptor_;
-    int fd_;
-    Direction reading_;
-    Direction writing_;
-    bool closed_ = false;
+    StreamSocket::Ptr socket_;
+    unsigned reads_without_wait_ = 0;
 };
 
-// Moves on by `bytes` in a list of pieces; pieces that are used up become empty. True when all are.
-bool consume_pieces(std::span<iovec> pieces, std::size_t bytes) noexcept;
+// Drops what was written from the front: whole pieces, then a part of the next one.
+std::span<iovec> used_up(std::span<iovec> pieces, std::size_t bytes) noexcept;
+
+// After this many operations in a row that did not have to wait, the others on the core get a turn.
+inline constexpr unsigned kOperationsPerTurn = 32;
 
 } // namespace gatehouse::proxy

@@ -33,13 +33,18 @@ public:
     Resolver(const Resolver&) = delete;
     Resolver& operator=(const Resolver&) = delete;
 
-    // The current addresses of `host` (an IP literal answers itself). Waits only when nothing is known yet; at most
-    // dns.timeout times the attempts. From a coroutine on any core; resumes on the caller's executor (`caller`).
+    // LIMIT: names remembered at once; past it the one that was used longest ago is forgotten.
+    static constexpr std::size_t kMaxNames = 1024;
+
+    // The current addresses of `host` (an IP literal answers itself). Waits only when nothing is known yet, or when the
+    // name was not used for so long that it was not kept fresh; at most dns.timeout times the attempts, and at most
+    // `timeout` when that is not zero. From a coroutine on any core; resumes on the caller's executor (`caller`).
     // DnsError: the name does not exist or has no address; DnsTimeout: no answer.
-    awaitable<http::Result<std::shared_ptr<const Addresses>>> resolve(Core& caller, std::string host);
-    // What is known now, without waiting; null when nothing is. Any thread.
+    awaitable<http::Result<std::shared_ptr<const Addresses>>> resolve(Core& caller, std::string host,
+                                                                      http::Duration timeout = http::Duration(0));
+    // What was known last, without waiting and without counting as a use; null when nothing is. Any thread.
     std::shared_ptr<const Addresses> peek(const std::string& host) const;
-    // Cancels queries; on the home thread, before its loop ends.
+    // Cancels queries and wakes all who wait; on the home thread, before its loop ends. Idempotent.
     void stop();
 
 private:

@@ -55,6 +55,7 @@ public:
     std::size_t idle() const noexcept;
 
 private:
+    friend class Lease;
     struct Impl;
     std::shared_ptr<Impl> impl_;
 };

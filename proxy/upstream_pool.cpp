@@ -1,0 +1,395 @@
+// Idle connections of one core by origin, and the count of all connections of the process.
+#include "proxy/upstream_pool.h"
+
+#include "proxy/connector.h"
+#include "proxy/diagnostic_log.h"
+#include "proxy/spawn.h"
+#include "proxy/tls_context.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace gatehouse::proxy {
+
+using http::Error;
+using http::ErrorKind;
+
+// Counts by origin, and the TLS contexts, which are shared for the same reason: they belong to no core.
+class ConnectionTotals {
+public:
+    using Count = std::atomic<unsigned>;
+
+    // The count of everything that connects to the same place in the same way.
+    std::shared_ptr<Count> count_for(const std::string& key) {
+        const std::scoped_lock lock(mutex_);
+        std::erase_if(counts_, [](const auto& entry) { return entry.second.expired(); });
+        std::weak_ptr<Count>& known = counts_[key];
+        std::shared_ptr<Count> count = known.lock();
+        if (!count) {
+            count = std::make_shared<Count>(0U);
+            known = count;
+        }
+        return count;
+    }
+    TlsContexts& tls() noexcept { return tls_; }
+
+private:
+    std::mutex mutex_;
+    std::map<std::string, std::weak_ptr<Count>> counts_;
+    TlsContexts tls_;
+};
+
+namespace {
+
+// One connection's place under max_connections, from the first attempt to its end.
+class Slot {
+public:
+    Slot() = default;
+    Slot(Slot&& other) noexcept : count_(std::move(other.count_)) {}
+    Slot& operator=(Slot&& other) noexcept {
+        std::swap(count_, other.count_);
+        return *this;
+    }
+    ~Slot() {
+        if (count_) {
+            count_->fetch_sub(1, std::memory_order_relaxed);
+        }
+    }
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+
+    static Slot take(const std::shared_ptr<ConnectionTotals::Count>& count, unsigned limit) {
+        Slot slot;
+        unsigned taken = count->load(std::memory_order_relaxed);
+        while (taken < limit) {
+            if (count->compare_exchange_weak(taken, taken + 1, std::memory_order_relaxed)) {
+                slot.count_ = count;
+                break;
+            }
+        }
+        return slot;
+    }
+    explicit operator bool() const noexcept { return count_ != nullptr; }
+
+private:
+    std::shared_ptr<ConnectionTotals::Count> count_;
+};
+
+struct Group;
+
+// An open connection, leased or idle. Shared by its lease or its group, and by the coroutine that watches it.
+struct Connection {
+    explicit Connection(Core& core) : idle_deadline(core.wheel(), &Connection::on_idle_deadline, this) {}
+    static void on_idle_deadline(void* self);
+    void close() noexcept {
+        stream->close();
+        slot = Slot(); // at once, and not only when the watch has noticed
+    }
+
+    std::unique_ptr<Stream> stream;
+    asio::ip::address address;
+    Slot slot;
+    std::weak_ptr<Group> group;
+    Deadline idle_deadline;
+    bool idle = false;
+    bool watched = false; // a coroutine waits for it to become readable
+};
+
+using ConnectionPtr = std::shared_ptr<Connection>;
+
+// The connections of one core that lead to the same place in the same way. Two configurations of an origin share a
+// group only if they agree in all of this, so that a reload never reuses a connection to somewhere else.
+struct Group {
+    bool serves(const config::Origin& origin) const {
+        return url == origin.url && tls.verify == origin.tls_options.verify &&
+               tls.ca_file == origin.tls_options.ca_file && tls.server_name == origin.tls_options.server_name;
+    }
+    // Takes a connection out of the idle ones. Returns it, so that it lives until the caller is done.
+    ConnectionPtr take_out(const Connection& connection);
+    void close_all();
+
+    std::string url;
+    config::OriginTls tls;
+    std::string host;
+    unsigned max_idle = 0;
+    http::Duration idle_timeout{0};
+    std::shared_ptr<ConnectionTotals::Count> count;
+    std::shared_ptr<TlsSessionSlot> session = std::make_shared<TlsSessionSlot>();
+    std::vector<ConnectionPtr> idle; // the one that was given back last is at the end
+    std::size_t next_start = 0;      // the address to try first
+};
+
+using GroupPtr = std::shared_ptr<Group>;
+
+ConnectionPtr Group::take_out(const Connection& connection) {
+    const auto found =
+        std::find_if(idle.begin(), idle.end(), [&](const ConnectionPtr& each) { return each.get() == &connection; });
+    if (found == idle.end()) {
+        return nullptr;
+    }
+    ConnectionPtr taken = std::move(*found);
+    idle.erase(found);
+    taken->idle = false;
+    taken->idle_deadline.disarm();
+    return taken;
+}
+
+void Group::close_all() {
+    for (ConnectionPtr& connection : std::exchange(idle, {})) {
+        connection->idle = false;
+        connection->idle_deadline.disarm();
+        connection->close();
+    }
+}
+
+void close_idle_connection(Connection& connection) {
+    const GroupPtr group = connection.group.lock();
+    const ConnectionPtr hold = group ? group->take_out(connection) : nullptr;
+    if (hold) {
+        hold->close();
+    }
+}
+
+void Connection::on_idle_deadline(void* self) { close_idle_connection(*static_cast<Connection*>(self)); }
+
+// Ends an idle connection as soon as the origin closes it or sends what nobody asked for. While the connection is on
+// loan the watch sleeps on, or ends with the first byte of an answer.
+awaitable<void> watch(ConnectionPtr connection) {
+    for (;;) {
+        co_await connection->stream->wait_readable();
+        if (!connection->idle) {
+            break;
+        }
+        if (!connection->stream->is_quiet()) {
+            close_idle_connection(*connection);
+            break;
+        }
+    }
+    connection->watched = false;
+}
+
+} // namespace
+
+struct UpstreamPool::Impl : std::enable_shared_from_this<Impl> {
+    Impl(Core& on_core, Resolver& names, std::shared_ptr<ConnectionTotals> shared)
+        : core(on_core), resolver(names), totals(std::move(shared)), start(on_core.index()) {}
+
+    GroupPtr group_for(const config::Origin& origin);
+    ConnectionPtr take_idle(Group& group, const Addresses& addresses);
+    Slot take_slot(Group& group, unsigned limit);
+    void give_back(const GroupPtr& group, const ConnectionPtr& connection);
+    void close_idle();
+    Lease lease(const GroupPtr& group, ConnectionPtr connection, bool reused);
+
+    Core& core;
+    Resolver& resolver;
+    std::shared_ptr<ConnectionTotals> totals;
+    std::size_t start; // each core begins with another address
+    // By origin name. More than one for a name only while a reload is recent.
+    std::map<std::string, std::vector<GroupPtr>, std::less<>> groups;
+    bool closed = false;
+};
+
+GroupPtr UpstreamPool::Impl::group_for(const config::Origin& origin) {
+    std::vector<GroupPtr>& same_name = groups[origin.name];
+    for (const GroupPtr& group : same_name) {
+        if (group->serves(origin)) {
+            group->max_idle = origin.max_idle_connections;
+            group->idle_timeout = origin.idle_timeout;
+            return group;
+        }
+    }
+    // Groups of an earlier configuration go once nothing uses them any more.
+    std::erase_if(same_name, [](const GroupPtr& group) { return group->idle.empty() && group.use_count() == 1; });
+    auto group = std::make_shared<Group>();
+    group->url = origin.url;
+    group->tls = origin.tls_options;
+    group->host = origin.host;
+    group->max_idle = origin.max_idle_connections;
+    group->idle_timeout = origin.idle_timeout;
+    group->next_start = start;
+    const std::string key = origin.name + '\n' + origin.url + '\n' + (group->tls.verify ? "verify" : "trust") + '\n' +
+                            group->tls.ca_file + '\n' + group->tls.server_name;
+    group->count = totals->count_for(key);
+    same_name.push_back(group);
+    return group;
+}
+
+ConnectionPtr UpstreamPool::Impl::take_idle(Group& group, const Addresses& addresses) {
+    while (!group.idle.empty()) {
+        ConnectionPtr connection = group.take_out(*group.idle.back());
+        if (addresses.contains(connection->address) && connection->stream->is_quiet()) {
+            return connection;
+        }
+        connection->close();
+    }
+    return nullptr;
+}
+
+Slot UpstreamPool::Impl::take_slot(Group& group, unsigned limit) {
+    Slot slot = Slot::take(group.count, limit);
+    // An idle connection of this core gives way, the one that was idle longest first.
+    while (!slot && !group.idle.empty()) {
+        group.take_out(*group.idle.front())->close();
+        slot = Slot::take(group.count, limit);
+    }
+    return slot;
+}
+
+// Keeps a connection for the next exchange, or closes it.
+void UpstreamPool::Impl::give_back(const GroupPtr& group, const ConnectionPtr& connection) {
+    if (closed || group->max_idle == 0 || !connection->stream->is_quiet()) {
+        connection->close();
+        return;
+    }
+    const auto addresses = resolver.peek(group->host);
+    if (addresses && !addresses->contains(connection->address)) {
+        connection->close(); // the origin has moved
+        return;
+    }
+    if (group->idle.size() >= group->max_idle) {
+        group->take_out(*group->idle.front())->close();
+    }
+    connection->idle = true;
+    connection->idle_deadline.arm(group->idle_timeout);
+    group->idle.push_back(connection);
+    if (!std::exchange(connection->watched, true)) {
+        spawn_logged(core.io().get_executor(), "idle origin connection", watch(connection));
+    }
+}
+
+void UpstreamPool::Impl::close_idle() {
+    for (auto& [name, same_name] : groups) {
+        for (const GroupPtr& group : same_name) {
+            group->close_all();
+        }
+    }
+}
+
+struct Lease::Impl {
+    Impl(std::shared_ptr<UpstreamPool::Impl> from, GroupPtr of, ConnectionPtr open, bool used)
+        : pool(std::move(from)), group(std::move(of)), connection(std::move(open)), reused(used) {}
+    ~Impl() {
+        if (connection) {
+            connection->close();
+        }
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    std::shared_ptr<UpstreamPool::Impl> pool;
+    GroupPtr group;
+    ConnectionPtr connection;
+    bool reused;
+};
+
+Lease UpstreamPool::Impl::lease(const GroupPtr& group, ConnectionPtr connection, bool reused) {
+    Lease lease;
+    lease.impl_ = std::make_unique<Lease::Impl>(shared_from_this(), group, std::move(connection), reused);
+    return lease;
+}
+
+Lease::Lease() = default;
+Lease::Lease(Lease&&) noexcept = default;
+Lease& Lease::operator=(Lease&&) noexcept = default;
+Lease::~Lease() = default;
+
+Stream& Lease::stream() const noexcept { return *impl_->connection->stream; }
+bool Lease::reused() const noexcept { return impl_ && impl_->reused; }
+Lease::operator bool() const noexcept { return impl_ != nullptr; }
+
+void Lease::give_back() {
+    const std::unique_ptr<Impl> impl = std::move(impl_);
+    if (impl) {
+        impl->pool->give_back(impl->group, std::exchange(impl->connection, nullptr));
+    }
+}
+
+UpstreamPool::UpstreamPool(Core& core, Resolver& resolver, std::shared_ptr<ConnectionTotals> totals)
+    : impl_(std::make_shared<Impl>(core, resolver, std::move(totals))) {}
+
+UpstreamPool::~UpstreamPool() {
+    impl_->closed = true;
+    impl_->close_idle();
+}
+
+std::shared_ptr<ConnectionTotals> UpstreamPool::make_totals() { return std::make_shared<ConnectionTotals>(); }
+
+void UpstreamPool::close_idle() { impl_->close_idle(); }
+
+std::size_t UpstreamPool::idle() const noexcept {
+    std::size_t count = 0;
+    for (const auto& [name, same_name] : impl_->groups) {
+        for (const GroupPtr& group : same_name) {
+            count += group->idle.size();
+        }
+    }
+    return count;
+}
+
+awaitable<http::Result<Lease>> UpstreamPool::acquire(const config::Origin& origin, bool fresh) {
+    const std::shared_ptr<Impl> impl = impl_;
+    const auto stopping = [] { return Error(ErrorKind::OriginUnavailable, "the proxy is stopping"); };
+    if (impl->closed) {
+        co_return stopping();
+    }
+    const http::SteadyTime began = impl->core.clock().steady_now();
+    const http::Duration limit = origin.timeouts.connect;
+    auto addresses = co_await impl->resolver.resolve(impl->core, origin.host, limit);
+    if (!addresses) {
+        co_return addresses.take_error();
+    }
+    if (impl->closed) {
+        co_return stopping();
+    }
+    const GroupPtr group = impl->group_for(origin);
+    if (!fresh) {
+        ConnectionPtr idle = impl->take_idle(*group, **addresses);
+        if (idle) {
+            impl->core.metrics().origin_reuses.add();
+            co_return impl->lease(group, std::move(idle), true);
+        }
+    }
+    Slot slot = impl->take_slot(*group, origin.max_connections);
+    if (!slot) {
+        co_return Error(ErrorKind::OriginUnavailable,
+                        "max_connections (" + std::to_string(origin.max_connections) + ") of the origin is reached");
+    }
+    ConnectPlan plan;
+    plan.origin = &origin;
+    plan.addresses = connect_order((*addresses)->list, group->next_start++);
+    plan.session = group->session;
+    if (limit > http::Duration::zero()) {
+        const auto spent = std::chrono::duration_cast<http::Duration>(impl->core.clock().steady_now() - began);
+        plan.timeout = std::max(limit - spent, http::Duration(1));
+    }
+    if (origin.tls) {
+        auto tls = impl->totals->tls().get(origin.tls_options);
+        if (!tls) {
+            co_return tls.take_error();
+        }
+        plan.tls = std::move(tls).value();
+    }
+    auto connected = co_await connect_to_origin(impl->core, std::move(plan));
+    if (!connected) {
+        co_return connected.take_error();
+    }
+    if (impl->closed) {
+        co_return stopping();
+    }
+    impl->core.metrics().origin_connects.add();
+    auto connection = std::make_shared<Connection>(impl->core);
+    connection->stream = std::move(connected->stream);
+    connection->address = connected->address;
+    connection->slot = std::move(slot);
+    connection->group = group;
+    co_return impl->lease(group, std::move(connection), false);
+}
+
+} // namespace gatehouse::proxy
