@@ -42,7 +42,7 @@ std::string Yaml::text(std::uint16_t origin_port) const {
     add_mapping(text, "cache_policies", policies);
     text += "behaviors: " + behaviors + "\n";
     add_mapping(text, "limits", limits);
-    add_mapping(text, "timeouts", timeouts.empty() ? "shutdown: 10s" : "shutdown: 10s, " + timeouts);
+    add_mapping(text, "timeouts", "shutdown: " + shutdown + (timeouts.empty() ? "" : ", " + timeouts));
     text += extra;
     return replaced(text, "${origin}", url);
 }
@@ -123,6 +123,15 @@ double ProxyUnderTest::metric(std::string_view name, std::string_view label) con
         sum += std::strtod(std::string(line.substr(value_at + 1)).c_str(), nullptr);
     }
     return sum;
+}
+
+std::size_t ProxyUnderTest::received() const {
+    return static_cast<std::size_t>(metric("gatehouse_received_bytes_total"));
+}
+
+void ProxyUnderTest::await_received(std::size_t bytes) const {
+    await([&] { return received() >= bytes; }, "the proxy takes the requests");
+    server_->advance(); // a round trip through every core
 }
 
 void ProxyUnderTest::await(const std::function<bool()>& condition, std::string_view what) {

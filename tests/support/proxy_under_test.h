@@ -24,6 +24,7 @@ struct Yaml {
     std::string memory = "size: 64MiB";
     std::string limits;   // "head_size: 2KiB"
     std::string timeouts; // "header: 5s"
+    std::string shutdown = "10s";
     std::string extra;    // whole lines at the top
     std::string workers = "2";
 
@@ -59,6 +60,11 @@ public:
     double metric(std::string_view name, std::string_view label = {}) const;
     // Waits until a metric has at least this value.
     void await_metric(std::string_view name, double value, std::string_view label = {}) const;
+    // Bytes of requests that the proxy has taken so far.
+    std::size_t received() const;
+    // Waits until it has taken this many in all, and has done with them whatever needs no waiting: clients that can
+    // only wait for a fetch do wait for it.
+    void await_received(std::size_t bytes) const;
     // Waits until `condition` holds; looks again every few milliseconds.
     static void await(const std::function<bool()>& condition, std::string_view what);
     // Stops as SIGTERM does. True: all had finished.

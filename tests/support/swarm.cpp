@@ -36,6 +36,7 @@ Swarm::Swarm(std::uint16_t port, std::size_t clients, const std::function<std::s
         const std::string text = request(i);
         clients_[i].reader = ResponseReader(text.starts_with("HEAD "));
         clients_[i].socket.send(text);
+        sent_ += text.size();
     }
 }
 

@@ -21,6 +21,8 @@ public:
     std::vector<Response> collect();
     // Waits until that many clients have read the head of their response and at least `content` bytes of it.
     void await_content(std::size_t clients, std::size_t content);
+    // Bytes that all of them have sent together.
+    std::size_t sent() const noexcept { return sent_; }
     // The client is gone, with a reset.
     void kill(std::size_t client);
 
@@ -36,6 +38,7 @@ private:
 
     Socket poller_;
     std::vector<Client> clients_;
+    std::size_t sent_ = 0;
 };
 
 // So many descriptors may be open at once from now on, if the hard limit allows it.
