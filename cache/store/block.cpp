@@ -17,7 +17,7 @@ constexpr std::size_t kMinPayload = 64;
 constexpr std::size_t kMallocHeader = 8;
 constexpr std::size_t kMallocAlign = 16;
 // From here on malloc may take whole pages from mmap. It stops doing so for a size once such a block was freed, so the
-// charge is then up to a page too high; it is never too low.
+// charge is then up to a page too high.
 constexpr std::size_t kMmapThreshold = 128 * 1024;
 constexpr std::size_t kPage = 4096;
 

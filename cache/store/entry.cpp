@@ -1,3 +1,4 @@
+// The end of a stored entry, which frees the block it lives in.
 #include "cache/store/store.h"
 
 namespace gatehouse::cache::store {

@@ -73,7 +73,8 @@ TEST_CASE("block: the charge is what malloc takes, within a few percent") {
         // 8 bytes stand before what malloc calls usable.
         const std::size_t taken = malloc_usable_size(block.get()) + 8;
         REQUIRE(block->charged() == Block::charge_for(wanted));
-        REQUIRE(block->charged() >= taken);
+        // malloc adds 16 bytes when what it would otherwise leave of a free chunk were too small to be one.
+        REQUIRE(block->charged() + 16 >= taken);
         REQUIRE(block->charged() <= taken + 16 + taken / 20);
     }
 }

@@ -189,6 +189,30 @@ TEST_CASE("body race: from retained to a window while readers join") {
     }
 }
 
+// The window holds two blocks and the only reader never waits, so that nearly every block is freed while the writer is
+// deciding whether it has to wait, and nothing else is freed that could wake it by chance.
+TEST_CASE("body race: the one block that makes room is freed while the writer decides to wait") {
+    constexpr std::uint64_t kBytes = 3'000'000;
+    Source source(0);
+    MemoryBudget relay_budget(1024 * 1024);
+    Body::Relay relay{relay_budget};
+    relay.block_bytes = 64;
+    relay.window_bytes = 2 * Block::charge_for(64);
+    Listener listener(0);
+    Body body(Body::Mode::Window, source, relay, std::nullopt);
+    body.set_listener(&listener);
+    std::atomic<int> waits{0};
+    std::thread reader([cursor = *body.open()]() mutable {
+        while (cursor.position() < kBytes) {
+            cursor.advance(cursor.readable());
+        }
+    });
+    fill(body, listener.writer, kBytes, waits);
+    reader.join();
+    CHECK(body.published() == kBytes);
+    body.set_listener(nullptr);
+}
+
 TEST_CASE("body race: a listener is cleared and destroyed while blocks are freed") {
     for (int round = 0; round < 200; ++round) {
         Source source(std::uint64_t{1} << 30);
