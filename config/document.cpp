@@ -37,12 +37,12 @@ std::string quote(std::string_view text) {
     return out + "`";
 }
 
-std::string describe_found(const Node& node) {
+std::string describe_found(const DocumentNode& node) {
     switch (node.kind) {
-    case Node::Kind::Nothing: return "nothing";
-    case Node::Kind::Scalar: return quote(node.scalar);
-    case Node::Kind::List: return "a list";
-    case Node::Kind::Mapping: return "a mapping";
+    case DocumentNode::Kind::Nothing: return "nothing";
+    case DocumentNode::Kind::Scalar: return quote(node.scalar);
+    case DocumentNode::Kind::List: return "a list";
+    case DocumentNode::Kind::Mapping: return "a mapping";
     }
     return "nothing";
 }

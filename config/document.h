@@ -20,8 +20,8 @@ struct Mark {
     int column = 1;
 };
 
-struct Node;
-using NodePtr = std::shared_ptr<const Node>;
+struct DocumentNode;
+using NodePtr = std::shared_ptr<const DocumentNode>;
 
 struct Member {
     std::string key;
@@ -29,7 +29,7 @@ struct Member {
     NodePtr value;
 };
 
-struct Node {
+struct DocumentNode {
     enum class Kind : std::uint8_t { Nothing, Scalar, List, Mapping };
     Kind kind = Kind::Nothing;
     Mark place;
@@ -42,7 +42,7 @@ struct Node {
 
 // What was found, for messages: "`abc`" shortened and with control characters escaped, "a list", "a mapping",
 // "nothing".
-std::string describe_found(const Node& node);
+std::string describe_found(const DocumentNode& node);
 // "`abc`": at most 60 bytes of the text, never a control character.
 std::string quote(std::string_view text);
 

@@ -6,6 +6,7 @@ namespace gatehouse::config {
 void MemberCheck::unknown(const MemberSpot& member, Findings& findings) {
     if (findings.full()) return;
     std::vector<std::string> names;
+    names.reserve(fields_.size());
     for (const FieldDescription* field : fields_) names.push_back(field->path);
     // A field that was mistyped is not missing as well.
     if (auto meant = closest(member.key, names)) present_.push_back(std::move(*meant));
@@ -24,15 +25,15 @@ void MemberCheck::finish(const Spot& spot, Findings& findings) const {
 }
 
 bool expect_mapping(const Spot& spot, Findings& findings, std::string_view expected) {
-    const Node::Kind kind = spot.node->kind;
-    if (kind == Node::Kind::Mapping || kind == Node::Kind::Nothing) return true;
+    const DocumentNode::Kind kind = spot.node->kind;
+    if (kind == DocumentNode::Kind::Mapping || kind == DocumentNode::Kind::Nothing) return true;
     findings.expected(spot, expected);
     return false;
 }
 
 bool expect_list(const Spot& spot, Findings& findings, std::string_view expected) {
-    const Node::Kind kind = spot.node->kind;
-    if (kind == Node::Kind::List || kind == Node::Kind::Nothing) return true;
+    const DocumentNode::Kind kind = spot.node->kind;
+    if (kind == DocumentNode::Kind::List || kind == DocumentNode::Kind::Nothing) return true;
     findings.expected(spot, expected);
     return false;
 }

@@ -58,7 +58,7 @@ std::vector<Finding> Findings::sorted() const {
     return out;
 }
 
-Spot root_spot(const Node& root) { return {&root, "", root.place}; }
+Spot root_spot(const DocumentNode& root) { return {&root, "", root.place}; }
 
 std::vector<MemberSpot> unique_members(const Spot& spot, Findings& findings) {
     std::vector<MemberSpot> out;
@@ -72,7 +72,7 @@ std::vector<MemberSpot> unique_members(const Spot& spot, Findings& findings) {
             continue;
         }
         // A value that is not there has no place of its own that would help a reader.
-        const bool nothing = member.value->kind == Node::Kind::Nothing;
+        const bool nothing = member.value->kind == DocumentNode::Kind::Nothing;
         const Mark place = nothing ? member.place : member.value->place;
         out.push_back({member.key, member.place, {member.value.get(), std::move(path), place}});
     }
@@ -81,6 +81,7 @@ std::vector<MemberSpot> unique_members(const Spot& spot, Findings& findings) {
 
 std::vector<Spot> item_spots(const Spot& spot) {
     std::vector<Spot> out;
+    out.reserve(spot.node->items.size());
     for (const NodePtr& item : spot.node->items) {
         out.push_back({item.get(), spot.path + "[" + std::to_string(out.size()) + "]", item->place});
     }

@@ -24,7 +24,7 @@ struct Finding {
 
 // A value, the path that leads to it, and the place that messages about it point at.
 struct Spot {
-    const Node* node = nullptr; // never null; belongs to the document
+    const DocumentNode* node = nullptr; // never null; belongs to the document
     std::string path;
     Mark place;
 };
@@ -60,7 +60,7 @@ private:
 };
 
 // The root of a document.
-Spot root_spot(const Node& root);
+Spot root_spot(const DocumentNode& root);
 // The members of a mapping, each key once; a key given again is a problem, and its first value counts.
 // Requires: spot.node is a mapping, or nothing, which has no members.
 std::vector<MemberSpot> unique_members(const Spot& spot, Findings& findings);

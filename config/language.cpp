@@ -14,7 +14,7 @@ Field<Config> workers_field() {
                          "How many threads serve requests; auto is as many as the cgroup grants processors.",
                          "auto, or 1 to 1024"};
     field.read = [](const Spot& spot, Findings& findings, Config& out) {
-        if (spot.node->kind == Node::Kind::Scalar && spot.node->scalar == "auto") {
+        if (spot.node->kind == DocumentNode::Kind::Scalar && spot.node->scalar == "auto") {
             findings.accept(spot);
             return;
         }
@@ -46,7 +46,8 @@ Field<Config> access_log_field() {
                                           &Config::access_log, access_log_fields());
     field.description.accepted = "the fields below, or off";
     field.read = [](const Spot& spot, Findings& findings, Config& out) {
-        if (spot.node->kind == Node::Kind::Scalar && (spot.node->scalar == "off" || spot.node->scalar == "false")) {
+        if (spot.node->kind == DocumentNode::Kind::Scalar &&
+            (spot.node->scalar == "off" || spot.node->scalar == "false")) {
             out.access_log.enabled = false;
             findings.accept(spot);
             return;

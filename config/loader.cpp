@@ -52,8 +52,8 @@ public:
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-        Node node;
-        node.kind = Node::Kind::Nothing;
+        DocumentNode node;
+        node.kind = DocumentNode::Kind::Nothing;
         node.place = place_of_nothing(mark);
         finish(std::move(node), anchor);
     }
@@ -68,8 +68,8 @@ public:
                   const std::string& value) override {
         check_tag(mark, tag);
         if (tag == "!") last_quoted_ = offset(mark);
-        Node node;
-        node.kind = Node::Kind::Scalar;
+        DocumentNode node;
+        node.kind = DocumentNode::Kind::Scalar;
         node.place = place(mark);
         node.scalar = value;
         finish(std::move(node), anchor);
@@ -77,13 +77,13 @@ public:
 
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                          YAML::EmitterStyle::value) override {
-        open(mark, tag, anchor, Node::Kind::List);
+        open(mark, tag, anchor, DocumentNode::Kind::List);
     }
     void OnSequenceEnd() override { close(); }
 
     void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                     YAML::EmitterStyle::value) override {
-        open(mark, tag, anchor, Node::Kind::Mapping);
+        open(mark, tag, anchor, DocumentNode::Kind::Mapping);
     }
     void OnMapEnd() override { close(); }
 
@@ -107,7 +107,7 @@ public:
 
 private:
     struct Level {
-        Node node;
+        DocumentNode node;
         YAML::anchor_t anchor = 0;
         NodePtr key; // Mapping: a key whose value comes next
         Mark key_place;
@@ -131,7 +131,7 @@ private:
         if (!is_usual_tag(tag)) throw Refusal{place(mark), "the tag " + quote(tag) + " has no meaning here"};
     }
 
-    void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
+    void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, DocumentNode::Kind kind) {
         check_tag(mark, tag);
         if (levels_.size() >= kMostLevels) {
             throw Refusal{place(mark), "nested deeper than " + std::to_string(kMostLevels) + " levels"};
@@ -151,7 +151,7 @@ private:
     }
 
     // A `<<` brings the members of another mapping that this one does not have itself.
-    static void merge(Node& into, const Node& from) {
+    static void merge(DocumentNode& into, const DocumentNode& from) {
         std::set<std::string> own;
         for (const Member& member : into.members) own.insert(member.key);
         for (const Member& member : from.members) {
@@ -159,9 +159,9 @@ private:
         }
     }
 
-    void finish(Node node, YAML::anchor_t anchor) {
+    void finish(DocumentNode node, YAML::anchor_t anchor) {
         if (++nodes_ > kMostNodes) throw Refusal{node.place, "more than " + std::to_string(kMostNodes) + " values"};
-        auto shared = std::make_shared<const Node>(std::move(node));
+        auto shared = std::make_shared<const DocumentNode>(std::move(node));
         if (anchor != 0) anchors_[anchor] = shared;
         add(shared, shared->place);
     }
@@ -174,10 +174,10 @@ private:
         }
         Level& parent = levels_.back();
         grow(parent.node, *node, place);
-        if (parent.node.kind == Node::Kind::List) {
+        if (parent.node.kind == DocumentNode::Kind::List) {
             parent.node.items.push_back(node);
         } else if (!parent.key) {
-            if (node->kind != Node::Kind::Scalar) throw Refusal{place, "a field's name must be plain text"};
+            if (node->kind != DocumentNode::Kind::Scalar) throw Refusal{place, "a field's name must be plain text"};
             parent.key = node;
             parent.key_place = place;
         } else {
@@ -185,7 +185,7 @@ private:
         }
     }
 
-    static void grow(Node& parent, const Node& child, Mark place) {
+    static void grow(DocumentNode& parent, const DocumentNode& child, Mark place) {
         parent.weight += child.weight;
         parent.height = std::max(parent.height, child.height + 1);
         if (parent.weight > kMostNodes) {
@@ -200,9 +200,9 @@ private:
         const std::string& key = parent.key->scalar;
         if (key != "<<") {
             parent.node.members.push_back({key, parent.key_place, value});
-        } else if (value->kind == Node::Kind::Mapping) {
+        } else if (value->kind == DocumentNode::Kind::Mapping) {
             parent.merged.push_back(value);
-        } else if (value->kind == Node::Kind::List && all_mappings(*value)) {
+        } else if (value->kind == DocumentNode::Kind::List && all_mappings(*value)) {
             parent.merged.insert(parent.merged.end(), value->items.begin(), value->items.end());
         } else {
             throw Refusal{place, "`<<` merges a mapping or a list of mappings; found " + describe_found(*value)};
@@ -210,9 +210,9 @@ private:
         parent.key.reset();
     }
 
-    static bool all_mappings(const Node& list) {
+    static bool all_mappings(const DocumentNode& list) {
         return std::all_of(list.items.begin(), list.items.end(),
-                           [](const NodePtr& item) { return item->kind == Node::Kind::Mapping; });
+                           [](const NodePtr& item) { return item->kind == DocumentNode::Kind::Mapping; });
     }
 
     const SourceText& source_;
@@ -314,17 +314,17 @@ bool check_text(const SourceText& source, Findings& findings) {
 }
 
 bool check_root(const NodePtr& root, Findings& findings) {
-    if (!root || root->kind == Node::Kind::Nothing) {
+    if (!root || root->kind == DocumentNode::Kind::Nothing) {
         findings.problem(Mark{}, "", "the file is empty; a configuration needs listeners, origins and behaviors");
         return false;
     }
-    if (root->kind == Node::Kind::Mapping) return true;
+    if (root->kind == DocumentNode::Kind::Mapping) return true;
     findings.problem(root->place, "",
                      "expected fields such as listeners, origins and behaviors; found " + describe_found(*root));
     return false;
 }
 
-void read_config(const Node& root, Config& config, Findings& findings) {
+void read_config(const DocumentNode& root, Config& config, Findings& findings) {
     read_record(root_spot(root), findings, language(), config);
     complete(config, findings, available_memory(MemorySources()).value_or(0));
     validate(config, findings, Surroundings{is_readable_file});

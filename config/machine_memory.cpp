@@ -51,7 +51,9 @@ void keep_smallest_upwards(std::optional<std::uint64_t>& smallest, const std::st
                            const std::string& file) {
     while (true) {
         while (!group.empty() && group.back() == '/') group.pop_back();
-        keep_smaller(smallest, read_limit(root + group + "/" + file));
+        std::string path = root;
+        path.append(group).append("/").append(file);
+        keep_smaller(smallest, read_limit(path));
         const std::size_t slash = group.rfind('/');
         if (slash == std::string::npos) return;
         group.resize(slash);

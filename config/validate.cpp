@@ -33,6 +33,7 @@ void check_names(const Map& named, const std::string& parent, Findings& findings
 template <class Map>
 std::vector<std::string> names_of(const Map& named) {
     std::vector<std::string> out;
+    out.reserve(named.size());
     for (const auto& [name, item] : named) out.push_back(printable_key(name));
     return out;
 }

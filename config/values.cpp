@@ -68,7 +68,7 @@ std::string SelectionRule::accepted() const {
 }
 
 std::optional<std::string> read_scalar(const Spot& spot, Findings& findings, std::string_view expected) {
-    if (spot.node->kind == Node::Kind::Scalar) return spot.node->scalar;
+    if (spot.node->kind == DocumentNode::Kind::Scalar) return spot.node->scalar;
     findings.expected(spot, expected);
     return std::nullopt;
 }
@@ -146,8 +146,8 @@ std::optional<std::string> read_text(const Spot& spot, Findings& findings, const
 }
 
 std::optional<std::vector<std::string>> read_texts(const Spot& spot, Findings& findings, const TextRule& rule) {
-    const Node::Kind kind = spot.node->kind;
-    if (kind != Node::Kind::List && kind != Node::Kind::Nothing) {
+    const DocumentNode::Kind kind = spot.node->kind;
+    if (kind != DocumentNode::Kind::List && kind != DocumentNode::Kind::Nothing) {
         findings.expected(spot, "a list, each item " + std::string(rule.expected));
         return std::nullopt;
     }
@@ -212,14 +212,14 @@ std::optional<NameSelection> read_named_selection(const Spot& spot, Findings& fi
 std::optional<NameSelection> read_selection(const Spot& spot, Findings& findings, const SelectionRule& rule) {
     using Mode = NameSelection::Mode;
     std::optional<NameSelection> out;
-    if (spot.node->kind == Node::Kind::Mapping) {
+    if (spot.node->kind == DocumentNode::Kind::Mapping) {
         out = read_named_selection(spot, findings, rule);
-    } else if (spot.node->kind == Node::Kind::List && rule.list) {
+    } else if (spot.node->kind == DocumentNode::Kind::List && rule.list) {
         auto names = read_texts(spot, findings, rule.name);
         if (names) out.emplace(NameSelection{Mode::Allow, std::move(*names)});
-    } else if (spot.node->kind == Node::Kind::Scalar && spot.node->scalar == "none") {
+    } else if (spot.node->kind == DocumentNode::Kind::Scalar && spot.node->scalar == "none") {
         out.emplace(NameSelection{Mode::None, {}});
-    } else if (spot.node->kind == Node::Kind::Scalar && spot.node->scalar == "all" && rule.all) {
+    } else if (spot.node->kind == DocumentNode::Kind::Scalar && spot.node->scalar == "all" && rule.all) {
         out.emplace(NameSelection{Mode::All, {}});
     } else {
         findings.expected(spot, rule.accepted());
@@ -229,7 +229,7 @@ std::optional<NameSelection> read_selection(const Spot& spot, Findings& findings
 }
 
 std::optional<StatusDurations> read_status_durations(const Spot& spot, Findings& findings, const DurationRange& range) {
-    if (spot.node->kind != Node::Kind::Mapping && spot.node->kind != Node::Kind::Nothing) {
+    if (spot.node->kind != DocumentNode::Kind::Mapping && spot.node->kind != DocumentNode::Kind::Nothing) {
         findings.expected(spot, "a mapping from statuses to durations such as {404: 10s, 5xx: 1s}");
         return std::nullopt;
     }

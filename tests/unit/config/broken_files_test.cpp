@@ -248,18 +248,18 @@ TEST_CASE("All problems come at once, in the order of the file") {
 
 TEST_CASE("One mistake does not make others") {
     // Each of these would make references, sums or required fields fail too, if failed fields were looked at again.
-    for (const std::string& text : {
-             kListeners + "origin: {api: {url: 'http://a'}}\n" + kBehaviors,
-             kListeners + "origins: 5\n" + kBehaviors,
-             kListeners + kOrigins +
-                 "cache_policies: 5\nbehaviors: [{path_pattern: '*', origin: api, cache_policy: p}]\n",
-             kListeners + kOrigins +
-                 "cache_policies: {p: 5}\nbehaviors: [{path_pattern: '*', origin: api, cache_policy: p}]\n",
-             kListeners + kOrigins + "behavior: [{path_pattern: '*', origin: api}]\n",
-             kListeners + kOrigins + "behaviors: [5]\n",
-             kMinimal + "cache: {memory: {size: x, max_object_size: 10TiB}}\n",
-             kMinimal + "dns: {min_ttl: 1h, max_ttl: x}\n",
-         }) {
+    const std::string texts[] = {
+        kListeners + "origin: {api: {url: 'http://a'}}\n" + kBehaviors,
+        kListeners + "origins: 5\n" + kBehaviors,
+        kListeners + kOrigins + "cache_policies: 5\nbehaviors: [{path_pattern: '*', origin: api, cache_policy: p}]\n",
+        kListeners + kOrigins +
+            "cache_policies: {p: 5}\nbehaviors: [{path_pattern: '*', origin: api, cache_policy: p}]\n",
+        kListeners + kOrigins + "behavior: [{path_pattern: '*', origin: api}]\n",
+        kListeners + kOrigins + "behaviors: [5]\n",
+        kMinimal + "cache: {memory: {size: x, max_object_size: 10TiB}}\n",
+        kMinimal + "dns: {min_ttl: 1h, max_ttl: x}\n",
+    };
+    for (const std::string& text : texts) {
         CAPTURE(text);
         CHECK(load_text(text, "a.yaml").problems.size() == 1);
     }

@@ -88,8 +88,10 @@ void FullYaml::index_fields() {
         const std::string parent = open.empty() ? "" : open.back().path;
         // Within a list the fields stand two levels below the list's name.
         const bool in_list = parent == "listeners" || parent == "behaviors";
-        const std::string own = named.count(parent) != 0 ? "<name>" : field.name;
-        field.path = parent + (in_list ? "[]" : "") + (parent.empty() ? "" : ".") + own;
+        field.path = parent;
+        if (in_list) field.path += "[]";
+        if (!parent.empty()) field.path += ".";
+        field.path += named.count(parent) != 0 ? "<name>" : field.name;
         for (const Open& around : open) fields_[around.index].last = i;
         open.push_back({field.indent, field.path, fields_.size()});
         fields_.push_back(std::move(field));

@@ -1,4 +1,4 @@
-// "Did you mean".
+// "Did you mean": which known word a mistyped one is taken for.
 #include "config/suggest.h"
 
 #include <doctest/doctest.h>
