@@ -5,7 +5,9 @@
 #include <boost/json.hpp>
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <random>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -136,6 +138,17 @@ TEST_CASE("a full record has every key, in a fixed order") {
     CHECK(object.at("store_reason").as_string() == "set_cookie");
     CHECK(object.at("error").as_string() == "response_incomplete");
     CHECK(object.at("protocol").as_string() == "HTTP/1.1");
+}
+
+TEST_CASE("docs/ACCESS_LOG.md names every key") {
+    std::ifstream file(GATEHOUSE_SOURCE_DIR "/docs/ACCESS_LOG.md");
+    std::ostringstream text;
+    text << file.rdbuf();
+    for (const auto& member : parse_record(full_record())) {
+        const std::string key(member.key());
+        CAPTURE(key);
+        CHECK(text.str().find("`" + key + "`") != std::string::npos);
+    }
 }
 
 TEST_CASE("what is empty is left out") {
