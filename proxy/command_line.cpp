@@ -154,8 +154,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         return purge_command(std::move(admin_url), target);
     } else if (help->parsed()) {
         app.clear(); // or the help would be that of the command `help`
-        const CLI::App* about = topic.empty() ? &app : find_command(app, topic);
-        return about != nullptr ? help_text(about->help())
+        if (topic.empty()) {
+            return help_text(app.help());
+        }
+        const CLI::App* about = find_command(app, topic);
+        return about != nullptr ? help_text(about->help(app.get_name()))
                                 : usage_error("no such command: " + topic + "; there are " + kCommands);
     } else {
         result.command = Command::Version;

@@ -91,6 +91,8 @@ TEST_CASE("help for the program and for each command") {
     CHECK(contains(perform({"help", "purge"}).out, "--admin"));
     CHECK(contains(perform({"help", "purge"}).out, kDefaultAdminUrl));
     CHECK_FALSE(contains(perform({"help"}).out, "--admin"));
+    CHECK(contains(perform({"help", "purge"}).out, "Usage: gatehouse purge"));
+    CHECK(contains(perform({"purge", "--help"}).out, "Usage: gatehouse purge"));
 }
 
 TEST_CASE("what is wrong is said on standard error, with status 2") {
