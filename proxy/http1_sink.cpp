@@ -6,6 +6,8 @@
 
 #include <charconv>
 
+#include <sys/socket.h>
+
 namespace gatehouse::proxy {
 
 namespace policy = cache::policy;
@@ -32,6 +34,8 @@ void Http1Sink::start(http::Version version, bool keep_alive, http::Duration sen
     keep_alive_ = keep_alive;
     send_timeout_ = send_timeout;
     chunked_ = false;
+    until_close_ = false;
+    ended_ = false;
     head_sent_ = false;
 }
 
@@ -60,6 +64,7 @@ void Http1Sink::finish_head(bool content_allowed, std::optional<std::uint64_t> l
                 out.append("Transfer-Encoding: chunked\r\n");
             } else {
                 keep_alive_ = false; // RFC 9112 section 6.3: the close is the end
+                until_close_ = true;
             }
         }
     }
@@ -143,6 +148,7 @@ void Http1Sink::content(cache::store::Body::Cursor cursor, std::uint64_t bytes, 
 }
 
 void Http1Sink::end(const http::Fields* trailers) {
+    ended_ = true;
     if (!chunked_) {
         return;
     }
@@ -159,9 +165,20 @@ void Http1Sink::end(const http::Fields* trailers) {
     chunked_ = false;
 }
 
-void Http1Sink::abort() noexcept {
+void Http1Sink::give_up() noexcept {
     failed_ = true;
     keep_alive_ = false;
+    const bool complete = ended_ && connection_.output.empty();
+    if (until_close_ && !complete) {
+        // An orderly end would make the client take what it has for the whole: the connection is reset instead.
+        const linger reset{1, 0};
+        ::setsockopt(connection_.stream->descriptor(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    connection_.output.clear();
+}
+
+void Http1Sink::abort() noexcept {
+    give_up();
     connection_.stream->close();
 }
 
@@ -175,9 +192,7 @@ bool Http1Sink::try_flush() noexcept {
     case OutputQueue::Flush::WouldBlock:
         return false;
     case OutputQueue::Flush::Failed:
-        failed_ = true;
-        keep_alive_ = false;
-        connection_.output.clear();
+        give_up();
         return true;
     }
     return true;
@@ -188,9 +203,7 @@ awaitable<bool> Http1Sink::flush() {
         // Between two successful writes: a client that takes a little now and then is the fetch's to judge.
         const IoResult ready = co_await connection_.stream->writable(send_timeout_);
         if (!ready.ok()) {
-            failed_ = true;
-            keep_alive_ = false;
-            connection_.output.clear();
+            give_up();
         }
     }
     co_return !failed_;

@@ -36,12 +36,16 @@ public:
 private:
     void finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows);
     void begin_chunk(std::uint64_t bytes);
+    // Nothing more is sent; what was queued is dropped.
+    void give_up() noexcept;
 
     ClientConnection& connection_;
     http::Duration send_timeout_{0};
     http::Version version_ = http::Version::Http11;
     bool keep_alive_ = true;
     bool chunked_ = false;
+    bool until_close_ = false; // the end of the connection is the end of the content
+    bool ended_ = false;
     bool head_sent_ = false;
     bool failed_ = false;
 };

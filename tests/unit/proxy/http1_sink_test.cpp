@@ -1,0 +1,444 @@
+#include "proxy/http1_sink.h"
+
+#include "cache/store/memory_store.h"
+#include "proxy/spawn.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/socket.h"
+#include "tests/unit/cache/policy/support.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+using namespace gatehouse;
+using namespace gatehouse::proxy;
+using cache::policy::Assembly;
+using cache::store::Body;
+using http::Version;
+using Read = testing::Socket::Read;
+
+namespace {
+
+// A sink on a real connection; what it has queued can be taken as text without sending it.
+struct Wire {
+    testing::ManualClock clock;
+    Core core{0, clock, 1};
+    testing::Socket client;
+    ClientConnection connection;
+    Http1Sink sink{connection};
+
+    explicit Wire(int receive_buffer = 0) : connection(core, make_stream(receive_buffer)) {
+        sink.start(Version::Http11, true, std::chrono::seconds(30));
+    }
+    std::unique_ptr<PlainStream> make_stream(int receive_buffer) {
+        testing::Socket listening = testing::Socket::listen();
+        client = testing::Socket::connect(listening.port(), receive_buffer);
+        const testing::Socket accepted = listening.accept();
+        return PlainStream::adopt(core, ::dup(accepted.descriptor()));
+    }
+    std::string& queued() { return connection.output.text(); }
+    // Runs the coroutine until it has nothing to do without time or the client.
+    void run() {
+        core.io().restart();
+        core.io().poll();
+    }
+};
+
+struct StoredAnswer {
+    cache::policy::testing::Stored block;
+    cache::policy::StoredHead head;
+    Assembly assembly;
+    cache::policy::CacheResult cache;
+
+    explicit StoredAnswer(std::string_view response)
+        : block(cache::policy::testing::stored_of("", response)), head(block.view()) {
+        assembly.status = head.facts.status;
+    }
+    ResponseSink::Head with(std::optional<std::uint64_t> length, bool content = true) const {
+        return {assembly, head, cache, length, length, content, {}};
+    }
+};
+
+// The lines that begin with one of these names, in order.
+std::string framing_of(const std::string& head) {
+    std::string lines;
+    std::size_t at = 0;
+    while (at < head.size()) {
+        const std::size_t end = std::min(head.find("\r\n", at), head.size());
+        const std::string line = head.substr(at, end - at);
+        for (const char* name : {"Content-Length", "Transfer-Encoding", "Connection"}) {
+            if (line.starts_with(name)) {
+                lines.append(lines.empty() ? "" : "|").append(line);
+            }
+        }
+        at = end + 2;
+    }
+    return lines;
+}
+
+awaitable<void> flush_into(Http1Sink& sink, std::optional<bool>& sent) {
+    const bool done = co_await sink.flush();
+    sent = done;
+}
+
+} // namespace
+
+TEST_CASE("a head is framed as the client and the content want it") {
+    struct Row {
+        const char* name;
+        Version version;
+        bool keep_alive;
+        int status;
+        std::optional<std::uint64_t> length;
+        bool content;
+        const char* framing;
+        bool stays;
+    };
+    const std::vector<Row> rows = {
+        {"a length", Version::Http11, true, 200, 5, true, "Content-Length: 5", true},
+        {"a length of zero", Version::Http11, true, 200, 0, true, "Content-Length: 0", true},
+        {"a huge length", Version::Http11, true, 200, ~std::uint64_t{0} >> 1, true,
+         "Content-Length: 9223372036854775807", true},
+        {"a length, then close", Version::Http11, false, 200, 5, true, "Content-Length: 5|Connection: close", false},
+        {"no length", Version::Http11, true, 200, {}, true, "Transfer-Encoding: chunked", true},
+        {"no length, then close", Version::Http11, false, 200, {}, true,
+         "Transfer-Encoding: chunked|Connection: close", false},
+        {"HEAD with a length", Version::Http11, true, 200, 5, false, "Content-Length: 5", true},
+        {"HEAD without a length", Version::Http11, true, 200, {}, false, "", true},
+        {"204", Version::Http11, true, 204, 0, false, "", true},
+        {"304", Version::Http11, true, 304, 0, false, "", true},
+        {"HTTP/1.0 with a length", Version::Http10, true, 200, 5, true, "Content-Length: 5|Connection: keep-alive",
+         true},
+        {"HTTP/1.0, then close", Version::Http10, false, 200, 5, true, "Content-Length: 5|Connection: close", false},
+        {"HTTP/1.0 without a length", Version::Http10, true, 200, {}, true, "Connection: close", false},
+        {"HTTP/1.0, HEAD without a length", Version::Http10, true, 200, {}, false, "Connection: keep-alive", true},
+        {"HTTP/1.0, 304", Version::Http10, true, 304, {}, false, "Connection: keep-alive", true},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            Wire wire;
+            wire.sink.start(row.version, row.keep_alive, std::chrono::seconds(30));
+            const StoredAnswer answer(std::to_string(row.status) + "\nETag: \"1\"");
+            wire.sink.head(answer.with(row.length, row.content));
+            CHECK(framing_of(wire.queued()) == row.framing);
+            CHECK(wire.queued().starts_with("HTTP/1.1 " + std::to_string(row.status) + " "));
+            CHECK(wire.queued().ends_with("\r\n\r\n"));
+            CHECK(wire.sink.keep_alive() == row.stays);
+            CHECK(wire.sink.head_sent());
+        }
+    }
+}
+
+TEST_CASE("a head says where the answer comes from and how old it is") {
+    Wire wire;
+    StoredAnswer answer("ETag: \"1\"");
+    answer.cache.ttl_seconds = 42;
+    ResponseSink::Head head = answer.with(0);
+    head.age_seconds = 18;
+    wire.sink.head(head);
+    CHECK(wire.queued().find("\r\nETag: \"1\"\r\n") != std::string::npos);
+    CHECK(wire.queued().find("\r\nAge: 18\r\n") != std::string::npos);
+    CHECK(wire.queued().find("\r\nCache-Status: gatehouse; hit; ttl=42\r\n") != std::string::npos);
+    CHECK(wire.queued().find("\r\nX-Cache: Hit from gatehouse\r\n") != std::string::npos);
+}
+
+TEST_CASE("content of unknown length is chunked, with the trailers that may be there") {
+    Wire wire;
+    wire.sink.head(StoredAnswer("").with({}));
+    wire.queued().clear();
+    wire.sink.content("");
+    CHECK(wire.queued().empty()); // an empty chunk would be the last
+    wire.sink.content("hello");
+    wire.sink.content(std::string(26, 'x'));
+    http::Fields trailers;
+    SUBCASE("none") { wire.sink.end(nullptr); }
+    SUBCASE("some") {
+        trailers.add("Checksum", "1");
+        trailers.add("Content-Length", "5");
+        trailers.add("Transfer-Encoding", "chunked");
+        trailers.add("Host", "x");
+        wire.sink.end(&trailers);
+    }
+    const std::string kept = trailers.empty() ? "" : "Checksum: 1\r\n";
+    CHECK(wire.queued() == "5\r\nhello\r\n1a\r\n" + std::string(26, 'x') + "\r\n0\r\n" + kept + "\r\n");
+}
+
+TEST_CASE("content of a known length is sent as it is, and so is what follows HTTP/1.0") {
+    for (const bool known : {true, false}) {
+        Wire wire;
+        if (!known) {
+            wire.sink.start(Version::Http10, true, std::chrono::seconds(30));
+        }
+        wire.sink.head(StoredAnswer("").with(known ? std::optional<std::uint64_t>(5) : std::nullopt));
+        wire.queued().clear();
+        wire.sink.content("he");
+        wire.sink.content("llo");
+        http::Fields trailers;
+        trailers.add("Checksum", "1");
+        wire.sink.end(&trailers);
+        CHECK(wire.queued() == "hello");
+    }
+}
+
+TEST_CASE("pieces of a body are framed like text and sent in order") {
+    Wire wire;
+    cache::store::MemoryStoreOptions options;
+    options.size_bytes = 4 * 1024 * 1024;
+    const auto store = cache::store::make_memory_store(options);
+    const auto body = store->open_relay(std::nullopt);
+    {
+        auto cursor = body->open();
+        REQUIRE(cursor);
+        const auto room = body->prepare();
+        std::memcpy(room.room.data(), "hello world", 11);
+        body->publish(11);
+        wire.sink.head(StoredAnswer("").with({}));
+        wire.queued().clear();
+        wire.sink.content(*cursor, 0, body);
+        wire.sink.content(*cursor, 5, body);
+        cursor->advance(5);
+        wire.sink.content(*cursor, 6, body);
+        wire.sink.end(nullptr);
+    }
+    CHECK(wire.sink.pending_bytes() == 26);
+    CHECK(wire.sink.try_flush());
+    CHECK(wire.sink.pending_bytes() == 0);
+    std::string received;
+    while (received.size() < 26) {
+        REQUIRE(wire.client.receive(received) == Read::Bytes);
+    }
+    CHECK(received == "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+}
+
+TEST_CASE("interim responses come before the head, and never to HTTP/1.0") {
+    Wire wire;
+    http::ResponseHead interim;
+    interim.status = 103;
+    interim.fields.add("Link", "</a>");
+    SUBCASE("HTTP/1.1") {
+        wire.sink.interim(interim);
+        CHECK(wire.queued() == "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+        CHECK_FALSE(wire.sink.head_sent());
+        interim.status = 199;
+        wire.sink.interim(interim);
+        CHECK(wire.queued().ends_with("HTTP/1.1 199 \r\nLink: </a>\r\n\r\n"));
+    }
+    SUBCASE("HTTP/1.0") {
+        wire.sink.start(Version::Http10, true, std::chrono::seconds(30));
+        wire.sink.interim(interim);
+        CHECK(wire.queued().empty());
+    }
+    SUBCASE("too late") {
+        wire.sink.head(StoredAnswer("").with(0));
+        wire.queued().clear();
+        wire.sink.interim(interim);
+        CHECK(wire.queued().empty());
+    }
+}
+
+TEST_CASE("a response of our own has a date, a length and its content") {
+    http::ResponseHead head;
+    head.status = 502;
+    head.fields.add("Content-Type", "text/plain");
+    struct Row {
+        const char* name;
+        int status;
+        bool is_head;
+        const char* framing;
+        const char* content;
+    };
+    const std::vector<Row> rows = {
+        {"GET", 502, false, "Content-Length: 5", "sorry"},
+        {"HEAD", 502, true, "Content-Length: 5", ""},
+        {"204", 204, false, "", ""},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            Wire wire;
+            head.status = row.status;
+            wire.sink.own_response(head, "sorry", row.is_head, nullptr);
+            wire.sink.end(nullptr);
+            const std::string text = wire.queued();
+            CHECK(text.find("\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n") != std::string::npos);
+            CHECK(text.find("Cache-Status") == std::string::npos);
+            CHECK(framing_of(text) == row.framing);
+            CHECK(text.substr(text.find("\r\n\r\n") + 4) == row.content);
+        }
+    }
+}
+
+TEST_CASE("a response of our own says what the cache did, and keeps its own date") {
+    Wire wire;
+    http::ResponseHead head;
+    head.status = 504;
+    head.fields.add("Date", "Fri, 02 Jan 2026 00:00:00 GMT");
+    cache::policy::CacheResult cache;
+    cache.forwarded = cache::policy::Forwarded::UriMiss;
+    cache.error = true;
+    wire.sink.own_response(head, "", false, &cache);
+    CHECK(wire.queued().find("Thu, 01 Jan") == std::string::npos);
+    CHECK(wire.queued().find("\r\nCache-Status: gatehouse; fwd=uri-miss\r\n") != std::string::npos);
+    CHECK(wire.queued().find("\r\nX-Cache: Error from gatehouse\r\n") != std::string::npos);
+}
+
+TEST_CASE("a protocol switch is passed on and ends the connection's HTTP") {
+    Wire wire;
+    http::ResponseHead head;
+    head.status = 101;
+    head.fields.add("Upgrade", "websocket");
+    wire.sink.switch_protocols(head);
+    CHECK(wire.queued() == "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
+    CHECK(wire.sink.head_sent());
+    CHECK_FALSE(wire.sink.keep_alive());
+}
+
+TEST_CASE("each response begins anew, and pipelined ones leave in order") {
+    Wire wire;
+    wire.sink.head(StoredAnswer("").with({}));
+    wire.sink.content("a");
+    wire.sink.end(nullptr);
+    wire.sink.start(Version::Http11, true, std::chrono::seconds(30));
+    CHECK_FALSE(wire.sink.head_sent());
+    wire.sink.head(StoredAnswer("404").with(1));
+    wire.sink.content("b");
+    wire.sink.end(nullptr);
+    const std::string& text = wire.queued();
+    CHECK(text.find("HTTP/1.1 200") < text.find("1\r\na\r\n0\r\n\r\nHTTP/1.1 404"));
+    CHECK(text.ends_with("\r\n\r\nb"));
+}
+
+TEST_CASE("a client sees that a response broke off, whatever its framing") {
+    struct Row {
+        const char* name;
+        Version version;
+        std::optional<std::uint64_t> length;
+        Read end;
+    };
+    const std::vector<Row> rows = {
+        {"chunked", Version::Http11, {}, Read::End},  // the last chunk is missing
+        {"a length", Version::Http11, 100, Read::End}, // so is the rest
+        {"until the close", Version::Http10, {}, Read::Reset}, // an orderly end would make it whole
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            Wire wire;
+            wire.sink.start(row.version, true, std::chrono::seconds(30));
+            wire.sink.head(StoredAnswer("").with(row.length));
+            wire.sink.content("part");
+            CHECK(wire.sink.try_flush());
+            wire.sink.content("never sent");
+            wire.sink.abort();
+            CHECK(wire.sink.failed());
+            CHECK_FALSE(wire.sink.keep_alive());
+            CHECK(wire.connection.output.empty());
+            CHECK(wire.sink.try_flush()); // nothing is left to send
+            std::string received;
+            Read state = Read::Bytes;
+            while (state == Read::Bytes) {
+                state = wire.client.receive(received);
+            }
+            CHECK(state == row.end);
+            CHECK(received.find("\r\n0\r\n") == std::string::npos);
+        }
+    }
+}
+
+TEST_CASE("an orderly end of a response that lasts until the close is no reset") {
+    Wire wire;
+    wire.sink.start(Version::Http10, true, std::chrono::seconds(30));
+    wire.sink.head(StoredAnswer("").with({}));
+    wire.sink.content("whole");
+    wire.sink.end(nullptr);
+    SUBCASE("and then the connection ends") {}
+    SUBCASE("and then something else is aborted") { // a tunnel, a timeout: the response was complete
+        CHECK(wire.sink.try_flush());
+        wire.sink.abort();
+    }
+    CHECK(wire.sink.try_flush());
+    wire.connection.stream->close();
+    std::string received;
+    Read state = Read::Bytes;
+    while (state == Read::Bytes) {
+        state = wire.client.receive(received);
+    }
+    CHECK(state == Read::End);
+    CHECK(received.ends_with("\r\n\r\nwhole"));
+}
+
+TEST_CASE("a client that is too slow for a response that lasts until the close is reset, not ended") {
+    Wire wire(4096);
+    wire.sink.start(Version::Http10, true, std::chrono::seconds(30));
+    wire.sink.head(StoredAnswer("").with({}));
+    wire.sink.content(std::string(8 * 1024 * 1024, 'x'));
+    wire.sink.end(nullptr); // whole in our hands, but not in the client's
+    std::optional<bool> sent;
+    spawn_logged(wire.core.io().get_executor(), "test", flush_into(wire.sink, sent));
+    wire.run();
+    wire.clock.move(std::chrono::seconds(31));
+    wire.core.wheel().advance();
+    wire.run();
+    REQUIRE(sent == false);
+    wire.connection.stream->close(); // as the session does
+    std::string received;
+    Read state = Read::Bytes;
+    while (state == Read::Bytes) {
+        state = wire.client.receive(received);
+    }
+    CHECK(state == Read::Reset);
+}
+
+TEST_CASE("a client that is gone fails the sink and empties its queue") {
+    Wire wire;
+    wire.client.reset();
+    bool failed = false;
+    for (int i = 0; i < 1000 && !failed; ++i) { // until the reset has arrived
+        wire.sink.content(std::string(1000, 'x'));
+        static_cast<void>(wire.sink.try_flush());
+        failed = wire.sink.failed();
+    }
+    CHECK(failed);
+    CHECK_FALSE(wire.sink.keep_alive());
+    CHECK(wire.sink.pending_bytes() == 0);
+}
+
+TEST_CASE("a flush waits for the client and goes on when it reads") {
+    Wire wire(4096);
+    const std::string text(8 * 1024 * 1024, 'x');
+    wire.sink.content(text);
+    std::optional<bool> sent;
+    spawn_logged(wire.core.io().get_executor(), "test", flush_into(wire.sink, sent));
+    wire.run();
+    CHECK_FALSE(sent);
+    SUBCASE("it reads") {
+        std::string received;
+        while (received.size() < text.size()) {
+            REQUIRE(wire.client.receive(received) == Read::Bytes);
+            wire.run();
+        }
+        CHECK((received == text));
+        CHECK(sent == true);
+    }
+    SUBCASE("it takes nothing for too long") {
+        wire.clock.move(std::chrono::seconds(29));
+        wire.core.wheel().advance();
+        wire.run();
+        CHECK_FALSE(sent);
+        wire.clock.move(std::chrono::seconds(2));
+        wire.core.wheel().advance();
+        wire.run();
+        CHECK(sent == false);
+        CHECK(wire.sink.failed());
+        CHECK(wire.sink.pending_bytes() == 0);
+    }
+    SUBCASE("it is cut off") {
+        wire.sink.abort();
+        wire.run();
+        CHECK(sent == false);
+        CHECK(wire.sink.pending_bytes() == 0);
+    }
+}
