@@ -130,7 +130,9 @@ awaitable<void> BodyPump::run([[maybe_unused]] std::shared_ptr<BodyPump> self, b
         waiting_for_continue_ = true;
         continue_deadline_.arm(continue_timeout_);
         co_await continue_event_.wait();
-        body_->continue_sent();
+        if (stream_ != nullptr) {
+            body_->continue_sent();
+        } // otherwise the answer came first, and the client was told nothing: it may never send its content
     }
     bool sending = stream_ != nullptr;
     if (sending && !replay_.empty()) {
@@ -150,9 +152,9 @@ awaitable<void> BodyPump::run([[maybe_unused]] std::shared_ptr<BodyPump> self, b
             break;
         }
         sending = sending && stream_ != nullptr;
+        const std::string_view content(room.data(), got.bytes);
+        remember(content); // also what is dropped here: another attempt has to send all of it
         if (sending) {
-            const std::string_view content(room.data(), got.bytes);
-            remember(content);
             sending = co_await send_content(content);
         } else {
             body_->discarded += got.bytes;
