@@ -144,7 +144,9 @@ TEST_CASE("purge takes a URL or a path, and where to send it") {
 TEST_CASE("check says which files are good and what is wrong with the others") {
     const Folder folder;
     const std::string good = folder.write("good.yaml", kGoodYaml);
-    const std::string bad = folder.write("bad.yaml", std::string(kGoodYaml) + "listener: []\n");
+    std::string bad_yaml = kGoodYaml;
+    bad_yaml.append("listener: []\n");
+    const std::string bad = folder.write("bad.yaml", bad_yaml);
 
     const Performed both_good = perform({"check", good, good});
     CAPTURE(both_good.err);
