@@ -40,7 +40,7 @@ taskset -c 0 "$build/gatehouse" run "$work/gatehouse.yaml" 2>"$work/gatehouse.lo
 
 mkdir -p "$work/nginx"
 cat >"$work/nginx.conf" <<NGINX
-daemon off; worker_processes 1; pid $work/nginx.pid; error_log $work/nginx.log;
+user root; daemon off; worker_processes 1; pid $work/nginx.pid; error_log $work/nginx.log;
 events { worker_connections 1024; }
 http {
   client_body_temp_path $work/nginx/b; proxy_temp_path $work/nginx/p; fastcgi_temp_path $work/nginx/f;
@@ -58,7 +58,7 @@ taskset -c 0 nginx -e "$work/nginx.log" -c "$work/nginx.conf" & nginx=$!; pids+=
 
 # Ready when each answers; the second answer is the hit.
 for port in $origin_port $nginx_port $gatehouse_port; do
-  curl -s --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 10 -o /dev/null "http://127.0.0.1:$port$path"
+  curl -s --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 20 -o /dev/null "http://127.0.0.1:$port$path" || { echo "port $port does not answer"; cat "$work"/*.log; exit 1; }
 done
 curl -s -i "http://127.0.0.1:$gatehouse_port$path" >"$work/hit"
 grep -q 'Cache-Status: gatehouse; hit' "$work/hit" || { echo "not a hit:"; cat "$work/hit"; exit 1; }

@@ -409,6 +409,11 @@ awaitable<http::Result<std::size_t>> FetchTask::read_content(std::span<char> roo
         bytes = std::min(room.size(), input_.size());
         std::memcpy(room.data(), input_.data(), bytes);
         input_.erase(0, bytes);
+        if (input_.empty()) {
+            // From here on content goes straight into blocks; thousands of stalled responses each keeping the buffer
+            // their head came in would add up.
+            input_ = std::string();
+        }
     } else {
         const IoResult got = co_await lease_.stream().read_some(room, origin_.timeouts.between_bytes);
         if (got.state == IoResult::State::EndOfStream && framing.kind == Framing::Kind::UntilClose) {

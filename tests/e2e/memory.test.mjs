@@ -1,0 +1,125 @@
+// Bodies far larger than memory, in both directions, and readers that take nothing: peak resident memory of the release
+// build, from the kernel's own account.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { binary, startGatehouse, until } from './support/processes.mjs';
+
+const MiB = 1024 * 1024;
+const GiB2 = 2 * 1024 * MiB;
+const piece = Buffer.alloc(256 * 1024, 'x');
+
+async function residentBytes(pid, field) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    return Number(status.match(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm'))[1]) * 1024;
+}
+
+// Writes `total` bytes as fast as they are taken.
+async function pour(stream, total) {
+    for (let sent = 0; sent < total; sent += piece.length) {
+        if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+        if (stream.destroyed) return;
+    }
+    stream.end();
+}
+
+async function startOrigin() {
+    const received = { bytes: 0 };
+    const server = http.createServer(async (request, response) => {
+        const url = new URL(request.url, 'http://origin.test');
+        if (request.method === 'POST') {
+            for await (const data of request) received.bytes += data.length;
+            response.end(`${received.bytes}`);
+            return;
+        }
+        const bytes = Number(url.pathname.split('/')[1]);
+        response.writeHead(200, { 'content-length': bytes, 'cache-control': 'max-age=600' });
+        pour(response, bytes);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return {
+        received,
+        url: `http://127.0.0.1:${server.address().port}`,
+        async stop() {
+            server.closeAllConnections();
+            await new Promise((resolve) => server.close(resolve));
+        },
+    };
+}
+
+// Counts what arrives; `pauseAfter` stops reading for good after so many bytes.
+async function download(url, pauseAfter = Infinity) {
+    const request = http.get(url, { agent: false });
+    const [response] = await once(request, 'response');
+    let bytes = 0;
+    const done = new Promise((resolve) => {
+        response.on('data', (data) => {
+            bytes += data.length;
+            if (bytes > pauseAfter) response.pause();
+        });
+        response.on('close', () => resolve({ bytes, complete: response.complete }));
+    });
+    return { done, abort: () => request.destroy() };
+}
+
+describe('With 64 MiB for the cache', () => {
+    let origin;
+    let gatehouse;
+
+    before(async () => {
+        origin = await startOrigin();
+        gatehouse = await startGatehouse({ origin: origin.url });
+    });
+    after(async () => {
+        await gatehouse?.stop();
+        await origin?.stop();
+    });
+
+    test('2 GiB down beside a reader that stopped, and 2 GiB up, stay under 128 MiB resident', async () => {
+        const slow = await download(`${gatehouse.url}/${GiB2}/slow`, MiB);
+        const fast = await download(`${gatehouse.url}/${GiB2}/fast`);
+        const got = await fast.done;
+        assert.deepEqual(got, { bytes: GiB2, complete: true });
+
+        const upload = http.request(`${gatehouse.url}/upload`, {
+            method: 'POST',
+            agent: false,
+            headers: { 'content-length': GiB2 },
+        });
+        pour(upload, GiB2);
+        const [response] = await once(upload, 'response');
+        let text = '';
+        for await (const data of response) text += data;
+        assert.equal(text, `${GiB2}`);
+        slow.abort();
+
+        const peak = await residentBytes(gatehouse.program.child.pid, 'VmHWM');
+        assert.ok(peak < 128 * MiB, `the peak was ${Math.round(peak / MiB)} MiB`);
+    });
+
+    test('2,000 readers stalled on 1 MiB bodies stay within the budget and 64 MiB', async () => {
+        const tool = join(dirname(binary), 'stalled_readers');
+        const port = new URL(gatehouse.url).port;
+        const readers = spawn(tool, [port, '2000', `/${MiB}/`], { stdio: ['pipe', 'pipe', 'inherit'] });
+        let output = '';
+        readers.stdout.on('data', (data) => (output += data));
+        try {
+            await until('all readers have stalled', () => /^stalled 2000$/m.test(output) || readers.exitCode !== null);
+            assert.match(output, /^stalled 2000$/m);
+            const resident = await residentBytes(gatehouse.program.child.pid, 'VmRSS');
+            assert.ok(resident <= (64 + 64) * MiB, `${Math.round(resident / MiB)} MiB are resident`);
+            // And a client that reads is served all the same.
+            const other = await download(`${gatehouse.url}/${MiB}/other`);
+            assert.deepEqual(await other.done, { bytes: MiB, complete: true });
+        } finally {
+            readers.stdin.end();
+        }
+        await once(readers, 'exit');
+    });
+});
