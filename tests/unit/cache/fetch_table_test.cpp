@@ -1,3 +1,4 @@
+// Who leads and who joins, and the short memory of keys that cannot be stored.
 #include "cache/fetch_table.h"
 
 #include "tests/unit/cache/harness.h"

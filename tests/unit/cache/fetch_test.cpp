@@ -1,3 +1,4 @@
+// The life of a fetch: answer, readers, initiator, wake-ups, and who holds what until the end.
 #include "cache/fetch.h"
 
 #include "tests/unit/cache/harness.h"
@@ -159,8 +160,7 @@ TEST_CASE("an initiator that leaves while the answer is published leaves no curs
         std::atomic<int> ready{0};
         const auto together = [&] {
             ++ready;
-            while (ready.load() < 2) {
-            }
+            while (ready.load() < 2) {}
         };
         std::thread leaver([&] {
             together();
@@ -404,7 +404,8 @@ TEST_CASE("the last reference may go away inside a callback") {
         fill(*fetch->answer().body, "x");
     }
     SUBCASE("of a reader that is cut") {
-        last.reader.emplace(fetch, 1U, [](void* self) { static_cast<Last*>(self)->let_go(); }, &last);
+        last.reader.emplace(
+            fetch, 1U, [](void* self) { static_cast<Last*>(self)->let_go(); }, &last);
         fill(*fetch->answer().body, "x");
         CHECK(fetch->cut_slowest(10) == 1);
     }

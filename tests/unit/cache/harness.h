@@ -69,7 +69,8 @@ struct CountingWaiter {
 // Counts how often it was cut off.
 struct CountingReader {
     CountingReader(std::shared_ptr<Fetch> fetch, unsigned core)
-        : reader(std::move(fetch), core, [](void* self) { ++static_cast<CountingReader*>(self)->cut; }, this) {}
+        : reader(
+              std::move(fetch), core, [](void* self) { ++static_cast<CountingReader*>(self)->cut; }, this) {}
     int cut = 0;
     Fetch::Reader reader;
 };

@@ -40,9 +40,7 @@ struct CacheBench {
     explicit CacheBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024)
         : store(small_store(size_bytes, max_object_bytes)), cache(*store, poster, HttpCache::Options{}) {}
 
-    static std::string key_for(std::string_view path) {
-        return "rules|*\napi\nh\n" + std::string(path) + "\n\n";
-    }
+    static std::string key_for(std::string_view path) { return "rules|*\napi\nh\n" + std::string(path) + "\n\n"; }
     // "GET" with these field lines; "HEAD\n..." for another method.
     std::unique_ptr<Client> client(std::string_view lines = "", std::string_view path = "/a", unsigned core = 0) {
         auto made = std::make_unique<Client>();

@@ -1,3 +1,4 @@
+// What several clients of one key get that ask while a fetch is in flight. One after another: http_cache_test.cpp.
 #include "tests/unit/cache/http_cache_bench.h"
 
 #include <array>
@@ -5,8 +6,6 @@
 using namespace gatehouse;
 using namespace gatehouse::cache;
 using namespace gatehouse::cache::testing;
-
-// What several clients of one key get that ask while a fetch is in flight. One after another: http_cache_test.cpp.
 
 TEST_CASE("a thousand clients of a cold key make one fetch and all get its answer") {
     CacheBench bench;
@@ -192,8 +191,8 @@ TEST_CASE("a client that wants it from the origin leads its own fetch, and other
         const char* request;
         Reason fresh; // the reason while something fresh is stored
     };
-    const std::array<Row, 2> rows = {{{"Cache-Control: no-cache", Reason::RequestNoCache},
-                                      {"Cache-Control: max-age=0", Reason::RequestMaxAge}}};
+    const std::array<Row, 2> rows = {
+        {{"Cache-Control: no-cache", Reason::RequestNoCache}, {"Cache-Control: max-age=0", Reason::RequestMaxAge}}};
     for (const Row& row : rows) {
         SUBCASE(row.request) {
             SUBCASE("nothing stored") {}

@@ -1,3 +1,5 @@
+// What one client after another gets: lookup, storing, validation, errors, purges. Several at once:
+// http_cache_collapse_test.cpp.
 #include "tests/unit/cache/http_cache_bench.h"
 
 #include <array>
@@ -5,9 +7,6 @@
 using namespace gatehouse;
 using namespace gatehouse::cache;
 using namespace gatehouse::cache::testing;
-
-// What one client after another gets: lookup, storing, validation, errors, purges. Several at once:
-// http_cache_collapse_test.cpp.
 
 TEST_CASE("a miss leads, its answer is stored, and the next request is a hit") {
     CacheBench bench;

@@ -1,3 +1,4 @@
+// What a purge kills, also after the list of matchers was full many times.
 #include "cache/purge_log.h"
 
 #include "cache/policy/cache_key.h"

@@ -1,3 +1,4 @@
+// Wake-ups by core: one post for many waiters, and none lost between threads.
 #include "cache/wait_lists.h"
 
 #include "tests/unit/cache/harness.h"

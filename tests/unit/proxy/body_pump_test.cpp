@@ -1,3 +1,4 @@
+// Request content on its way to an origin: held back, broken off, sent again.
 #include "proxy/body_pump.h"
 
 #include "proxy/spawn.h"

@@ -1,3 +1,4 @@
+// Message heads: what is accepted, what is refused and how, at every split of the bytes.
 #include "proxy/head_parser.h"
 
 #include "http/framing.h"
@@ -82,8 +83,7 @@ const std::vector<Row>& request_rows() {
         {"obs-fold with a space", with_line("X: a\r\n b"), State::Bad, ErrorKind::BadRequest},
         {"obs-fold with a tab", with_line("X: a\r\n\tb"), State::Bad, ErrorKind::BadRequest},
         {"obs-fold of nothing", with_line("X: a\r\n "), State::Bad, ErrorKind::BadRequest},
-        {"white space before the first field", "GET / HTTP/1.1\r\n Host: h\r\n\r\n", State::Bad,
-         ErrorKind::BadRequest},
+        {"white space before the first field", "GET / HTTP/1.1\r\n Host: h\r\n\r\n", State::Bad, ErrorKind::BadRequest},
         {"a line of white space", with_line(" "), State::Bad, ErrorKind::BadRequest},
         {"space before the colon", with_line("X : a"), State::Bad, ErrorKind::BadRequest},
         {"tab before the colon", with_line("X\t: a"), State::Bad, ErrorKind::BadRequest},

@@ -1,3 +1,4 @@
+// Responses on the wire: framing for each client, and what a client sees when one breaks off.
 #include "proxy/http1_sink.h"
 
 #include "cache/store/memory_store.h"
@@ -106,8 +107,14 @@ TEST_CASE("a head is framed as the client and the content want it") {
          "Content-Length: 9223372036854775807", true},
         {"a length, then close", Version::Http11, false, 200, 5, true, "Content-Length: 5|Connection: close", false},
         {"no length", Version::Http11, true, 200, {}, true, "Transfer-Encoding: chunked", true},
-        {"no length, then close", Version::Http11, false, 200, {}, true,
-         "Transfer-Encoding: chunked|Connection: close", false},
+        {"no length, then close",
+         Version::Http11,
+         false,
+         200,
+         {},
+         true,
+         "Transfer-Encoding: chunked|Connection: close",
+         false},
         {"HEAD with a length", Version::Http11, true, 200, 5, false, "Content-Length: 5", true},
         {"HEAD without a length", Version::Http11, true, 200, {}, false, "", true},
         {"204", Version::Http11, true, 204, 0, false, "", true},
@@ -320,8 +327,8 @@ TEST_CASE("a client sees that a response broke off, whatever its framing") {
         Read end;
     };
     const std::vector<Row> rows = {
-        {"chunked", Version::Http11, {}, Read::End},  // the last chunk is missing
-        {"a length", Version::Http11, 100, Read::End}, // so is the rest
+        {"chunked", Version::Http11, {}, Read::End},           // the last chunk is missing
+        {"a length", Version::Http11, 100, Read::End},         // so is the rest
         {"until the close", Version::Http10, {}, Read::Reset}, // an orderly end would make it whole
     };
     for (const Row& row : rows) {

@@ -1,3 +1,4 @@
+// What an origin is sent for what a client asked.
 #include "proxy/origin_request.h"
 
 #include "cache/policy/cache_key.h"
@@ -144,8 +145,8 @@ TEST_CASE("a validation carries the stored validators in place of the client's, 
     Setting setting;
     setting.validate = &view;
     OriginRequest request = setting.make("If-None-Match: \"c\"\nAccept: a");
-    CHECK(own_fields(request) == "Accept: a\nIf-None-Match: W/\"s\"\nIf-Modified-Since: " +
-                                     cache::policy::testing::http_date(-60));
+    CHECK(own_fields(request) ==
+          "Accept: a\nIf-None-Match: W/\"s\"\nIf-Modified-Since: " + cache::policy::testing::http_date(-60));
     remove_validators(request);
     CHECK(own_fields(request) == "Accept: a");
 }
@@ -180,17 +181,17 @@ TEST_CASE("a fetch for the store keeps what Connection names, because the key an
 }
 
 TEST_CASE("clients cannot claim to be somebody else, trusted proxies are appended to") {
-    constexpr std::string_view kClaims = "X-Forwarded-For: 10.0.0.1\nX-Forwarded-Proto: https\nX-Forwarded-Host: bank\n"
-                                         "Forwarded: for=10.0.0.1\nX-Original-URL: /admin\nX-Rewrite-URL: /admin\n"
-                                         "X-HTTP-Method-Override: DELETE\nX-Real-IP: 10.0.0.1\nX_Forwarded_For: 10.0.0.1";
+    constexpr std::string_view kClaims =
+        "X-Forwarded-For: 10.0.0.1\nX-Forwarded-Proto: https\nX-Forwarded-Host: bank\n"
+        "Forwarded: for=10.0.0.1\nX-Original-URL: /admin\nX-Rewrite-URL: /admin\n"
+        "X-HTTP-Method-Override: DELETE\nX-Real-IP: 10.0.0.1\nX_Forwarded_For: 10.0.0.1";
     Setting setting;
     setting.client_address = "2001:db8::1";
     const auto plain = setting.make(kClaims);
     CHECK(plain.head.fields.combined("X-Forwarded-For") == "2001:db8::1");
     CHECK(plain.head.fields.combined("X-Forwarded-Proto") == "http");
     CHECK(plain.head.fields.combined("X-Forwarded-Host") == "viewer.example:8080");
-    CHECK(plain.head.fields.combined("Forwarded") ==
-          "for=\"[2001:db8::1]\";host=\"viewer.example:8080\";proto=http");
+    CHECK(plain.head.fields.combined("Forwarded") == "for=\"[2001:db8::1]\";host=\"viewer.example:8080\";proto=http");
     CHECK(own_fields(plain).empty());
     setting.trusted = true;
     const auto trusted = setting.make(kClaims);

@@ -1,3 +1,4 @@
+// Text and pieces of bodies on their way out, through a socket that takes little at a time.
 #include "proxy/output_queue.h"
 
 #include "cache/store/memory_store.h"

@@ -1,3 +1,4 @@
+// Which behavior a path belongs to, however it is written.
 #include "proxy/router.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Which addresses are in the networks of trusted_proxies.
 #include "proxy/trusted_proxies.h"
 
 #include <doctest/doctest.h>
