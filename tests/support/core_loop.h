@@ -1,0 +1,130 @@
+// Cores driven by the test itself: their loops run only while it waits for something, and time moves only when it
+// says so.
+#pragma once
+
+#include "proxy/asio.h"
+#include "proxy/core.h"
+#include "tests/support/gates.h"
+#include "tests/support/manual_clock.h"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gatehouse::testing {
+
+class CoreLoop {
+public:
+    CoreLoop() { add(); } // one core; add() makes more
+
+    ManualClock clock;
+
+    proxy::Core& core(std::size_t index = 0) { return *cores_.at(index); }
+    proxy::Core& add() {
+        cores_.push_back(std::make_unique<proxy::Core>(static_cast<unsigned>(cores_.size()), clock, 1));
+        return *cores_.back();
+    }
+
+    // Runs the loops until the condition holds. HarnessError when that takes longer than the safety time.
+    template <class Condition>
+    void await(Condition condition, std::string_view what) {
+        constexpr std::chrono::milliseconds kTurn(5);
+        const auto until = std::chrono::steady_clock::now() + kSafetyTime;
+        while (!condition()) {
+            if (std::chrono::steady_clock::now() > until) {
+                throw HarnessError("waited in vain for " + std::string(what));
+            }
+            std::size_t ran = 0;
+            for (const auto& each : cores_) {
+                each->io().restart();
+                ran += each->io().poll();
+            }
+            if (ran == 0 && !condition()) {
+                cores_.front()->io().run_one_for(kTurn);
+            }
+        }
+    }
+    // Runs what is ready, and what that makes ready.
+    void settle() {
+        std::size_t ran = 0;
+        do {
+            ran = 0;
+            for (const auto& each : cores_) {
+                each->io().restart();
+                ran += each->io().poll();
+            }
+        } while (ran > 0);
+    }
+    // Moves the clock and fires what became due. What was begun before is done first, so that its deadlines are armed.
+    void advance(http::Duration by) {
+        settle();
+        clock.move(by);
+        for (const auto& each : cores_) {
+            each->wheel().advance();
+        }
+        settle();
+    }
+
+    // A coroutine that was started, and its result once it has one.
+    template <class T>
+    class Task {
+    public:
+        bool done() const noexcept { return state_->value.has_value() || state_->error; }
+        T take() {
+            if (state_->error) {
+                std::rethrow_exception(state_->error);
+            }
+            return std::move(*state_->value);
+        }
+
+    private:
+        friend class CoreLoop;
+        struct State {
+            std::optional<T> value;
+            std::exception_ptr error;
+        };
+        std::shared_ptr<State> state_ = std::make_shared<State>();
+    };
+
+    template <class T>
+    Task<T> start(proxy::awaitable<T> task, std::size_t index = 0) {
+        Task<T> started;
+        proxy::asio::co_spawn(core(index).io(), std::move(task),
+                              [state = started.state_](std::exception_ptr error, T value) {
+                                  state->error = std::move(error);
+                                  if (!state->error) {
+                                      state->value.emplace(std::move(value));
+                                  }
+                              });
+        return started;
+    }
+    Task<bool> start(proxy::awaitable<void> task, std::size_t index = 0) {
+        return start(finish(std::move(task)), index);
+    }
+    template <class T>
+    T finish(Task<T> task, std::string_view what) {
+        await([&task] { return task.done(); }, what);
+        return task.take();
+    }
+    template <class T>
+    T run(proxy::awaitable<T> task) {
+        return finish(start(std::move(task)), "a coroutine");
+    }
+    void run(proxy::awaitable<void> task) { finish(start(std::move(task)), "a coroutine"); }
+
+private:
+    static proxy::awaitable<bool> finish(proxy::awaitable<void> task) {
+        co_await std::move(task);
+        co_return true;
+    }
+
+    std::vector<std::unique_ptr<proxy::Core>> cores_;
+};
+
+} // namespace gatehouse::testing
