@@ -287,12 +287,12 @@ TEST_CASE("body: a relay has one block also when the relay budget is used up") {
     Listener listener;
     body->set_listener(&listener);
     Body::Cursor cursor = *body->open();
-    const std::uint64_t block = Block::charge_for(8 * 1024);
+    const std::uint64_t block = Block::charge_for(16 * 1024);
     // One, and another when the first is full: its readers may stand at its end and can only move on to a next one.
     CHECK(write(*body, 1'000'000) == 32 * 1024);
     CHECK(fixture.relay_budget.used() == others + 2 * block);
     CHECK(body->prepare().state == Body::RoomState::Full);
-    CHECK(read(cursor, 8 * 1024) == 8 * 1024);
+    CHECK(read(cursor, 16 * 1024) == 16 * 1024);
     CHECK(listener.rooms == 1);
     CHECK(body->alive_bytes() == block);
     std::uint64_t total = 32 * 1024;
