@@ -17,7 +17,7 @@ void complete_memory(MemoryCache& memory, std::uint64_t available) {
     if (available == 0) available = kMemoryWhenUnknown;
     if (memory.size_bytes == 0) memory.size_bytes = std::clamp(available / 4, kLeastMemory, kMostMemoryByDefault);
     if (memory.max_object_bytes == 0) memory.max_object_bytes = std::min(kMostObjectByDefault, memory.size_bytes / 4);
-    if (memory.relay_bytes == 0) memory.relay_bytes = std::min(kMostRelayByDefault, memory.size_bytes / 4);
+    if (memory.relay_bytes == 0) memory.relay_bytes = std::min(kMostRelayByDefault, memory.size_bytes / 8);
 }
 
 // Relative paths start at the directory of the YAML file, so that a configuration can be moved with its files and

@@ -50,7 +50,7 @@ struct MemoryCache {
     std::uint64_t size_bytes = 0;
     // A response larger than this is not kept in memory. Default: the smaller of 8 MiB and a quarter of the size.
     std::uint64_t max_object_bytes = 0;
-    // Buffers of responses that pass through without being stored. Default: the smaller of 64 MiB and a quarter of
+    // Buffers of responses that pass through without being stored. Default: the smaller of 64 MiB and an eighth of
     // size.
     std::uint64_t relay_bytes = 0;
     unsigned shards = 16;       // power of two

@@ -48,7 +48,7 @@ const Record<MemoryCache>& memory_fields() {
         size<MemoryCache>({"max_object_size", "A response larger than this is not kept in memory."},
                           &MemoryCache::max_object_bytes, {1, 16 * 1024 * kGiB}, "a quarter of size, at most 8MiB"),
         size<MemoryCache>({"relay_buffers", "Bytes for responses that pass through without being stored."},
-                          &MemoryCache::relay_bytes, {64 * kKiB, 1024 * kGiB}, "a quarter of size, at most 64MiB"),
+                          &MemoryCache::relay_bytes, {64 * kKiB, 1024 * kGiB}, "an eighth of size, at most 64MiB"),
         shards_field(),
         count<MemoryCache>({"max_variants", "The most stored responses of one key that differ by Vary."},
                            &MemoryCache::max_variants, {1, 10'000}),

@@ -109,7 +109,7 @@ bool is_hop_by_hop(std::string_view name) noexcept {
 
 // An intermediary removes what Connection names, and Connection itself. RFC 9110 section 7.6.1
 // DEVIATION: protected names stay: Connection is for fields of one connection, and these never are.
-void remove_hop_by_hop(Fields& fields) {
+void remove_connection_named(Fields& fields) {
     std::vector<std::string> named; // copies: removing moves the lines that views would point into
     fields.for_each("Connection", [&](std::string_view text) {
         for (std::string_view option; next_member(text, option);) {
@@ -118,11 +118,15 @@ void remove_hop_by_hop(Fields& fields) {
             }
         }
     });
-    const auto is_named = [&](std::string_view name) {
-        return std::any_of(named.begin(), named.end(), [&](std::string_view known) { return iequals(known, name); });
-    };
-    fields.remove_if([&](const Fields::Line& line) {
-        return is_hop_by_hop(line.name) || iequals(line.name, "Content-Length") || is_named(line.name);
+    for (const std::string& name : named) {
+        fields.remove(name);
+    }
+}
+
+void remove_hop_by_hop(Fields& fields) {
+    remove_connection_named(fields);
+    fields.remove_if([](const Fields::Line& line) {
+        return is_hop_by_hop(line.name) || iequals(line.name, "Content-Length");
     });
 }
 

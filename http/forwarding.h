@@ -19,6 +19,10 @@ bool is_hop_by_hop(std::string_view name) noexcept;
 // ETag, Content-Type, Content-Encoding, Content-Range, Range, X-Forwarded-*, Forwarded, Via, Age, Expires, Date,
 // Last-Modified, Location, If-*) is not removed: an attacker would otherwise strip what the origin relies on.
 void remove_hop_by_hop(Fields& fields);
+// Only the fields that Connection names (protected ones stay), and none of the hop-by-hop fields themselves. Done to a
+// request as soon as it is parsed: a key or a Vary computed with a field that the origin never sees would store one
+// client's answer under another's name.
+void remove_connection_named(Fields& fields);
 
 // Whether the connection stays open after this message (RFC 9112 section 9.3).
 bool wants_keep_alive(Version version, const Fields& fields);

@@ -5,6 +5,7 @@
 #include "cache/policy/freshness.h"
 #include "cache/policy/invalidation.h"
 #include "cache/policy/response_assembly.h"
+#include "http/forwarding.h"
 #include "proxy/error_response.h"
 #include "proxy/router.h"
 
@@ -72,6 +73,7 @@ bool Exchange::begin() {
         return true;
     }
     state_.target = std::move(target).value();
+    http::remove_connection_named(state_.head.fields);
     record.authority = state_.target.authority;
     if (state_.head.method_kind() == http::Method::Trace) {
         answer_status(405, "method_not_allowed", "TRACE is not supported.", nullptr);
@@ -158,6 +160,9 @@ void Exchange::refuse(const Error& error) {
 }
 
 void Exchange::answer_error(const Error& error, const policy::CacheResult* result) {
+    if (http::source_of(error.kind) == http::ErrorSource::Downstream) {
+        sink_.close_after(); // where the next request would begin is not known
+    }
     const ErrorResponse response = make_error_response(error, &state_.head.fields);
     state_.record.status = response.head.status;
     state_.record.error = error.kind;
@@ -190,7 +195,7 @@ void Exchange::answer_gateway_timeout() {
     // RFC 9111 section 5.2.1.7
     policy::CacheResult result = state_.plan.result;
     result.reason = Reason::OnlyIfCached;
-    result.forwarded = policy::Forwarded::Request;
+    result.forwarded = policy::Forwarded::No; // RFC 9211 section 2: it was neither a hit nor forwarded
     result.error = true;
     answer_status(504, "only_if_cached", policy::sentence(Reason::OnlyIfCached), &result);
 }
@@ -329,6 +334,8 @@ awaitable<bool> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch) {
     FetchWaiter waiting(worker_.core);
     std::size_t seen = 0;
     for (;;) {
+        // Asked first: once it has its answer, no interim response is added, and all of them are seen below.
+        const bool answered = fetch->phase() != Fetch::Phase::Pending;
         if (fetch->interim_count() > seen) {
             const auto interims = fetch->interims_after(seen);
             for (const auto& interim : interims) {
@@ -340,7 +347,7 @@ awaitable<bool> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch) {
                 co_return false;
             }
         }
-        if (fetch->phase() != Fetch::Phase::Pending) {
+        if (answered) {
             co_return true;
         }
         fetch->wait(worker_.core.index(), waiting.waiter);

@@ -53,11 +53,6 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     const auto expect = facts.client.version == http::Version::Http11 ? fields.first("Expect") : std::nullopt;
     out.expects_continue = facts.has_content && expect && http::iequals(*expect, "100-continue");
     fields.remove("Expect");
-    if (facts.for_store) {
-        // DEVIATION: RFC 9110 section 7.6.1 removes what Connection names. The key and Vary were computed with it: an
-        // answer to a request without it would be stored for those who send it.
-        fields.remove("Connection");
-    }
     http::remove_hop_by_hop(fields);
     fields.remove("Host");
     http::ForwardedFor forwarded;

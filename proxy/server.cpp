@@ -67,10 +67,6 @@ struct WorkerCore {
     std::unique_ptr<Worker> worker;
 };
 
-void count_lag(void* context, std::chrono::microseconds lag) {
-    static_cast<Core*>(context)->metrics().count_tick(lag);
-}
-
 } // namespace
 
 struct Server::Impl final : cache::CorePoster {
@@ -256,7 +252,8 @@ std::string Server::Impl::metrics_text() const {
     for (const auto& behavior : config->behaviors) {
         names.push_back(behavior.path_pattern);
     }
-    return render_metrics(metrics, names, store->stats(), config->generation);
+    const ProcessMetrics process{log.lost(), escaped_exceptions()};
+    return render_metrics(metrics, names, store->stats(), config->generation, process);
 }
 
 void Server::Impl::spawn_threads() {
@@ -264,7 +261,7 @@ void Server::Impl::spawn_threads() {
         guards.emplace_back(core->io().get_executor());
         if (!manual_time) {
             spawn_logged(core->io().get_executor(), "deadline wheel",
-                         DeadlineWheel::drive(core->wheel(), &count_lag, core));
+                         DeadlineWheel::drive(core->wheel(), &CoreMetrics::on_lag, &core->metrics()));
         }
     }
     for (const auto& listener : listeners) {

@@ -27,7 +27,7 @@ TEST_CASE("stop: what runs is finished, idle connections are closed, new ones ar
     bool finished = false;
     std::thread stopping([&] { finished = proxy.stop(); });
     CHECK(idle.ended()); // stopping has begun, and the listeners are closed before this
-    CHECK_THROWS_AS(RawClient(port), HarnessError);
+    CHECK_THROWS_AS(RawClient{port}, HarnessError);
     CHECK(running.is_quiet());
     origin.open("rest");
     CHECK(running.read().content == "halfhalf");

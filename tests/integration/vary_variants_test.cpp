@@ -36,3 +36,15 @@ TEST_CASE("Vary: * is never used for another request") {
     CHECK(origin.requests() == 2);
     CHECK(proxy.metric("gatehouse_not_stored_total", "vary_star") == 2);
 }
+
+TEST_CASE("a field that Connection names is gone before the variant is chosen, so it poisons nobody's") {
+    ScriptedOrigin origin;
+    origin.on("/text", [](OriginExchange& x) {
+        x.reply(200, "Cache-Control: max-age=60\r\nVary: Accept-Language\r\n", "in " + x.get("Accept-Language"));
+    });
+    ProxyUnderTest proxy(origin);
+    CHECK(proxy.get("/text", "Accept-Language: de\r\nConnection: Accept-Language\r\n").content == "in ");
+    CHECK(proxy.get("/text", "Accept-Language: de\r\n").content == "in de");
+    CHECK(proxy.get("/text").content == "in ");
+    CHECK(origin.requests() == 2);
+}

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -63,8 +64,11 @@ int main(int argc, char** argv) {
     }
     std::array<char, 64> first{};
     for (const int fd : sockets) {
-        if (::recv(fd, first.data(), first.size(), 0) <= 0) {
-            std::fprintf(stderr, "stalled_readers: a connection gave no answer\n");
+        const ssize_t got = ::recv(fd, first.data(), first.size(), 0);
+        const std::string_view answer(first.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+        if (!answer.starts_with("HTTP/1.1 200 ")) {
+            std::fprintf(stderr, "stalled_readers: not a 200 but \"%.*s\"\n", static_cast<int>(answer.size()),
+                         answer.data());
             return 1;
         }
     }

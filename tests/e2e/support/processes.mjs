@@ -133,9 +133,9 @@ export async function temporaryDirectory() {
     return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-// Gatehouse in front of `origin`. `policies` and `behaviors` are lines of YAML; without any, one behavior
+// Gatehouse in front of `origin`. `originFields`, `policies` and `behaviors` are lines of YAML; without any, one behavior
 // sends everything to the origin under the rules of RFC 9111.
-export async function startGatehouse({ origin, policies = '', behaviors = '', more = '' }) {
+export async function startGatehouse({ origin, originFields = '', policies = '', behaviors = '', more = '' }) {
     if (!existsSync(binary)) throw new Error(`${binary} is missing; build the release preset first.`);
     const [port, admin] = await freePorts(2);
     const directory = await temporaryDirectory();
@@ -150,6 +150,7 @@ export async function startGatehouse({ origin, policies = '', behaviors = '', mo
         'origins:',
         '  origin:',
         `    url: "${origin}"`,
+        originFields,
         ...(policies ? ['cache_policies:', policies] : []),
         'behaviors:',
         behaviors,

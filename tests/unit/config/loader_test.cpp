@@ -150,11 +150,13 @@ TEST_CASE("The sizes of the memory store follow from each other") {
         std::uint64_t relay;
     };
     const Row rows[] = {
-        {"{size: 1MiB}", kMiB / 4, kMiB / 4},
-        {"{size: 31MiB}", 31 * kMiB / 4, 31 * kMiB / 4},
-        {"{size: 32MiB}", 8 * kMiB, 8 * kMiB},
-        {"{size: 33MiB}", 8 * kMiB, 33 * kMiB / 4},
-        {"{size: 256MiB}", 8 * kMiB, 64 * kMiB},
+        {"{size: 1MiB}", kMiB / 4, kMiB / 8},
+        {"{size: 31MiB}", 31 * kMiB / 4, 31 * kMiB / 8},
+        {"{size: 32MiB}", 8 * kMiB, 4 * kMiB},
+        {"{size: 33MiB}", 8 * kMiB, 33 * kMiB / 8},
+        {"{size: 511MiB}", 8 * kMiB, 511 * kMiB / 8},
+        {"{size: 512MiB}", 8 * kMiB, 64 * kMiB},
+        {"{size: 513MiB}", 8 * kMiB, 64 * kMiB},
         {"{size: 1TiB}", 8 * kMiB, 64 * kMiB},
         {"{size: 1MiB, max_object_size: 1MiB, relay_buffers: 64KiB}", kMiB, 65'536},
     };

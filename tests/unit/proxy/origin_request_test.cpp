@@ -173,13 +173,6 @@ TEST_CASE("what Connection names is removed from what is passed on, but never wh
     CHECK(request.head.fields.contains("Via"));
 }
 
-TEST_CASE("a fetch for the store keeps what Connection names, because the key and Vary were computed with it") {
-    Setting setting;
-    setting.policy.key.headers = {config::NameSelection::Mode::Allow, {"X-Tenant"}};
-    CHECK(own_fields(setting.make("Connection: X-Tenant, Accept-Language\nX-Tenant: 7\nAccept-Language: de")) ==
-          "X-Tenant: 7\nAccept-Language: de");
-}
-
 TEST_CASE("clients cannot claim to be somebody else, trusted proxies are appended to") {
     constexpr std::string_view kClaims =
         "X-Forwarded-For: 10.0.0.1\nX-Forwarded-Proto: https\nX-Forwarded-Host: bank\n"
