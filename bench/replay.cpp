@@ -9,8 +9,7 @@
 // How the fraction becomes size_bytes: the store charges more than sizes (heads, block classes, index, ghosts). All
 // distinct objects are first put into a store without bounds. What they are charged there, the index included, times
 // the fraction, is the cache; beside it the store gets what it takes when it is empty, and what the ghosts take at most
-// for the objects it is to hold: 9 bytes for each, and 80 for each shard. `kept` is the number of objects in the store
-// at the end: it must not be more than the fraction of all.
+// for the objects it is to hold. `kept` is the number of objects in the store at the end, to compare with the fraction.
 #include "cache/store/memory_store.h"
 
 #include <algorithm>
@@ -164,6 +163,14 @@ void measure_charges(const Trace& trace, const Arguments& arguments, std::uint64
     all = store->stats().bytes_used - empty;
 }
 
+// The ghosts of each shard: 8 bytes each, an eighth and one set of eight more than the shard has objects, in whole sets
+// and together at most a sixteenth of the store.
+std::uint64_t charge_of_ghosts(std::uint64_t size_bytes, double objects, unsigned shards) {
+    const auto wanted = static_cast<std::uint64_t>(objects / shards * 9 / 8) + 8;
+    const std::uint64_t ghosts = std::min(wanted, size_bytes / 16 / shards / 8) / 8 * 8;
+    return ghosts > 0 ? shards * (ghosts * 8 + 16) : 0;
+}
+
 bool parse(int count, char** values, Arguments& arguments) {
     for (int i = 1; i < count; ++i) {
         const std::string_view word = values[i];
@@ -221,9 +228,9 @@ int main(int count, char** values) {
     std::printf("%9s  %-6s  %7s  %7s  %9s\n", "fraction", "policy", "objects", "bytes", "kept");
     for (const double fraction : arguments.fractions) {
         StoreStats stats;
-        const auto ghosts = static_cast<std::uint64_t>(fraction * 9 * static_cast<double>(trace.objects.size())) +
-                            80 * std::uint64_t{arguments.shards};
-        const auto size_bytes = static_cast<std::uint64_t>(fraction * static_cast<double>(all)) + empty + ghosts;
+        const auto cache = static_cast<std::uint64_t>(fraction * static_cast<double>(all)) + empty;
+        const std::uint64_t size_bytes =
+            cache + charge_of_ghosts(cache, fraction * static_cast<double>(trace.objects.size()), arguments.shards);
         const Misses store = run_store(trace, size_bytes, arguments, stats);
         const Misses lru = run_lru(trace, static_cast<std::uint64_t>(fraction * static_cast<double>(trace.footprint)));
         for (const auto& [name, misses] : {std::pair("store", store), std::pair("lru", lru)}) {
