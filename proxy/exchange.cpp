@@ -282,6 +282,9 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             break;
         }
         take_trace(*fetch);
+        if (body && body->expects_continue()) {
+            sink_.close_after(); // no 100 was sent: whether the content still comes is the client's choice
+        }
         Resolution resolution = worker_.cache.resolve(context(), plan);
         std::optional<Body::Cursor> cursor;
         if (resolution.kind == Resolution::Kind::Stream && fetch->answer().body) {

@@ -212,7 +212,11 @@ awaitable<void> Session::run([[maybe_unused]] std::shared_ptr<Session> self) {
                 state_->framing.kind == http::Framing::Kind::Length && state_->framing.length == 0);
             if (has_content || !serve_at_once()) {
                 keep(bytes); // the scratch buffer does not survive a suspension
-                open = co_await serve_waiting();
+                // Answers to pipelined requests before this one do not wait for its origin.
+                open = co_await sink_.flush();
+                if (open) {
+                    open = co_await serve_waiting();
+                }
                 bytes = connection_->input;
             } else {
                 open = sink_.keep_alive();

@@ -19,7 +19,7 @@ TEST_CASE("the head's size: at the limit it is taken, behind it 431") {
     ScriptedOrigin origin;
     script(origin);
     Yaml yaml;
-    yaml.limits = "head_size: 2KiB";
+    yaml.limits = "head_size: 2KiB, target_size: 1KiB";
     ProxyUnderTest proxy(origin, yaml);
     const std::string begin = "GET /a HTTP/1.1\r\nHost: gate.test\r\nX-Long: ";
     for (const int off : {-1, 0, 1}) {

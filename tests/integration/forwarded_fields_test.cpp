@@ -89,5 +89,5 @@ TEST_CASE("the origin's path is put in front, and its Host is its own unless the
     ProxyUnderTest proxy(origin, yaml);
     CHECK(proxy.get("/v/a?b").content == "/prod/v/a?b gate.test");
     CHECK(proxy.get("/o/a").content == "/prod/o/a 127.0.0.1:" + std::to_string(origin.port()));
-    CHECK(proxy.get("/o/%7Ea/../b/%2e/%2f").content.starts_with("/prod/o/b/%2F "));
+    CHECK(proxy.get("/o/%7Ea/../b/%2e/%2f?%7e").content == "/prod/o/%7Ea/../b/%2e/%2f?%7e 127.0.0.1:" + std::to_string(origin.port()));
 }

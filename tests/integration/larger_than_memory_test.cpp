@@ -50,7 +50,7 @@ TEST_CASE("a response known to be too large is not collapsed, not stored, and ar
         CHECK(origin.requests() == i);
     }
     CHECK(proxy.server().store_stats().objects == 0);
-    CHECK(proxy.server().store_stats().bytes <= 8 * 1024 * 1024);
+    CHECK(proxy.server().store_stats().bytes_used <= 8 * 1024 * 1024);
 }
 
 TEST_CASE("a response that turns out to be too large passes through, and the next is not waited for") {

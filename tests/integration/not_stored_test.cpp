@@ -23,7 +23,7 @@ TEST_CASE("responses that may not be stored are forwarded each time and say why"
         {"no lifetime", "", "", "no_lifetime", "uri-miss"},
         {"invalid lifetime", "", "Cache-Control: max-age=soon\r\n", "no_lifetime", "uri-miss"},
         {"the request says no-store", "Cache-Control: no-store\r\n", "Cache-Control: max-age=60\r\n",
-         "request_no_store", "miss"},
+         "request_no_store", "uri-miss"},
     };
     for (const Row& row : rows) {
         CAPTURE(std::string(row.name));

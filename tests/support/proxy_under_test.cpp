@@ -1,7 +1,9 @@
 #include "tests/support/proxy_under_test.h"
 
 #include "config/loader.h"
+#include "proxy/spawn.h"
 
+#include <doctest/doctest.h>
 #include <spdlog/spdlog.h>
 
 #include <condition_variable>
@@ -47,7 +49,8 @@ std::string Yaml::text(std::uint16_t origin_port) const {
     return replaced(text, "${origin}", url);
 }
 
-ProxyUnderTest::ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml) {
+ProxyUnderTest::ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml)
+    : escaped_before_(proxy::escaped_exceptions()) {
     silence_log();
     const auto loaded = config::load_text(yaml.text(origin_port), "scenario.yaml");
     std::string problems;
@@ -68,7 +71,10 @@ ProxyUnderTest::ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml) {
     }
 }
 
-ProxyUnderTest::~ProxyUnderTest() { stop(); }
+ProxyUnderTest::~ProxyUnderTest() {
+    stop();
+    CHECK_MESSAGE(proxy::escaped_exceptions() == escaped_before_, "an exception escaped from the proxy's coroutines");
+}
 
 bool ProxyUnderTest::stop() { return server_->stop(); }
 

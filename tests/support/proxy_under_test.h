@@ -36,7 +36,7 @@ public:
     explicit ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml = {});
     explicit ProxyUnderTest(const ScriptedOrigin& origin, const Yaml& yaml = {})
         : ProxyUnderTest(origin.port(), yaml) {}
-    ~ProxyUnderTest();
+    ~ProxyUnderTest(); // reports exceptions that escaped as a failed check
     ProxyUnderTest(const ProxyUnderTest&) = delete;
     ProxyUnderTest& operator=(const ProxyUnderTest&) = delete;
 
@@ -71,6 +71,7 @@ public:
     bool stop();
 
 private:
+    unsigned long escaped_before_;
     ManualClock clock_;
     std::unique_ptr<proxy::Server> server_;
 };
