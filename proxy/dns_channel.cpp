@@ -118,8 +118,9 @@ struct DnsChannel::State : std::enable_shared_from_this<State> {
     ~State() { destroy_channel(); }
 
     bool make_channel();
+    bool open_channel(int flags);
     void destroy_channel() noexcept;
-    int count_attempts() const noexcept;
+    int count_servers() const noexcept;
     void process(ares_socket_t read, ares_socket_t write) noexcept;
     void arm() noexcept;
     void watch(ares_socket_t socket, bool readable, bool writable);
@@ -160,17 +161,33 @@ bool DnsChannel::State::make_channel() {
     if (channel != nullptr) {
         return true;
     }
-    if (!initialise_library()) {
+    if (!initialise_library() || !open_channel(0)) {
         return false;
     }
+    const int servers = count_servers();
+    if (servers == 1) {
+        // With several, c-ares goes on to the next one after SERVFAIL and REFUSED and says in the end only that none
+        // was of use. With one there is nobody to go on to, so the answer itself is worth more.
+        ares_destroy(std::exchange(channel, nullptr));
+        if (!open_channel(ARES_FLAG_NOCHECKRESP)) {
+            return false;
+        }
+    }
+    servers_in_doubt = false;
+    attempts = std::clamp(servers, kTries, kMostAttempts);
+    return true;
+}
+
+bool DnsChannel::State::open_channel(int flags) {
     std::array<char, 3> lookups{'f', 'b', '\0'}; // /etc/hosts, then DNS
     ares_options settings{};
+    settings.flags = flags;
     settings.timeout = static_cast<int>(std::max<http::Duration::rep>(options.timeout.count(), 1));
     settings.tries = kTries;
     settings.lookups = lookups.data();
     settings.sock_state_cb = &State::on_socket;
     settings.sock_state_cb_data = this;
-    const int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
     int status = ares_init_options(&channel, &settings, mask);
     if (status != ARES_SUCCESS) {
         channel = nullptr;
@@ -184,8 +201,6 @@ bool DnsChannel::State::make_channel() {
                           log_value(ares_strerror(status)));
         }
     }
-    servers_in_doubt = false;
-    attempts = count_attempts();
     return true;
 }
 
@@ -196,7 +211,7 @@ void DnsChannel::State::destroy_channel() noexcept {
     }
 }
 
-int DnsChannel::State::count_attempts() const noexcept {
+int DnsChannel::State::count_servers() const noexcept {
     int servers = 0;
     ares_addr_port_node* list = nullptr;
     if (ares_get_servers_ports(channel, &list) == ARES_SUCCESS) {
@@ -205,7 +220,7 @@ int DnsChannel::State::count_attempts() const noexcept {
         }
         ares_free_data(list);
     }
-    return std::clamp(servers, kTries, kMostAttempts);
+    return servers;
 }
 
 void DnsChannel::State::process(ares_socket_t read, ares_socket_t write) noexcept {

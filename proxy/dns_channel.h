@@ -25,7 +25,7 @@ struct DnsAnswer {
         ServerFailure, // SERVFAIL and answers that make no sense
         Refused,       // REFUSED, NOTIMP
         TimedOut,
-        NoServer, // no server can be reached at all
+        NoServer, // none can be reached, or of several none was of use (SERVFAIL, REFUSED)
         Cancelled,
     };
     Outcome outcome = Outcome::ServerFailure;

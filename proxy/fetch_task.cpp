@@ -351,9 +351,8 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     http::Status relayed = http::success();
     if (framing->kind != Framing::Kind::None) {
         relayed = co_await relay_body(*framing, intake);
-    } else {
-        extra_bytes_ = !input_.empty();
     }
+    extra_bytes_ = extra_bytes_ || !input_.empty();
     if (!relayed) {
         if (http::source_of(relayed.error().kind) == http::ErrorSource::Upstream) {
             core_.metrics().origin_errors[static_cast<std::size_t>(relayed.error().kind)].add();

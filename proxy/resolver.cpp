@@ -43,7 +43,7 @@ std::string_view outcome_text(DnsAnswer::Outcome outcome) {
     case ServerFailure: return "SERVFAIL";
     case Refused: return "REFUSED";
     case TimedOut: return "no DNS server answered within dns.timeout";
-    case NoServer: return "no DNS server gave a usable answer (unreachable, SERVFAIL or REFUSED)";
+    case NoServer: return "no DNS server is reachable and of use";
     case Cancelled: return "the proxy is stopping";
     }
     return "";

@@ -89,5 +89,6 @@ TEST_CASE("the origin's path is put in front, and its Host is its own unless the
     ProxyUnderTest proxy(origin, yaml);
     CHECK(proxy.get("/v/a?b").content == "/prod/v/a?b gate.test");
     CHECK(proxy.get("/o/a").content == "/prod/o/a 127.0.0.1:" + std::to_string(origin.port()));
-    CHECK(proxy.get("/o/%7Ea/../b/%2e/%2f?%7e").content == "/prod/o/%7Ea/../b/%2e/%2f?%7e 127.0.0.1:" + std::to_string(origin.port()));
+    // Patterns see the normalised path; what is forwarded is what came, byte for byte.
+    CHECK(proxy.get("/o/../v/%7Ea//b/%2f?%7e").content == "/prod/o/../v/%7Ea//b/%2f?%7e gate.test");
 }

@@ -95,13 +95,8 @@ public:
     template <class T>
     Task<T> start(proxy::awaitable<T> task, std::size_t index = 0) {
         Task<T> started;
-        proxy::asio::co_spawn(core(index).io(), std::move(task),
-                              [state = started.state_](std::exception_ptr error, T value) {
-                                  state->error = std::move(error);
-                                  if (!state->error) {
-                                      state->value.emplace(std::move(value));
-                                  }
-                              });
+        proxy::asio::co_spawn(core(index).io(), keep(std::move(task), started.state_),
+                              [state = started.state_](std::exception_ptr error) { state->error = std::move(error); });
         return started;
     }
     Task<bool> start(proxy::awaitable<void> task, std::size_t index = 0) {
@@ -119,6 +114,11 @@ public:
     void run(proxy::awaitable<void> task) { finish(start(std::move(task)), "a coroutine"); }
 
 private:
+    template <class T>
+    static proxy::awaitable<void> keep(proxy::awaitable<T> task, std::shared_ptr<typename Task<T>::State> state) {
+        T value = co_await std::move(task);
+        state->value.emplace(std::move(value));
+    }
     static proxy::awaitable<bool> finish(proxy::awaitable<void> task) {
         co_await std::move(task);
         co_return true;

@@ -54,13 +54,14 @@ std::string configuration(const std::string& directory, std::uint16_t port, cons
            "  use-syslog: no\n"
            "  logfile: \"\"\n"
            "  do-daemonize: no\n"
-           "  do-not-query-localhost: no\n"
+           "  do-not-query-localhost: yes\n" // so that the forwarder below cannot be asked
+
            "  access-control: 127.0.0.0/8 allow\n"
            "  local-zone: \"test.\" static\n"
            "  local-zone: \"broken.\" static\n"
            "forward-zone:\n"
            "  name: \"broken.\"\n"
-           "  forward-addr: 127.0.0.1@1\n" // nobody listens there
+           "  forward-addr: 127.0.0.1@1\n"
            "remote-control:\n"
            "  control-enable: yes\n"
            "  control-interface: \"" +

@@ -27,6 +27,7 @@ struct Yaml {
     std::string shutdown = "10s";
     std::string extra;    // whole lines at the top
     std::string workers = "2";
+    std::string access_log = "off";
 
     std::string text(std::uint16_t origin_port) const;
 };

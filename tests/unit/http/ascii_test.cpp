@@ -1,3 +1,4 @@
+// Character classes and comparisons without case.
 #include "http/ascii.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Cache-Control of requests and responses, directive by directive.
 #include "http/cache_control.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Preconditions in the order of RFC 9110 section 13.2.2.
 #include "http/conditional.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// The three forms of HTTP-date.
 #include "http/date.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Entity tags and their two comparisons.
 #include "http/entity_tag.h"
 
 #include <doctest/doctest.h>

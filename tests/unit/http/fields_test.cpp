@@ -1,3 +1,4 @@
+// Field lines: order, repetition, replacement, serialising.
 #include "http/fields.h"
 
 #include "http/ascii.h"

@@ -1,3 +1,4 @@
+// What an intermediary removes, adds and overwrites.
 #include "http/forwarding.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Message framing, row by row, and chunked content at every split.
 #include "http/framing.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Lists, tokens and quoted strings.
 #include "http/list_parser.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Methods, status codes and their properties.
 #include "http/message.h"
 
 #include <doctest/doctest.h>

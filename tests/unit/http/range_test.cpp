@@ -1,3 +1,4 @@
+// Ranges: which are satisfiable, and how they are written.
 #include "http/range.h"
 
 #include <doctest/doctest.h>

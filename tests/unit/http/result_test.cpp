@@ -1,3 +1,4 @@
+// Error kinds: their names, statuses and tokens.
 #include "http/result.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Request targets, authorities, paths and URLs.
 #include "http/target.h"
 
 #include <doctest/doctest.h>

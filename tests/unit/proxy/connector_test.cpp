@@ -1,3 +1,4 @@
+// Connecting to origins: addresses in turn, deadlines, refusals.
 #include "proxy/connector.h"
 #include "proxy/dns_channel.h"
 

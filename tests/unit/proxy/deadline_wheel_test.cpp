@@ -1,3 +1,4 @@
+// Deadlines: never early, at most one tick late, armed and disarmed anywhere.
 #include "proxy/deadline_wheel.h"
 
 #include "tests/support/manual_clock.h"

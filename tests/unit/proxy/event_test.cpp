@@ -1,3 +1,4 @@
+// The wake-up between coroutines of one core.
 #include "proxy/event.h"
 
 #include "tests/support/core_loop.h"

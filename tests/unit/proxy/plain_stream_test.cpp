@@ -1,3 +1,4 @@
+// Reads, writes and deadlines of a plain connection.
 #include "proxy/plain_stream.h"
 
 #include "tests/support/core_loop.h"

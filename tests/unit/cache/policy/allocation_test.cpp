@@ -31,6 +31,11 @@ void* counted(std::size_t size) {
 
 [[gnu::weak]] void* operator new(std::size_t size) { return counted(size); }
 [[gnu::weak]] void* operator new[](std::size_t size) { return counted(size); }
+// std::stable_sort and others ask for memory this way, and give it back by the operators below.
+[[gnu::weak]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+[[gnu::weak]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+[[gnu::weak]] void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 [[gnu::weak]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::weak]] void operator delete[](void* memory) noexcept { std::free(memory); }
 [[gnu::weak]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
