@@ -304,37 +304,6 @@ TEST_CASE("While a name cannot be resolved its last good answer is used, for dns
     }
 }
 
-TEST_CASE("The log says what happened and what to do, once for each change") {
-    std::ostringstream text;
-    const auto before = spdlog::default_logger();
-    const auto logger =
-        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(text));
-    logger->set_pattern("%l %v");
-    spdlog::set_default_logger(logger);
-    {
-        Names names(with([](config::Dns& dns) { dns.stale = 60s; }));
-        names.ask("none.test");
-        names.server.add("origin.test. 5 IN A 127.0.0.1");
-        names.ask("origin.test");
-        names.server.remove("origin.test.");
-        for (int i = 0; i < 3; ++i) {
-            names.loop.advance(5'100ms);
-            names.await([&] { return names.loop.core().wheel().armed() <= 2; });
-        }
-        names.server.add("origin.test. 5 IN A 127.0.0.2");
-        names.loop.advance(5'100ms);
-        names.await([&] { return names.known("origin.test") == "127.0.0.2"; });
-    }
-    spdlog::set_default_logger(before);
-    CHECK(text.str() ==
-          "warning origin name none.test does not resolve: NXDOMAIN; check the url of the origin or dns.servers\n"
-          "warning origin name origin.test does not resolve: NXDOMAIN; its last addresses stay in use for 59 s "
-          "(dns.stale); check the url of the origin or dns.servers addresses=127.0.0.1\n"
-          "info origin name origin.test resolves again addresses=127.0.0.2\n"
-          "info origin name origin.test has other addresses now, connections to the old ones are closed after their "
-          "current exchange addresses=127.0.0.2 before=127.0.0.1\n");
-}
-
 TEST_CASE("A name that never resolved is an error, which is remembered for a moment") {
     Names names;
     const Answer answer = names.resolve("none.test");
