@@ -376,6 +376,9 @@ awaitable<IoResult> TlsStream::write_all(std::span<iovec> pieces, http::Duration
     unsigned turns = 0;
     IoResult result;
     pieces = used_up(pieces, 0);
+    if (state->broken) {
+        co_return failed_by(EPIPE);
+    }
     while (!pieces.empty()) {
         Direction wanted = Direction::Write;
         if (turns < kOperationsPerTurn) {
