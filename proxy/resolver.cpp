@@ -133,6 +133,8 @@ struct Resolver::State : std::enable_shared_from_this<State> {
     void take_addresses(Entry& entry, DnsAnswer answer);
     void take_failure(Entry& entry, DnsAnswer::Outcome outcome);
     void end();
+    static awaitable<Outcome> resolve(std::shared_ptr<State> state, Core& caller, std::string host,
+                                      http::Duration timeout);
     static void on_next(void* entry);
     static void on_limit(void* entry);
 
@@ -393,7 +395,11 @@ std::shared_ptr<const Addresses> Resolver::peek(const std::string& host) const {
 
 awaitable<http::Result<std::shared_ptr<const Addresses>>> Resolver::resolve(Core& caller, std::string host,
                                                                             http::Duration timeout) {
-    const std::shared_ptr<State> state = state_;
+    return State::resolve(state_, caller, std::move(host), timeout); // it runs later, perhaps longer than this object
+}
+
+awaitable<Outcome> Resolver::State::resolve(std::shared_ptr<State> state, Core& caller, std::string host,
+                                            http::Duration timeout) {
     if (auto known = state->known(host)) {
         co_return std::move(*known);
     }

@@ -3,6 +3,8 @@
 
 #include "proxy/diagnostic_log.h"
 
+#include <boost/system/error_code.hpp>
+
 #include <openssl/err.h>
 #include <spdlog/spdlog.h>
 
@@ -105,6 +107,9 @@ std::string take_ssl_error(const char* fallback) {
     ERR_clear_error();
     if (code == 0) {
         return fallback;
+    }
+    if (ERR_SYSTEM_ERROR(code)) {
+        return boost::system::system_category().message(ERR_GET_REASON(code));
     }
     const char* reason = ERR_reason_error_string(code);
     if (reason != nullptr) {

@@ -186,6 +186,7 @@ struct UpstreamPool::Impl : std::enable_shared_from_this<Impl> {
     void give_back(const GroupPtr& group, const ConnectionPtr& connection);
     void close_idle();
     Lease lease(const GroupPtr& group, ConnectionPtr connection, bool reused);
+    static awaitable<http::Result<Lease>> acquire(std::shared_ptr<Impl> impl, const config::Origin& origin, bool fresh);
 
     Core& core;
     Resolver& resolver;
@@ -334,7 +335,11 @@ std::size_t UpstreamPool::idle() const noexcept {
 }
 
 awaitable<http::Result<Lease>> UpstreamPool::acquire(const config::Origin& origin, bool fresh) {
-    const std::shared_ptr<Impl> impl = impl_;
+    return Impl::acquire(impl_, origin, fresh); // it runs later, and perhaps longer than this pool
+}
+
+awaitable<http::Result<Lease>> UpstreamPool::Impl::acquire(std::shared_ptr<Impl> impl, const config::Origin& origin,
+                                                           bool fresh) {
     const auto stopping = [] { return Error(ErrorKind::OriginUnavailable, "the proxy is stopping"); };
     if (impl->closed) {
         co_return stopping();

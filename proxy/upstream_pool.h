@@ -48,7 +48,8 @@ public:
     // A connection to the origin: an idle one that is still quiet and whose address is still the name's, else a new
     // one (addresses tried in turn, each core starting at another, until origin.timeouts.connect is over).
     // fresh: never an idle one. Errors: DnsError, DnsTimeout, ConnectionRefused, ConnectionTimeout,
-    // TlsCertificateError, TlsProtocolError, OriginUnavailable (max_connections reached).
+    // TlsCertificateError, TlsProtocolError, OriginUnavailable (max_connections reached). `origin` must stay valid
+    // until it has ended; the pool need not.
     awaitable<http::Result<Lease>> acquire(const config::Origin& origin, bool fresh);
     // Closes idle connections (shutdown).
     void close_idle();
