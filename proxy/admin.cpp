@@ -135,7 +135,6 @@ struct AdminServer::State : std::enable_shared_from_this<AdminServer::State> {
         std::shared_ptr<Session> session;
     };
 
-    static awaitable<void> accept(std::shared_ptr<State> self);
     static awaitable<void> serve(std::shared_ptr<State> self, std::shared_ptr<Session> session);
     static awaitable<bool> serve_one(State& self, Session& session);
     static awaitable<bool> send(Session& session, AdminAnswer answer, unsigned version, bool keep_alive, bool is_head);
@@ -171,9 +170,6 @@ void AdminServer::State::stop() noexcept {
         session->close();
     }
 }
-
-// Keeps the listener alive for as long as it is run.
-awaitable<void> AdminServer::State::accept(std::shared_ptr<State> self) { co_await self->listener.run(); }
 
 awaitable<void> AdminServer::State::serve(std::shared_ptr<State> self, std::shared_ptr<Session> session) {
     const SessionGuard guard(*self, session);
@@ -253,12 +249,14 @@ AdminServer::~AdminServer() { stop(); }
 
 http::Status AdminServer::start() {
     http::Status opened = state_->listener.open();
+    if (opened) {
+        opened = state_->listener.start();
+    }
     if (!opened) {
         http::Error error = opened.take_error();
         error.detail = "admin.address: " + error.detail;
         return error;
     }
-    spawn_logged(state_->core.io().get_executor(), "admin listener", State::accept(state_));
     return http::success();
 }
 

@@ -1,13 +1,24 @@
-// One core: a single-threaded io_context and everything that is private to its thread.
+// One core: a single-threaded loop and everything that is private to its thread.
+//
+// The loop has two halves. Coroutines and what is posted to them run in an Asio io_context; sockets are watched by the
+// core's own poller. Two ways to drive them:
+//   run()        our loop is in charge. The io_context has no reactor of its own: no Asio socket or timer may be used.
+//   run_asio()   Asio is in charge, for the control core, whose admin listener and resolver use Asio's sockets.
 #pragma once
 
 #include "proxy/asio.h"
 #include "proxy/clock.h"
 #include "proxy/deadline_wheel.h"
 #include "proxy/metrics.h"
+#include "proxy/poller.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::proxy {
@@ -16,26 +27,66 @@ class Core {
 public:
     static constexpr std::size_t kScratchBytes = 64 * 1024;
 
-    Core(unsigned index, const Clock& clock, std::size_t behaviors)
-        : index_(index), clock_(clock), wheel_(clock), metrics_(behaviors), scratch_(kScratchBytes), io_(1) {}
+    Core(unsigned index, const Clock& clock, std::size_t behaviors);
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
 
     unsigned index() const noexcept { return index_; }
-    asio::io_context& io() noexcept { return io_; }
+    asio::io_context& io() noexcept { return io_; } // coroutines run on it; other threads use post()
+    Poller& poller() noexcept { return poller_; }
     const Clock& clock() const noexcept { return clock_; }
     DeadlineWheel& wheel() noexcept { return wheel_; }
     CoreMetrics& metrics() noexcept { return metrics_; }
     // Room for one synchronous read; its content does not survive a suspension.
     std::vector<char>& scratch() noexcept { return scratch_; }
 
+    // Runs a job on the core's thread, later. Any thread. From other threads this is the only way in: it wakes a loop
+    // that waits for its sockets.
+    template <class Job>
+    void post(Job&& job) {
+        asio::post(io_, std::forward<Job>(job));
+        poller_.wake();
+    }
+
+    // The time at which this turn of the loop began: one reading for all requests that arrived together.
+    http::WallTime turn_wall() const noexcept { return turn_wall_; }
+    http::SteadyTime turn_steady() const noexcept { return turn_steady_; }
+
+    // Runs until finish(), and then until the last coroutine has ended. `keep_time`: the wheel follows the clock;
+    // otherwise somebody else advances it (tests).
+    void run(bool keep_time);
+    // Asio's loop, with the poller beside it. Ends as run() does.
+    void run_asio(bool keep_time);
+    // On the core's thread; before run() it means: as soon as nothing is left to do.
+    void finish();
+    // Does what can be done without waiting; returns how much that was. For whoever drives a core by hand.
+    std::size_t poll();
+
 private:
+    void turn();
+    void begin_turn() noexcept;
+    int timeout_ms() noexcept;
+    void tick_if_due() noexcept;
+    awaitable<void> follow_poller();
+
     unsigned index_;
     const Clock& clock_;
     DeadlineWheel wheel_;
     CoreMetrics metrics_;
     std::vector<char> scratch_;
-    // The last one, so that it ends first: coroutines that are still suspended then end with it, and what they hold
-    // (deadlines of the wheel above all) finds its core whole.
+    Poller poller_;
+    http::WallTime turn_wall_;
+    http::SteadyTime turn_steady_;
+    http::SteadyTime next_tick_{};
+    bool keep_time_ = false;
+    bool finishing_ = false;
+    struct AsioSide; // what run_asio() needs
+    std::unique_ptr<AsioSide> asio_side_;
+    // The last one but for its guard, so that it ends first: coroutines that are still suspended then end with it, and
+    // what they hold (deadlines of the wheel above all) finds its core whole.
     asio::io_context io_;
+    std::optional<asio::executor_work_guard<asio::io_context::executor_type>> guard_; // until finish()
 };
 
 } // namespace gatehouse::proxy

@@ -187,13 +187,9 @@ bool Http1Sink::try_flush() noexcept {
         return true;
     }
     switch (connection_.output.try_flush(connection_.stream->descriptor())) {
-    case OutputQueue::Flush::Done:
-        return true;
-    case OutputQueue::Flush::WouldBlock:
-        return false;
-    case OutputQueue::Flush::Failed:
-        give_up();
-        return true;
+    case OutputQueue::Flush::Done: return true;
+    case OutputQueue::Flush::WouldBlock: connection_.stream->socket().found_no_room(); return false;
+    case OutputQueue::Flush::Failed: give_up(); return true;
     }
     return true;
 }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@ namespace {
 
 constexpr int kBacklog = 4096; // the kernel caps it at net.core.somaxconn
 constexpr http::Duration kPauseWithoutDescriptors{200};
-constexpr int kAcceptsPerWakeUp = 64; // then others get their turn
+constexpr int kAcceptsPerTurn = 64; // then others get their turn
 
 struct SocketAddress {
     sockaddr_storage storage{};
@@ -82,41 +83,38 @@ void remove_stale_socket(const config::Address& address, SocketAddress& target) 
 
 std::string advice_for(int error) {
     switch (error) {
-    case EADDRINUSE:
-        return "; another program listens there: stop it or choose another address in listeners";
+    case EADDRINUSE: return "; another program listens there: stop it or choose another address in listeners";
     case EACCES:
         return "; not permitted: ports below 1024 need CAP_NET_BIND_SERVICE, a Unix socket a writable directory";
-    case EADDRNOTAVAIL:
-        return "; this machine has no such address: check listeners";
-    default:
-        return "";
+    case EADDRNOTAVAIL: return "; this machine has no such address: check listeners";
+    default: return "";
     }
 }
 
 } // namespace
 
 Listener::Listener(Core& core, const config::Address& address, Accepted accepted)
-    : core_(core), address_(address), accepted_(std::move(accepted)), paused_(core.io()),
-      pause_deadline_(core.wheel(), [](void* event) { static_cast<Event*>(event)->signal(); }, &paused_) {}
+    : core_(core),
+      address_(address),
+      accepted_(std::move(accepted)),
+      pause_deadline_(core.wheel(), &Listener::on_pause_over, this) {}
 
-Listener::~Listener() {
-    if (descriptor_ && address_.kind == config::Address::Kind::Unix) {
-        ::unlink(address_.path.c_str());
-    }
+Listener::~Listener() { stop(); }
+
+// What errno says of the call that just failed, and what to do about it.
+http::Error Listener::failed(const char* what) const {
+    const int error = errno;
+    return Error(ErrorKind::Internal, std::string("cannot ") + what + " on " + address_.text + ": " +
+                                          std::strerror(error) + advice_for(error));
 }
 
 http::Status Listener::open() {
     SocketAddress target = to_socket_address(address_);
-    const auto failed = [this](const char* what) -> http::Status {
-        const int error = errno;
-        return Error(ErrorKind::Internal, std::string("cannot ") + what + " on " + address_.text + ": " +
-                                              std::strerror(error) + advice_for(error));
-    };
     const int fd = ::socket(target.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return failed("open a socket");
     }
-    descriptor_ = std::make_unique<asio::posix::stream_descriptor>(core_.io(), fd);
+    descriptor_ = fd;
     const int on = 1;
     if (target.family == AF_UNIX) {
         remove_stale_socket(address_, target);
@@ -128,13 +126,13 @@ http::Status Listener::open() {
         ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     }
     if (::bind(fd, target.generic(), target.size) != 0) {
-        const auto status = failed("bind");
-        descriptor_.reset();
+        const http::Error status = failed("bind");
+        close();
         return status;
     }
     if (::listen(fd, kBacklog) != 0) {
-        const auto status = failed("listen");
-        descriptor_.reset();
+        const http::Error status = failed("listen");
+        close();
         return status;
     }
     if (target.family != AF_UNIX) {
@@ -148,52 +146,62 @@ http::Status Listener::open() {
     return http::success();
 }
 
-awaitable<void> Listener::pause() {
-    pause_deadline_.arm(kPauseWithoutDescriptors);
-    co_await paused_.wait();
+http::Status Listener::start() {
+    started_ = core_.poller().add(descriptor_, *this);
+    if (!started_) {
+        return failed("wait for connections");
+    }
+    return http::success();
 }
 
-awaitable<void> Listener::run() {
-    while (!stopped_) {
-        const auto [error] = co_await descriptor_->async_wait(asio::posix::descriptor_base::wait_read, kAwait);
-        if (error || stopped_) {
-            break;
-        }
-        for (int i = 0; i < kAcceptsPerWakeUp; ++i) {
-            const int fd = ::accept4(descriptor_->native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (fd >= 0) {
-                core_.metrics().connections_accepted.add();
-                accepted_(fd);
-                continue;
-            }
-            if (errno == EAGAIN || errno == EWOULDBLOCK) {
-                break;
-            }
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                core_.metrics().accept_failures.add();
-                spdlog::error("no descriptors left to accept on {}: {} advice=\"raise the limit of open files "
-                              "(LimitNOFILE) or lower limits.connections\"",
-                              address_.text, std::strerror(errno));
-                // Connections wait in the backlog meanwhile; trying again at once would only burn the core.
-                co_await pause();
-                break;
-            }
-            // ECONNABORTED and the network errors of accept(2) concern that one connection.
-        }
+void Listener::on_ready(std::uint32_t events) noexcept {
+    if ((events & EPOLLIN) != 0) {
+        accept_some();
     }
 }
 
-void Listener::stop() noexcept {
-    stopped_ = true;
-    pause_deadline_.disarm();
-    paused_.signal();
-    if (descriptor_) {
-        boost::system::error_code ignored;
-        descriptor_->cancel(ignored);
-        descriptor_->close(ignored);
-        if (address_.kind == config::Address::Kind::Unix) {
-            ::unlink(address_.path.c_str());
+// Until nobody waits: readiness is said once.
+void Listener::accept_some() noexcept {
+    for (int i = 0; i < kAcceptsPerTurn; ++i) {
+        const int fd = ::accept4(descriptor_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            core_.metrics().connections_accepted.add();
+            accepted_(fd);
+            continue;
         }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            core_.metrics().accept_failures.add();
+            spdlog::error("no descriptors left to accept on {}: {} advice=\"raise the limit of open files "
+                          "(LimitNOFILE) or lower limits.connections\"",
+                          address_.text, std::strerror(errno));
+            // Connections wait in the backlog meanwhile; trying again at once would only burn the core.
+            pause_deadline_.arm(kPauseWithoutDescriptors);
+            return;
+        }
+        // ECONNABORTED and the network errors of accept(2) concern that one connection.
+    }
+    core_.poller().next_turn(*this);
+}
+
+void Listener::close() noexcept {
+    if (started_) {
+        core_.poller().remove(descriptor_, *this);
+        started_ = false;
+    }
+    ::close(std::exchange(descriptor_, -1));
+}
+
+void Listener::stop() noexcept {
+    if (descriptor_ < 0) {
+        return;
+    }
+    pause_deadline_.disarm();
+    close();
+    if (address_.kind == config::Address::Kind::Unix) {
+        ::unlink(address_.path.c_str());
     }
 }
 

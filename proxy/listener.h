@@ -4,20 +4,14 @@
 #include "config/config.h"
 #include "http/result.h"
 #include "proxy/core.h"
-#include "proxy/event.h"
-
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
 namespace gatehouse::proxy {
 
-class Listener {
+class Listener final : private Poller::Watched {
 public:
     // Gets every accepted descriptor; owns it from then on. On the listener's core.
     using Accepted = std::function<void(int descriptor)>;
@@ -28,22 +22,27 @@ public:
 
     // Binds and listens. The error's detail says what to do (address in use, no permission, stale Unix socket).
     http::Status open();
-    // Accepts until stop(). Start once, on the core.
-    awaitable<void> run();
-    void stop() noexcept; // on the core
+    // Accepts until stop(). Once, after open(); on the core or before it runs.
+    http::Status start();
+    void stop() noexcept;                                 // on the core; idempotent
     std::uint16_t port() const noexcept { return port_; } // the real one, when 0 was asked for
 
 private:
-    awaitable<void> pause();
+    http::Error failed(const char* what) const;
+    void accept_some() noexcept;
+    void close() noexcept;
+    void on_ready(std::uint32_t events) noexcept override;
+    void on_turn() noexcept override { accept_some(); }
+    void on_core_end() noexcept override { stop(); }
+    static void on_pause_over(void* self) { static_cast<Listener*>(self)->accept_some(); }
 
     Core& core_;
     config::Address address_;
     Accepted accepted_;
-    std::unique_ptr<asio::posix::stream_descriptor> descriptor_;
-    Event paused_;
+    int descriptor_ = -1;
+    bool started_ = false; // the poller knows it
     Deadline pause_deadline_;
     std::uint16_t port_ = 0;
-    bool stopped_ = false;
 };
 
 } // namespace gatehouse::proxy

@@ -44,14 +44,6 @@ std::unique_ptr<PlainStream> PlainStream::adopt(Core& core, int descriptor) {
     return std::make_unique<PlainStream>(std::move(socket), peer_name(descriptor));
 }
 
-awaitable<IoResult> PlainStream::readable(http::Duration timeout) {
-    const StreamSocket::Ptr socket = socket_;
-    socket->arm(Direction::Read, timeout);
-    const IoResult result = co_await socket->wait(Direction::Read, Direction::Read);
-    socket->disarm(Direction::Read);
-    co_return result;
-}
-
 awaitable<IoResult> PlainStream::writable(http::Duration timeout) {
     const StreamSocket::Ptr socket = socket_;
     socket->arm(Direction::Write, timeout);

@@ -1,8 +1,8 @@
 // A stream without encryption over a TCP or Unix socket: towards http origins, and towards clients.
 //
 // The first try of every operation is the system call itself; only when it would block does the coroutine wait for
-// readiness. Sessions use the lower half (try_read, try_write, readable, writable) and do without a coroutine while
-// there is something to do.
+// readiness. Sessions use the lower half (try_read, try_write, socket().set_reader()) and do without a
+// coroutine as long as nothing has to be waited for.
 #pragma once
 
 #include "proxy/stream.h"
@@ -20,12 +20,12 @@ public:
     PlainStream(StreamSocket::Ptr socket, std::string peer);
     ~PlainStream() override;
 
+    StreamSocket& socket() noexcept { return *socket_; }
     int descriptor() const noexcept { return socket_->descriptor(); } // -1 once closed
     // As recv(2) and sendmsg(2): never blocking, errno says why when the result is negative. Requires: room not empty.
     ssize_t try_read(std::span<char> room) noexcept { return socket_->receive(room); }
     ssize_t try_write(std::span<const iovec> pieces) noexcept { return socket_->send(pieces); }
-    // Waits until a read (a write) would not block; `bytes` of the result is 0. timeout zero: none.
-    awaitable<IoResult> readable(http::Duration timeout);
+    // Waits until a write would not block; `bytes` of the result is 0. timeout zero: none.
     awaitable<IoResult> writable(http::Duration timeout);
 
     awaitable<IoResult> read_some(std::span<char> room, http::Duration timeout) override;

@@ -6,7 +6,6 @@
 #include "proxy/event.h"
 
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/post.hpp>
 
 #include <spdlog/spdlog.h>
 
@@ -80,8 +79,8 @@ struct Waiter {
 
 void wake(std::vector<std::shared_ptr<Waiter>> waiters, const Outcome& outcome) {
     for (auto& waiter : waiters) {
-        asio::io_context& io = waiter->caller.io();
-        asio::post(io, [waiter = std::move(waiter), outcome] {
+        Core& caller = waiter->caller;
+        caller.post([waiter = std::move(waiter), outcome] {
             waiter->outcome = outcome;
             waiter->event.signal();
         });
@@ -199,7 +198,7 @@ std::optional<Outcome> Resolver::State::enlist(const std::string& host, const st
             return std::nullopt;
         }
     }
-    asio::post(home.io(), [state = shared_from_this(), host] { state->ask(host); });
+    home.post([state = shared_from_this(), host] { state->ask(host); });
     return std::nullopt;
 }
 

@@ -10,9 +10,6 @@
 #include "proxy/spawn.h"
 #include "proxy/worker.h"
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
-
 #include <spdlog/spdlog.h>
 
 #include <condition_variable>
@@ -72,9 +69,7 @@ struct WorkerCore {
 struct Server::Impl final : cache::CorePoster {
     explicit Impl(const Options& options);
 
-    void post(unsigned core, std::function<void()> job) override {
-        asio::post(workers[core]->core->io(), std::move(job));
-    }
+    void post(unsigned core, std::function<void()> job) override { workers[core]->core->post(std::move(job)); }
     unsigned cores() const noexcept override { return worker_count; }
 
     std::vector<Core*> all_cores();
@@ -105,8 +100,6 @@ struct Server::Impl final : cache::CorePoster {
     std::vector<std::unique_ptr<WorkerCore>> workers;
     std::vector<std::unique_ptr<Listener>> listeners;
     std::unique_ptr<AdminServer> admin;
-    using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
-    std::vector<Guard> guards;
     std::vector<std::thread> threads;
     std::atomic<bool> ready{false};
     bool running = false;
@@ -125,12 +118,17 @@ cache::store::MemoryStoreOptions store_options(const config::Config& config) {
 } // namespace
 
 Server::Impl::Impl(const Options& options)
-    : config(options.config), clock(*options.clock), manual_time(options.manual_time),
-      worker_count(config->workers != 0 ? config->workers : granted_cpus()), trusted(config->trusted_proxies),
-      log(config->access_log, worker_count), store(cache::store::make_memory_store(store_options(*config))),
+    : config(options.config),
+      clock(*options.clock),
+      manual_time(options.manual_time),
+      worker_count(config->workers != 0 ? config->workers : granted_cpus()),
+      trusted(config->trusted_proxies),
+      log(config->access_log, worker_count),
+      store(cache::store::make_memory_store(store_options(*config))),
       cache(*store, *this, cache::HttpCache::Options{config->timeouts.uncacheable_memory}),
       control(std::make_unique<Core>(worker_count, clock, config->behaviors.size())),
-      resolver(std::make_unique<Resolver>(*control, config->dns)), totals(UpstreamPool::make_totals()) {
+      resolver(std::make_unique<Resolver>(*control, config->dns)),
+      totals(UpstreamPool::make_totals()) {
     for (unsigned i = 0; i < worker_count; ++i) {
         workers.push_back(std::make_unique<WorkerCore>(i, clock, config->behaviors.size(), *resolver, totals, cache,
                                                        log, connections, trusted, config));
@@ -166,7 +164,7 @@ void Server::Impl::accepted(int descriptor) {
     if (chosen == workers[0].get()) {
         adopt(worker, descriptor);
     } else {
-        asio::post(worker.core.io(), [&worker, descriptor] { adopt(worker, descriptor); });
+        worker.core.post([&worker, descriptor] { adopt(worker, descriptor); });
     }
 }
 
@@ -180,16 +178,17 @@ void Server::Impl::adopt(Worker& worker, int descriptor) {
         worker.connections.total.fetch_sub(1, std::memory_order_relaxed);
         return;
     }
-    auto session = std::make_shared<Session>(worker, std::move(stream));
-    Session& reference = *session;
-    spawn_logged(worker.core.io().get_executor(), "session", reference.run(std::move(session)));
+    Session::start(worker, std::move(stream));
 }
 
 http::Status Server::Impl::open_listeners() {
     for (const auto& each : config->listeners) {
         auto listener = std::make_unique<Listener>(*workers[0]->core, each.address,
                                                    [this](int descriptor) { accepted(descriptor); });
-        const http::Status opened = listener->open();
+        http::Status opened = listener->open();
+        if (opened) {
+            opened = listener->start();
+        }
         if (!opened) {
             return opened.error();
         }
@@ -257,25 +256,16 @@ std::string Server::Impl::metrics_text() const {
 }
 
 void Server::Impl::spawn_threads() {
-    for (Core* core : all_cores()) {
-        guards.emplace_back(core->io().get_executor());
-        if (!manual_time) {
-            spawn_logged(core->io().get_executor(), "deadline wheel",
-                         DeadlineWheel::drive(core->wheel(), &CoreMetrics::on_lag, &core->metrics()));
-        }
-    }
-    for (const auto& listener : listeners) {
-        spawn_logged(workers[0]->core->io().get_executor(), "listener", listener->run());
-    }
-    for (Core* core : all_cores()) {
-        threads.emplace_back([core] { core->io().run(); });
+    threads.emplace_back([this] { control->run_asio(!manual_time); });
+    for (const auto& each : workers) {
+        threads.emplace_back([this, core = each->core.get()] { core->run(!manual_time); });
     }
 }
 
 // Runs a job on a core's thread and waits for it.
 void Server::Impl::on_core(Core& core, std::function<void()> job) {
     std::promise<void> done;
-    asio::post(core.io(), [&] {
+    core.post([&] {
         job();
         done.set_value();
     });
@@ -374,11 +364,10 @@ bool Server::stop() {
     for (const auto& each : impl.workers) {
         impl.on_core(*each->core, [&] { each->pool->close_idle(); });
     }
+    // Each loop ends when its last coroutine has.
     for (Core* core : impl.all_cores()) {
-        impl.on_core(*core, [core] { core->wheel().stop(); });
+        impl.on_core(*core, [core] { core->finish(); });
     }
-    // Without guards each loop ends when its last coroutine has.
-    impl.guards.clear();
     for (std::thread& thread : impl.threads) {
         thread.join();
     }

@@ -5,10 +5,14 @@
 #include "http/forwarding.h"
 #include "proxy/head_parser.h"
 #include "proxy/session_registry.h"
+#include "proxy/spawn.h"
 #include "proxy/tunnel.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <utility>
+#include <vector>
 
 #include <sys/socket.h>
 
@@ -24,22 +28,28 @@ constexpr http::Duration kLingerTime{2'000};
 constexpr std::uint64_t kLingerBytes = 256 * 1024;
 } // namespace
 
-// Closing a stream resumes its session through the loop, later: the set does not change meanwhile.
-void SessionRegistry::stop_all() {
-    for (Session* session : sessions_) {
-        session->stop();
+// Stopping and closing sessions takes them out of the set: the walk is over a copy.
+template <class Action>
+void SessionRegistry::for_all(Action action) {
+    const std::vector<std::shared_ptr<Session>> all(sessions_.begin(), sessions_.end());
+    for (const auto& session : all) {
+        action(*session);
     }
+}
+
+void SessionRegistry::stop_all() {
+    for_all([](Session& session) { session.stop(); });
 }
 
 void SessionRegistry::close_all() {
-    for (Session* session : sessions_) {
-        session->close();
-    }
+    for_all([](Session& session) { session.close(); });
 }
 
-// The listener has counted the connection already; the session counts it off.
 Session::Session(Worker& worker, std::unique_ptr<PlainStream> socket)
-    : worker_(worker), connection_(std::make_shared<ClientConnection>(worker.core, std::move(socket))), sink_(*connection_) {
+    : worker_(worker),
+      connection_(std::make_shared<ClientConnection>(worker.core, std::move(socket))),
+      sink_(*connection_),
+      deadline_(worker.core.wheel(), &Session::on_deadline, this) {
     PeerFacts peer = peer_facts(connection_->stream->descriptor());
     connection_->address = std::move(peer.address);
     local_authority_ = std::move(peer.local_authority);
@@ -47,71 +57,139 @@ Session::Session(Worker& worker, std::unique_ptr<PlainStream> socket)
     client_.address = connection_->address;
     client_.default_authority = local_authority_;
     client_.trusted = connection_->trusted;
-    worker_.registry.add(*this);
     worker_.core.metrics().connections_open.add();
 }
 
 Session::~Session() {
-    worker_.registry.remove(*this);
     worker_.sessions.fetch_sub(1, std::memory_order_relaxed);
     worker_.connections.total.fetch_sub(1, std::memory_order_relaxed);
     worker_.core.metrics().connections_open.sub();
 }
 
+void Session::start(Worker& worker, std::unique_ptr<PlainStream> socket) {
+    auto session = std::make_shared<Session>(worker, std::move(socket));
+    worker.registry.add(session);
+    session->rest();
+}
+
 void Session::stop() {
     stopping_ = true;
-    if (idle_) {
+    if (resting_ && connection_->input.empty()) {
+        end();
+    }
+}
+
+void Session::close() noexcept {
+    if (resting_) {
+        end();
+    } else {
         connection_->stream->close();
     }
 }
 
 void Session::keep(std::string_view bytes) {
     std::string& input = connection_->input;
-    if (input.data() + input.size() == bytes.data() + bytes.size() && bytes.size() <= input.size() &&
-        !input.empty()) {
+    if (input.data() + input.size() == bytes.data() + bytes.size() && bytes.size() <= input.size() && !input.empty()) {
         input.erase(0, input.size() - bytes.size()); // a view of what is kept already
     } else {
         input.assign(bytes);
     }
 }
 
-awaitable<bool> Session::read_more() {
-    const config::Timeouts& timeouts = worker_.config->timeouts;
+void Session::count_sent() noexcept {
+    const std::uint64_t sent = connection_->output.sent_bytes();
+    worker_.core.metrics().bytes_sent.add(sent - sent_counted_);
+    sent_counted_ = sent;
+}
+
+// Everything that came is answered and everything queued is sent: the session waits for bytes, without a coroutine.
+// False: there is nothing to wait for, the connection is to end.
+bool Session::rest() {
+    worker_.states.give(std::move(state_));
     std::string& input = connection_->input;
+    if (sink_.failed() || (stopping_ && input.empty())) {
+        return false;
+    }
+    count_sent();
+    connection_->output.shrink();
+    if (input.empty() && input.capacity() > sizeof(std::string)) {
+        input = std::string();
+    }
+    await_bytes();
+    if (!resting_) {
+        resting_ = true;
+        connection_->stream->socket().set_reader(this);
+    }
+    return true;
+}
+
+void Session::await_bytes() noexcept {
+    const config::Timeouts& timeouts = worker_.config->timeouts;
+    const http::SteadyTime now = worker_.core.turn_steady();
     http::Duration wait = timeouts.idle;
-    if (!input.empty() || !served_any_) {
+    http::SteadyTime since = now;
+    if (!connection_->input.empty() || !served_any_) {
         // A new connection owes us a head as much as a started one does.
-        const http::SteadyTime now = worker_.core.clock().steady_now();
         if (head_since_ == http::SteadyTime{}) {
             head_since_ = now;
         }
-        const auto elapsed = std::chrono::duration_cast<http::Duration>(now - head_since_);
-        wait = std::max(timeouts.header - elapsed, http::Duration(1));
+        since = head_since_;
+        wait = timeouts.header;
     }
-    idle_ = input.empty();
-    if (idle_) {
-        if (stopping_) {
-            co_return false;
+    if (wait <= http::Duration::zero()) {
+        due_ = http::SteadyTime::max();
+        return;
+    }
+    due_ = since + wait;
+    if (armed_for_ == http::SteadyTime{} || due_ < armed_for_) {
+        armed_for_ = due_;
+        deadline_.arm(std::max(std::chrono::ceil<http::Duration>(due_ - now), http::Duration(1)));
+    }
+}
+
+void Session::on_deadline(void* self) {
+    auto& session = *static_cast<Session*>(self);
+    session.armed_for_ = {};
+    if (!session.resting_) {
+        return; // armed anew when it rests again
+    }
+    const http::SteadyTime now = session.worker_.core.clock().steady_now();
+    if (now < session.due_) {
+        if (session.due_ != http::SteadyTime::max()) {
+            session.armed_for_ = session.due_;
+            session.deadline_.arm(std::chrono::ceil<http::Duration>(session.due_ - now));
         }
-        connection_->output.shrink();
-        if (input.capacity() > sizeof(std::string)) {
-            input = std::string();
-        }
+        return;
     }
-    const IoResult ready = co_await connection_->stream->readable(wait);
-    idle_ = false;
-    if (ready.state == IoResult::State::TimedOut && !input.empty()) {
-        state_ = state_ ? std::move(state_) : worker_.states.take();
-        state_->head.clear();
-        Exchange exchange(worker_, *state_, sink_, client_);
-        sink_.start(http::Version::Http11, false, timeouts.send);
-        exchange.refuse(Error(ErrorKind::RequestTimeout, "the request head did not arrive within timeouts.header"));
-        exchange.record();
-        const bool sent = co_await sink_.flush();
-        static_cast<void>(sent);
-        co_return false;
+    session.give_up_waiting();
+}
+
+void Session::give_up_waiting() {
+    if (connection_->input.empty()) {
+        end();
+        return;
     }
-    co_return ready.ok();
+    state_ = worker_.states.take();
+    state_->head.clear();
+    sink_.start(http::Version::Http11, false, worker_.config->timeouts.send);
+    Exchange exchange(worker_, *state_, sink_, client_);
+    exchange.refuse(Error(ErrorKind::RequestTimeout, "the request head did not arrive within timeouts.header"));
+    exchange.record();
+    state_->clear();
+    proceed(Step::End);
+}
+
+void Session::end() noexcept {
+    if (std::exchange(ended_, true)) {
+        return;
+    }
+    count_sent();
+    resting_ = false;
+    deadline_.disarm();
+    connection_->output.clear();
+    connection_->stream->close();
+    worker_.states.give(std::move(state_));
+    worker_.registry.remove(shared_from_this());
 }
 
 // Parses the next head. Continue: state_ holds it and `bytes` begins behind it.
@@ -156,6 +234,7 @@ Session::Next Session::take_head(std::string_view& bytes) {
         state_->record.client = client_.address;
         exchange.refuse(*refused);
         exchange.record();
+        state_->clear();
         return Next::Close;
     }
     state_->framing = *framing;
@@ -173,91 +252,107 @@ bool Session::serve_at_once() {
     return true;
 }
 
-awaitable<void> Session::run([[maybe_unused]] std::shared_ptr<Session> self) {
-    bool open = true;
-    bool lingering = false;
-    while (open) {
-        // Wait for bytes, then take them with one recv into the core's scratch buffer.
-        const bool readable = co_await read_more();
-        if (!readable) {
-            break;
+// Answers what can be answered at once, in order. `bytes` is what has been read and not used; the rest is kept.
+Session::Step Session::advance(std::string_view bytes) {
+    for (;;) {
+        const Next next = take_head(bytes);
+        if (next == Next::Close) {
+            lingering_ = true;
+            return Step::End;
         }
-        std::vector<char>& scratch = worker_.core.scratch();
-        const ssize_t got = connection_->stream->try_read(std::span<char>(scratch));
-        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-            continue;
+        if (next == Next::NeedInput) {
+            keep(bytes);
+            return Step::Read;
         }
-        if (got <= 0) {
-            break;
+        const http::Framing& framing = state_->framing;
+        const bool has_content = framing.kind == http::Framing::Kind::Chunked || framing.length > 0;
+        if (has_content || !serve_at_once()) {
+            keep(bytes); // the scratch buffer does not survive a suspension
+            return Step::Wait;
         }
-        worker_.core.metrics().bytes_received.add(static_cast<std::uint64_t>(got));
-        std::string& input = connection_->input;
-        std::string_view bytes(scratch.data(), static_cast<std::size_t>(got));
-        if (!input.empty()) {
-            input.append(bytes);
-            bytes = input;
+        if (!sink_.keep_alive()) {
+            lingering_ = !bytes.empty();
+            return Step::End;
         }
-        for (;;) {
-            const Next next = take_head(bytes);
-            if (next == Next::Close) {
-                open = false;
-                lingering = true;
-                break;
-            }
-            if (next == Next::NeedInput) {
-                keep(bytes);
-                break;
-            }
-            const bool has_content = state_->framing.kind != http::Framing::Kind::None && !(
-                state_->framing.kind == http::Framing::Kind::Length && state_->framing.length == 0);
-            if (has_content || !serve_at_once()) {
-                keep(bytes); // the scratch buffer does not survive a suspension
-                // Answers to pipelined requests before this one do not wait for its origin.
-                open = co_await sink_.flush();
-                if (open) {
-                    open = co_await serve_waiting();
-                }
-                bytes = connection_->input;
-            } else {
-                open = sink_.keep_alive();
-                lingering = !open && !bytes.empty();
-            }
-            if (!open) {
-                break;
-            }
-            if (sink_.pending_bytes() > kPipelineBytes) {
-                keep(bytes);
-                open = co_await sink_.flush();
-                bytes = connection_->input;
-                if (!open) {
-                    break;
-                }
-            }
+        if (sink_.pending_bytes() > kPipelineBytes) {
+            keep(bytes);
+            return Step::Flush;
         }
-        if (!sink_.try_flush()) {
-            if (open && !connection_->input.empty()) {
-                keep(connection_->input);
-            }
-            const bool sent = co_await sink_.flush();
-            open = open && sent;
-        }
-        worker_.states.give(std::move(state_));
-        open = open && !sink_.failed() && !(stopping_ && connection_->input.empty());
     }
-    worker_.core.metrics().bytes_sent.add(connection_->output.sent_bytes());
-    if (lingering && !sink_.failed()) {
+}
+
+// Bytes have come: one recv into the core's scratch buffer takes what is there.
+void Session::on_readable() noexcept {
+    std::vector<char>& scratch = worker_.core.scratch();
+    const ssize_t got = connection_->stream->try_read(std::span<char>(scratch));
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return;
+    }
+    if (got <= 0) {
+        end();
+        return;
+    }
+    worker_.core.metrics().bytes_received.add(static_cast<std::uint64_t>(got));
+    std::string& input = connection_->input;
+    std::string_view bytes(scratch.data(), static_cast<std::size_t>(got));
+    if (!input.empty()) {
+        input.append(bytes);
+        bytes = input;
+    }
+    proceed(advance(bytes));
+}
+
+// After a step that was made without waiting: rests, ends, or starts the coroutine that waits.
+void Session::proceed(Step step) {
+    if (step == Step::Read && sink_.try_flush()) {
+        if (!rest()) {
+            end();
+        } else if (connection_->stream->socket().may_read()) {
+            connection_->stream->socket().read_again();
+        }
+        return;
+    }
+    if (step == Step::End && !lingering_ && sink_.try_flush()) {
+        end();
+        return;
+    }
+    resting_ = false;
+    connection_->stream->socket().set_reader(nullptr);
+    spawn_logged(worker_.core.io().get_executor(), "session", serve(shared_from_this(), step));
+}
+
+awaitable<void> Session::serve([[maybe_unused]] std::shared_ptr<Session> self, Step step) {
+    bool open = true;
+    while (open) {
+        // Answers to pipelined requests before this one do not wait for its origin.
+        const bool sent = co_await sink_.flush();
+        open = sent && step != Step::End;
+        if (open && step == Step::Wait) {
+            open = co_await serve_waiting();
+        }
+        if (open) {
+            step = advance(connection_->input);
+            if (step == Step::Read && sink_.try_flush()) {
+                if (rest()) {
+                    co_return;
+                }
+                open = false;
+            }
+        }
+    }
+    const bool sent = co_await sink_.flush();
+    if (lingering_ && sent) {
         co_await linger();
     }
-    connection_->output.clear();
-    connection_->stream->close();
+    end();
 }
 
 // A request that has content or needs the origin. Returns whether the connection goes on.
 awaitable<bool> Session::serve_waiting() {
     RequestState& state = *state_;
     const auto expect = state.head.fields.first("Expect");
-    const bool expects = expect && http::iequals(*expect, "100-continue") &&
-                         state.head.version == http::Version::Http11;
+    const bool expects =
+        expect && http::iequals(*expect, "100-continue") && state.head.version == http::Version::Http11;
     std::shared_ptr<RequestBody> body;
     auto tunnel_slot = std::make_shared<TunnelSlot>();
     Exchange exchange(worker_, state, sink_, client_);

@@ -1,5 +1,9 @@
 // One client connection: heads in, exchanges one after another (pipelined ones answered with one send), keep-alive,
 // limits and deadlines. The only file that knows the wire version of the client side.
+//
+// A session rests between requests: it owns no coroutine and no buffer, and the poller tells it when bytes have come.
+// What can be answered at once is answered right there. Only a request that has to wait (for its origin, for its
+// content, for a client that does not read) starts a coroutine, which ends when the session can rest again.
 #pragma once
 
 #include "proxy/client_connection.h"
@@ -9,26 +13,44 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace gatehouse::proxy {
 
-class Session : public std::enable_shared_from_this<Session> {
+class Session final : public std::enable_shared_from_this<Session>, private StreamSocket::Reader {
 public:
+    // Serves the connection to its end; the worker's registry keeps the session alive meanwhile. The listener has
+    // counted the connection already; the session counts it off.
+    static void start(Worker& worker, std::unique_ptr<PlainStream> socket);
     Session(Worker& worker, std::unique_ptr<PlainStream> socket);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    // Serves the connection to its end. `self` keeps the session alive meanwhile.
-    awaitable<void> run(std::shared_ptr<Session> self);
     // Takes no further request; an idle connection is closed at once. On the session's core.
     void stop();
-    void close() noexcept { connection_->stream->close(); }
+    void close() noexcept;
 
 private:
     enum class Next : std::uint8_t { Continue, NeedInput, Close };
+    // What has to happen before the next request can be taken.
+    enum class Step : std::uint8_t {
+        Read,  // more bytes have to come
+        Flush, // so much is queued that the client has to take some of it
+        Wait,  // the request in state_ cannot be answered at once
+        End    // the connection ends when everything queued is sent
+    };
 
-    awaitable<bool> read_more();
+    void on_readable() noexcept override;
+    Step advance(std::string_view bytes);
+    void proceed(Step step);
+    bool rest();
+    void await_bytes() noexcept;
+    void end() noexcept;
+    static void on_deadline(void* self);
+    void give_up_waiting();
+    awaitable<void> serve(std::shared_ptr<Session> self, Step step);
+
     Next take_head(std::string_view& bytes);
     bool serve_at_once();
     awaitable<bool> serve_waiting();
@@ -36,6 +58,7 @@ private:
     awaitable<void> tunnel(TunnelSlot& slot);
     awaitable<void> linger();
     void keep(std::string_view bytes);
+    void count_sent() noexcept;
     static void on_body_deadline(void* context);
 
     Worker& worker_;
@@ -45,9 +68,17 @@ private:
     std::string local_authority_;
     ClientFacts client_;
     http::SteadyTime head_since_{}; // first byte of the head that is incomplete
-    bool idle_ = false;             // waiting between requests
+    // When the bytes it rests for are overdue. The deadline is armed for this time or an earlier one: moving the time
+    // on with every request costs nothing, and a deadline that comes too early looks again.
+    http::SteadyTime due_{};
+    http::SteadyTime armed_for_{};
+    Deadline deadline_;
+    std::uint64_t sent_counted_ = 0;
+    bool resting_ = false;
+    bool lingering_ = false;
     bool stopping_ = false;
     bool served_any_ = false;
+    bool ended_ = false;
 };
 
 } // namespace gatehouse::proxy

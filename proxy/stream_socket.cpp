@@ -1,4 +1,4 @@
-// Readiness from Asio, system calls from here, deadlines from the core's wheel.
+// Readiness from the core's poller, system calls from here, deadlines from the core's wheel.
 #include "proxy/stream_socket.h"
 
 #include <algorithm>
@@ -6,7 +6,10 @@
 #include <climits>
 #include <utility>
 
+#include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace gatehouse::proxy {
 
@@ -22,14 +25,31 @@ ssize_t uninterrupted(Call call) noexcept {
     return result;
 }
 
+bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
 } // namespace
 
-StreamSocket::StreamSocket(Core& core, Socket socket, int descriptor)
+StreamSocket::Wait::Wait(StreamSocket& on, Direction for_what, Direction by_deadline_of)
+    : socket(on), what(for_what), whose(by_deadline_of), event(on.core_.io()), next(on.waits_) {
+    if (next != nullptr) {
+        next->previous = this;
+    }
+    on.waits_ = this;
+}
+
+StreamSocket::Wait::~Wait() {
+    (previous != nullptr ? previous->next : socket.waits_) = next;
+    if (next != nullptr) {
+        next->previous = previous;
+    }
+}
+
+StreamSocket::StreamSocket(Core& core, int descriptor, bool short_read_means_empty)
     : core_(core),
-      socket_(std::move(socket)),
       descriptor_(descriptor),
-      read_deadline_(core.wheel(), &StreamSocket::wake_waiters, this),
-      write_deadline_(core.wheel(), &StreamSocket::wake_waiters, this) {}
+      short_read_means_empty_(short_read_means_empty),
+      read_deadline_(core.wheel(), &StreamSocket::on_read_deadline, this),
+      write_deadline_(core.wheel(), &StreamSocket::on_write_deadline, this) {}
 
 StreamSocket::Ptr StreamSocket::adopt(Core& core, int descriptor) {
     int family = AF_UNSPEC;
@@ -37,35 +57,48 @@ StreamSocket::Ptr StreamSocket::adopt(Core& core, int descriptor) {
     if (::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) {
         return {};
     }
-    Socket socket(core.io());
-    const asio::generic::stream_protocol protocol(family, 0);
-    error_code error;
-    socket.assign(protocol, descriptor, error);
-    if (error) {
+    const int flags = ::fcntl(descriptor, F_GETFL);
+    if (flags < 0 || ((flags & O_NONBLOCK) == 0 && ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0)) {
         return {};
     }
-    socket.native_non_blocking(true, error);
-    if (error) {
-        error_code ignored;
-        socket.release(ignored);
+    // TCP gives all it has; a Unix socket may stop where the sender's writes met.
+    Ptr socket(new StreamSocket(core, -1, family != AF_UNIX));
+    if (!core.poller().add(descriptor, *socket)) {
         return {};
     }
-    return Ptr(new StreamSocket(core, std::move(socket), descriptor));
+    socket->descriptor_ = descriptor;
+    return socket;
 }
 
 ssize_t StreamSocket::receive(std::span<char> room) noexcept {
-    return uninterrupted([&] { return ::recv(descriptor_, room.data(), room.size(), MSG_DONTWAIT); });
+    const ssize_t got = uninterrupted([&] { return ::recv(descriptor_, room.data(), room.size(), MSG_DONTWAIT); });
+    if (got < 0) {
+        readable_ = readable_ && !would_block();
+    } else if (short_read_means_empty_ && !ended_ && static_cast<std::size_t>(got) < room.size()) {
+        // Empty now; what comes later, an end too, is a new edge.
+        readable_ = false;
+    }
+    return got;
 }
 
 ssize_t StreamSocket::peek(std::span<char> room) noexcept {
-    return uninterrupted([&] { return ::recv(descriptor_, room.data(), room.size(), MSG_DONTWAIT | MSG_PEEK); });
+    const ssize_t got =
+        uninterrupted([&] { return ::recv(descriptor_, room.data(), room.size(), MSG_DONTWAIT | MSG_PEEK); });
+    if (got < 0 && would_block()) {
+        readable_ = false;
+    }
+    return got;
 }
 
 ssize_t StreamSocket::send(std::span<const iovec> pieces) noexcept {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(pieces.data()); // NOLINT: sendmsg(2) does not write to it
     message.msg_iovlen = std::min<std::size_t>(pieces.size(), IOV_MAX);
-    return uninterrupted([&] { return ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    const ssize_t sent = uninterrupted([&] { return ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    if (sent < 0 && would_block()) {
+        writable_ = false;
+    }
+    return sent;
 }
 
 void StreamSocket::shutdown_sending() noexcept {
@@ -74,15 +107,60 @@ void StreamSocket::shutdown_sending() noexcept {
     }
 }
 
-void StreamSocket::wake_waiters(void* self) {
-    // Every wait ends and looks whether it was meant; those that were not go on waiting.
-    error_code ignored;
-    static_cast<StreamSocket*>(self)->socket_.cancel(ignored);
+// Every wait that is told looks again whether it was meant; those that were not go on waiting.
+template <class Which>
+void StreamSocket::signal(Which which) noexcept {
+    for (Wait* wait = waits_; wait != nullptr; wait = wait->next) {
+        if (which(*wait)) {
+            wait->event.signal();
+        }
+    }
+}
+
+void StreamSocket::on_ready(std::uint32_t events) noexcept {
+    const Ptr hold(this); // a reader may let go of the stream
+    const bool broken = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    if (broken || (events & EPOLLRDHUP) != 0) {
+        ended_ = true;
+    }
+    if (broken || (events & (EPOLLIN | EPOLLRDHUP)) != 0) {
+        readable_ = true;
+        signal([](const Wait& wait) { return wait.what == Direction::Read; });
+    }
+    if (broken || (events & EPOLLOUT) != 0) {
+        writable_ = true;
+        signal([](const Wait& wait) { return wait.what == Direction::Write; });
+    }
+    if (readable_ && reader_ != nullptr) {
+        reader_->on_readable();
+    }
+}
+
+void StreamSocket::on_turn() noexcept {
+    const Ptr hold(this);
+    signal([this](const Wait& wait) { return ready(wait.what); });
+    if (readable_ && reader_ != nullptr) {
+        reader_->on_readable();
+    }
+}
+
+// Coroutines that wait here are handed to the core's loop, which ends them unresumed.
+void StreamSocket::on_core_end() noexcept {
+    const Ptr hold(this);
+    close();
+}
+
+void StreamSocket::on_read_deadline(void* self) {
+    static_cast<StreamSocket*>(self)->signal([](const Wait& wait) { return wait.whose == Direction::Read; });
+}
+
+void StreamSocket::on_write_deadline(void* self) {
+    static_cast<StreamSocket*>(self)->signal([](const Wait& wait) { return wait.whose == Direction::Write; });
 }
 
 awaitable<IoResult> StreamSocket::wait(Direction what, Direction whose) {
     const Ptr hold(this);
-    const auto event = what == Direction::Read ? Socket::wait_read : Socket::wait_write;
+    bool had_turn = false;
     for (;;) {
         if (!is_open()) {
             co_return failed_by(ECANCELED);
@@ -92,26 +170,35 @@ awaitable<IoResult> StreamSocket::wait(Direction what, Direction whose) {
             result.state = IoResult::State::TimedOut;
             co_return result;
         }
-        const auto [error] = co_await socket_.async_wait(event, kAwait);
-        if (error == asio::error::operation_aborted) {
-            continue;
+        if (ready(what)) {
+            if (had_turn) {
+                co_return IoResult();
+            }
+            core_.poller().next_turn(*this);
         }
-        IoResult result;
-        if (error) {
-            result.state = IoResult::State::Failed;
-            result.error = error;
-        }
-        co_return result;
+        had_turn = true;
+        Wait waiting(*this, what, whose);
+        co_await waiting.event.wait();
     }
 }
 
 awaitable<void> StreamSocket::wait_readable() {
     const Ptr hold(this);
     while (is_open()) {
-        const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAwait);
-        if (error != asio::error::operation_aborted) {
+        char byte = 0;
+        // The flag may be left from a read that took all there was without noticing.
+        if (readable_ && (peek(std::span(&byte, 1)) >= 0 || !would_block())) {
             co_return;
         }
+        Wait waiting(*this, Direction::Read, Direction::Read);
+        co_await waiting.event.wait();
+    }
+}
+
+void StreamSocket::set_reader(Reader* reader) {
+    reader_ = reader;
+    if (reader != nullptr && readable_ && is_open()) {
+        read_again();
     }
 }
 
@@ -119,11 +206,12 @@ void StreamSocket::close() noexcept {
     if (!is_open()) {
         return;
     }
-    descriptor_ = -1;
+    core_.poller().remove(descriptor_, *this);
+    ::close(std::exchange(descriptor_, -1));
+    reader_ = nullptr;
     read_deadline_.disarm();
     write_deadline_.disarm();
-    error_code ignored;
-    socket_.close(ignored);
+    signal([](const Wait&) { return true; });
 }
 
 IoResult failed_by(int error_number) noexcept {

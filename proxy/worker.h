@@ -35,9 +35,9 @@ public:
         spare_.pop_back();
         return state;
     }
+    // Requires: cleared.
     void give(std::unique_ptr<RequestState> state) {
         if (state && spare_.size() < kSpare) {
-            state->clear();
             spare_.push_back(std::move(state));
         }
     }
@@ -74,8 +74,13 @@ struct Worker {
     Worker(Core& on_core, cache::HttpCache& shared_cache, UpstreamPool& origins, AccessLog& access_log,
            ConnectionCount& connection_count, const TrustedProxies& trusted_proxies,
            std::shared_ptr<const config::Config> current)
-        : core(on_core), cache(shared_cache), pool(origins), log(access_log), connections(connection_count),
-          trusted(trusted_proxies), config(std::move(current)) {}
+        : core(on_core),
+          cache(shared_cache),
+          pool(origins),
+          log(access_log),
+          connections(connection_count),
+          trusted(trusted_proxies),
+          config(std::move(current)) {}
 
     Core& core;
     cache::HttpCache& cache;
@@ -85,7 +90,7 @@ struct Worker {
     const TrustedProxies& trusted;
     // The configuration for new requests; a request keeps the one it started with.
     std::shared_ptr<const config::Config> config;
-    std::atomic<std::uint32_t> sessions{0}; // open on this core; read by the listener
+    std::atomic<std::uint32_t> sessions{0};         // open on this core; read by the listener
     std::mt19937_64 random{std::random_device{}()}; // multipart boundaries; no secret depends on it
     StatePool states;
     SessionRegistry registry;

@@ -64,11 +64,13 @@ public:
         const http::Status started = server_->start();
         REQUIRE(started.ok());
         port_ = server_->port();
-        thread_ = std::thread([this] { core_.io().run(); });
+        thread_ = std::thread([this] { core_.run_asio(false); });
     }
     ~Admin() {
-        on_core([this] { server_.reset(); });
-        work_.reset();
+        on_core([this] {
+            server_.reset();
+            core_.finish();
+        });
         thread_.join(); // nothing is left to do: the loop ends by itself
     }
     Admin(const Admin&) = delete;
@@ -79,7 +81,7 @@ public:
     template <class Function>
     void on_core(Function function) {
         std::promise<void> done;
-        asio::post(core_.io(), [&] {
+        core_.post([&] {
             function();
             done.set_value();
         });
@@ -96,7 +98,6 @@ public:
 private:
     HandClock clock_;
     Core core_{0, clock_, 0};
-    asio::executor_work_guard<asio::io_context::executor_type> work_{core_.io().get_executor()};
     std::optional<PurgeRequest> last_purge_;
     std::unique_ptr<AdminServer> server_;
     std::uint16_t port_ = 0;

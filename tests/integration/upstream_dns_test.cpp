@@ -398,11 +398,7 @@ TEST_CASE("Cores on threads of their own share what is known") {
     options.min_ttl = 10ms; // so that names are refreshed while others read them
     options.max_ttl = 10ms;
     Resolver resolver(home, options);
-    const auto drive = [](proxy::Core& core) -> proxy::awaitable<void> {
-        co_await proxy::DeadlineWheel::drive(core.wheel(), &proxy::CoreMetrics::on_lag, &core.metrics());
-    };
-    proxy::asio::co_spawn(home.io(), drive(home), [](const std::exception_ptr&) {});
-    std::thread home_thread([&home] { home.io().run(); });
+    std::thread home_thread([&home] { home.run_asio(true); });
 
     const auto ask = [&resolver](proxy::Core& core, int& right) -> proxy::awaitable<void> {
         for (int i = 0; i < 2'000; ++i) {
@@ -417,15 +413,16 @@ TEST_CASE("Cores on threads of their own share what is known") {
         threads.emplace_back([&, i] {
             proxy::Core core(static_cast<unsigned>(i + 1), clock, 1);
             proxy::asio::co_spawn(core.io(), ask(core, right[i]), [](const std::exception_ptr&) {});
-            core.io().run();
+            core.finish();
+            core.run(true);
         });
     }
     for (std::thread& thread : threads) {
         thread.join();
     }
-    proxy::asio::post(home.io(), [&] {
+    home.post([&] {
         resolver.stop();
-        home.wheel().stop();
+        home.finish();
     });
     home_thread.join();
     for (const int count : right) {

@@ -709,7 +709,8 @@ TEST_CASE("Two cores on threads of their own share limits, names and TLS context
                 own.close_idle();
             };
             proxy::spawn_logged(core.io().get_executor(), "test", finish(pool, work(pool, config, right[i])));
-            core.io().run();
+            core.finish();
+            core.run(true);
         });
     }
     for (std::thread& thread : threads) {

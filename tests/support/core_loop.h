@@ -34,7 +34,7 @@ public:
     // Runs the loops until the condition holds. HarnessError when that takes longer than the safety time.
     template <class Condition>
     void await(Condition condition, std::string_view what) {
-        constexpr std::chrono::milliseconds kTurn(5);
+        constexpr std::chrono::milliseconds kTurn(1);
         const auto until = std::chrono::steady_clock::now() + kSafetyTime;
         while (!condition()) {
             if (std::chrono::steady_clock::now() > until) {
@@ -42,11 +42,11 @@ public:
             }
             std::size_t ran = 0;
             for (const auto& each : cores_) {
-                each->io().restart();
-                ran += each->io().poll();
+                ran += each->poll();
             }
             if (ran == 0 && !condition()) {
-                cores_.front()->io().run_one_for(kTurn);
+                cores_.front()->io().restart();
+                cores_.front()->io().run_one_for(kTurn); // Asio's sockets (names) are waited for; ours looked at again
             }
         }
     }
@@ -56,8 +56,7 @@ public:
         do {
             ran = 0;
             for (const auto& each : cores_) {
-                each->io().restart();
-                ran += each->io().poll();
+                ran += each->poll();
             }
         } while (ran > 0);
     }

@@ -77,8 +77,7 @@ struct Upload {
         run();
     }
     void run() {
-        core.io().restart();
-        core.io().poll();
+        while (core.poll() > 0) {}
     }
     // Sends, and runs until the pump has read all of it.
     void send(std::string_view bytes) {

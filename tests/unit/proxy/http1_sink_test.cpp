@@ -45,8 +45,7 @@ struct Wire {
     std::string& queued() { return connection.output.text(); }
     // Runs the coroutine until it has nothing to do without time or the client.
     void run() {
-        core.io().restart();
-        core.io().poll();
+        while (core.poll() > 0) {}
     }
 };
 

@@ -2,6 +2,7 @@
 #include "proxy/plain_stream.h"
 
 #include "tests/support/core_loop.h"
+#include "tests/support/socket.h"
 
 #include <doctest/doctest.h>
 
@@ -255,7 +256,7 @@ TEST_CASE("close() ends what waits, and whatever comes after it fails") {
     CHECK_FALSE(pair.stream->is_quiet());
     CHECK(loop.run(pair.stream->read_some(room, 1s)).state == State::Failed);
     CHECK(loop.run(write_text(*pair.stream, {"x"}, 1s)).state == State::Failed);
-    CHECK(loop.run(pair.stream->readable(1s)).state == State::Failed);
+    CHECK(loop.run(pair.stream->writable(1s)).state == State::Failed);
     CHECK(pair.stream->try_read(room) == -1);
     loop.run(pair.stream->finish_sending(1s));
     loop.run(pair.stream->wait_readable());
@@ -267,13 +268,13 @@ TEST_CASE("A stream that is destroyed while a coroutine waits on it ends the wai
     Pair pair(loop);
     std::array<char, 16> room{};
     auto reading = loop.start(pair.stream->read_some(room, 1s));
-    auto readable = loop.start(pair.stream->readable(1s));
+    auto watching = loop.start(pair.stream->wait_readable());
     loop.settle();
     pair.stream.reset();
     loop.settle();
     REQUIRE(reading.done());
     CHECK(reading.take().state == State::Failed);
-    CHECK(readable.take().state == State::Failed);
+    CHECK(watching.done());
 }
 
 TEST_CASE("A core that ends while a coroutine waits leaves nothing behind") {
@@ -294,21 +295,107 @@ TEST_CASE("A core that ends while a coroutine waits leaves nothing behind") {
     CHECK(pair->heard().empty());
 }
 
-TEST_CASE("readable and writable say when, and try_read and try_write say why not") {
+namespace {
+
+// What a session is to its stream: told of bytes, it reads as much as the test says.
+struct CountingReader final : proxy::StreamSocket::Reader {
+    explicit CountingReader(PlainStream& from, std::size_t at_once = 1 << 16) : stream(from), room(at_once) {}
+    void on_readable() noexcept override {
+        ++told;
+        const ssize_t got = stream.try_read(room);
+        if (got > 0) {
+            read.append(room.data(), static_cast<std::size_t>(got));
+        }
+        ended = ended || got == 0;
+        if (again && stream.socket().may_read()) {
+            stream.socket().read_again();
+        }
+    }
+    PlainStream& stream;
+    std::vector<char> room;
+    std::string read;
+    int told = 0;
+    bool ended = false;
+    bool again = false;
+};
+
+// Both ends over TCP, as most clients are.
+struct TcpPair {
+    explicit TcpPair(CoreLoop& loop) {
+        testing::Socket listening = testing::Socket::listen();
+        other = testing::Socket::connect(listening.port());
+        const testing::Socket accepted = listening.accept();
+        stream = PlainStream::adopt(loop.core(), ::dup(accepted.descriptor()));
+    }
+    std::unique_ptr<PlainStream> stream;
+    testing::Socket other;
+};
+
+} // namespace
+
+TEST_CASE("A reader is told once for what has come, and again for what comes later") {
+    CoreLoop loop;
+    TcpPair pair(loop);
+    CountingReader reader(*pair.stream);
+    REQUIRE(pair.other.send("before"));
+    loop.settle();
+    pair.stream->socket().set_reader(&reader); // what came before it was set is told all the same
+    loop.await([&] { return reader.read == "before"; }, "the first bytes");
+    loop.settle();
+    CHECK(reader.told == 1);
+    CHECK_FALSE(pair.stream->socket().may_read());
+    REQUIRE(pair.other.send("after"));
+    loop.await([&] { return reader.read == "beforeafter"; }, "the next bytes");
+    loop.settle();
+    CHECK(reader.told == 2);
+    pair.stream->socket().set_reader(nullptr);
+    REQUIRE(pair.other.send("unheard"));
+    loop.settle();
+    CHECK(reader.told == 2);
+}
+
+TEST_CASE("A reader that leaves bytes unread is told again only if it asks") {
+    CoreLoop loop;
+    TcpPair pair(loop);
+    CountingReader reader(*pair.stream, 2);
+    REQUIRE(pair.other.send("abcde"));
+    SUBCASE("it does not ask") {
+        pair.stream->socket().set_reader(&reader);
+        loop.await([&] { return reader.told == 1; }, "the first bytes");
+        loop.settle();
+        CHECK(reader.read == "ab");
+        CHECK(pair.stream->socket().may_read());
+        pair.stream->socket().read_again();
+        loop.settle();
+        CHECK(reader.read == "abcd");
+    }
+    SUBCASE("it asks each time") {
+        reader.again = true;
+        pair.stream->socket().set_reader(&reader);
+        loop.await([&] { return reader.read == "abcde"; }, "all bytes");
+        loop.settle();
+        CHECK(reader.told == 3);
+    }
+}
+
+TEST_CASE("An end that comes together with the last bytes is not overlooked") {
+    CoreLoop loop;
+    TcpPair pair(loop);
+    CountingReader reader(*pair.stream);
+    reader.again = true;
+    REQUIRE(pair.other.send("last"));
+    pair.other = testing::Socket();
+    pair.stream->socket().set_reader(&reader);
+    loop.await([&] { return reader.ended; }, "the end");
+    CHECK(reader.read == "last");
+}
+
+TEST_CASE("writable says when, and try_read and try_write say why not") {
     CoreLoop loop;
     Pair pair(loop, 4096);
     std::array<char, 16> room{};
     CHECK(pair.stream->try_read(room) == -1);
     CHECK(errno == EAGAIN);
-    auto readable = loop.start(pair.stream->readable(1s));
-    loop.settle();
-    CHECK_FALSE(readable.done());
-    pair.say("abc");
-    const IoResult ready = loop.finish(std::move(readable), "the bytes");
-    CHECK(ready.ok());
-    CHECK(ready.bytes == 0);
-    CHECK(pair.stream->try_read(room) == 3);
-
     CHECK(loop.run(pair.stream->writable(1s)).ok());
     std::string many = pattern(300'000);
     iovec piece{many.data(), many.size()};

@@ -1,0 +1,123 @@
+// The loop of one core.
+#include "proxy/core.h"
+
+#include "proxy/spawn.h"
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+namespace gatehouse::proxy {
+
+struct Core::AsioSide {
+    AsioSide(asio::io_context& io, int descriptor) : readiness(io, descriptor) {}
+    ~AsioSide() { readiness.release(); } // the descriptor is the poller's
+    asio::posix::stream_descriptor readiness;
+};
+
+Core::Core(unsigned index, const Clock& clock, std::size_t behaviors)
+    : index_(index),
+      clock_(clock),
+      wheel_(clock),
+      metrics_(behaviors),
+      scratch_(kScratchBytes),
+      turn_wall_(clock.wall_now()),
+      turn_steady_(clock.steady_now()),
+      io_(1) {}
+
+Core::~Core() { poller_.end(); }
+
+void Core::begin_turn() noexcept {
+    turn_wall_ = clock_.wall_now();
+    turn_steady_ = clock_.steady_now();
+}
+
+int Core::timeout_ms() noexcept {
+    if (!keep_time_) {
+        return -1;
+    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - turn_steady_).count();
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, DeadlineWheel::kTick.count()));
+}
+
+void Core::tick_if_due() noexcept {
+    if (!keep_time_ || turn_steady_ < next_tick_) {
+        return;
+    }
+    CoreMetrics::on_lag(&metrics_, std::chrono::duration_cast<std::chrono::microseconds>(turn_steady_ - next_tick_));
+    // After a stall there is no burst of ticks.
+    next_tick_ = std::max(next_tick_, turn_steady_ - DeadlineWheel::kTick) + DeadlineWheel::kTick;
+    wheel_.advance();
+}
+
+void Core::turn() {
+    poller_.announce_wait();
+    io_.poll();
+    // When the last coroutine has ended nothing would end the wait.
+    poller_.wait(io_.stopped() ? 0 : timeout_ms());
+    begin_turn();
+    tick_if_due();
+    poller_.dispatch();
+}
+
+void Core::run(bool keep_time) {
+    keep_time_ = keep_time;
+    begin_turn();
+    next_tick_ = turn_steady_ + DeadlineWheel::kTick;
+    if (!finishing_) {
+        guard_.emplace(io_.get_executor());
+    }
+    while (!io_.stopped()) {
+        turn();
+    }
+}
+
+awaitable<void> Core::follow_poller() {
+    while (!finishing_) {
+        if (!poller_.turn_wanted()) {
+            const auto [error] =
+                co_await asio_side_->readiness.async_wait(asio::posix::descriptor_base::wait_read, kAwait);
+            if (error) {
+                break;
+            }
+        } else {
+            co_await asio::post(asio::use_awaitable);
+        }
+        begin_turn();
+        poller_.wait(0);
+        poller_.dispatch();
+    }
+}
+
+void Core::run_asio(bool keep_time) {
+    asio_side_ = std::make_unique<AsioSide>(io_, poller_.descriptor());
+    guard_.emplace(io_.get_executor());
+    spawn_logged(io_.get_executor(), "poller", follow_poller());
+    if (keep_time) {
+        spawn_logged(io_.get_executor(), "deadline wheel",
+                     DeadlineWheel::drive(wheel_, &CoreMetrics::on_lag, &metrics_));
+    }
+    io_.run();
+    asio_side_.reset();
+}
+
+void Core::finish() {
+    finishing_ = true;
+    wheel_.stop();
+    guard_.reset();
+    if (asio_side_) {
+        asio_side_->readiness.cancel();
+    }
+}
+
+std::size_t Core::poll() {
+    io_.restart();
+    std::size_t done = io_.poll();
+    poller_.wait(0);
+    begin_turn();
+    done += poller_.dispatch();
+    return done;
+}
+
+} // namespace gatehouse::proxy
