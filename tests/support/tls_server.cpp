@@ -77,6 +77,21 @@ void TlsPeer::close_notify() { SSL_shutdown(ssl_); }
 
 void TlsPeer::ask_for_key_update() { SSL_key_update(ssl_, SSL_KEY_UPDATE_REQUESTED); }
 
+std::string TlsPeer::make_ticket() {
+    BIO* const to_client = SSL_get_wbio(ssl_);
+    BIO_up_ref(to_client);
+    BIO* const aside = BIO_new(BIO_s_mem());
+    SSL_set0_wbio(ssl_, aside);
+    const bool made = SSL_new_session_ticket(ssl_) == 1 && SSL_do_handshake(ssl_) == 1;
+    std::string record(BIO_pending(aside), '\0');
+    const int got = BIO_read(aside, record.data(), static_cast<int>(record.size()));
+    SSL_set0_wbio(ssl_, to_client); // frees the other
+    if (!made || got <= 0 || static_cast<std::size_t>(got) != record.size()) {
+        throw HarnessError("no session ticket could be made");
+    }
+    return record;
+}
+
 std::string TlsPeer::server_name() const {
     const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
     return name == nullptr ? "" : name;

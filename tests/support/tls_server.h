@@ -32,6 +32,9 @@ public:
     bool write(std::string_view bytes);
     void close_notify();
     void ask_for_key_update(); // TLS 1.3
+    // The record of one more session ticket (TLS 1.3), which the test sends itself, by socket(), when and in what
+    // pieces it likes; nothing else may be written before.
+    std::string make_ticket();
     // Whether read() came to an end by the client's close_notify.
     bool ended_in_order() const noexcept { return in_order_; }
     std::string server_name() const; // SNI; "" without one
