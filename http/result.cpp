@@ -21,6 +21,7 @@ constexpr KindFacts kKinds[] = {
     {ErrorKind::BadRequest, "bad_request", Downstream, 400, "http_request_error"},
     {ErrorKind::HeadTooLarge, "head_too_large", Downstream, 431, "http_request_error"},
     {ErrorKind::UriTooLong, "uri_too_long", Downstream, 414, "http_request_error"},
+    {ErrorKind::UnsafePath, "unsafe_path", Downstream, 400, "http_request_error"},
     {ErrorKind::UnsupportedVersion, "unsupported_version", Downstream, 505, "http_request_error"},
     {ErrorKind::UnsupportedMethod, "unsupported_method", Downstream, 501, "http_request_error"},
     {ErrorKind::RequestTimeout, "request_timeout", Downstream, 408, "http_request_error"},

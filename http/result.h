@@ -19,6 +19,7 @@ enum class ErrorKind : std::uint8_t {
     BadRequest,         // malformed request line, field or framing
     HeadTooLarge,       // request line and fields exceed limits.head_bytes or limits.head_fields
     UriTooLong,         // the request target alone exceeds the limit
+    UnsafePath,         // ".." segments that leave the root, or that servers read differently
     UnsupportedVersion, // an HTTP version other than 1.0 and 1.1
     UnsupportedMethod,  // CONNECT, TRACE
     RequestTimeout,     // head or body did not arrive in time

@@ -222,6 +222,82 @@ Result<Target> absolute_target(std::string_view text, Method method, std::string
     return target;
 }
 
+// A segment as the most eager recipient reads it: decoded, and a backslash is a slash.
+void read_eagerly(std::string_view segment, std::string& out) {
+    out.clear();
+    for (std::size_t at = 0; at < segment.size();) {
+        const int decoded = percent_decoded(segment, at);
+        const char c = decoded < 0 ? segment[at] : static_cast<char>(decoded);
+        out += c == '\\' ? '/' : c;
+        at += decoded < 0 ? 1 : 3;
+    }
+}
+
+// What a segment is to those who resolve ".." behind it.
+enum class SegmentKind : char {
+    Up,     // ".." for everybody
+    Hidden, // has a ".." in it that is a segment for some
+    Dot,    // "." for everybody
+    Level,  // one level for everybody
+    Unsure  // no level for some, or several
+};
+
+// `text` is the segment as it is read eagerly. Some servers cut the parameters behind a ';' off first.
+SegmentKind kind_of(std::string_view text) noexcept {
+    if (text == "..") {
+        return SegmentKind::Up;
+    }
+    if (text == ".") {
+        return SegmentKind::Dot;
+    }
+    const auto without_parameters = [](std::string_view part) { return part.substr(0, part.find(';')); };
+    for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t end = std::min(text.find('/', at), text.size());
+        if (without_parameters(text.substr(at, end - at)) == "..") {
+            return SegmentKind::Hidden;
+        }
+        at = end + 1;
+    }
+    const std::string_view name = without_parameters(text);
+    const bool is_level = !name.empty() && name != "." && text.find('/') == std::string_view::npos;
+    return is_level ? SegmentKind::Level : SegmentKind::Unsure;
+}
+
+// What is wrong with the ".." segments of a path; nullptr when nothing is. The path is put behind that of the origin's
+// URL, and a server that resolves it there must neither leave that nor end elsewhere than at the path that was matched.
+// So a ".." must be one for everybody, and take back what is one level for everybody.
+const char* climbing_fault(std::string_view path) {
+    constexpr const char* kUnsure =
+        "'..' beside an encoded slash, a backslash, a ';' or an empty segment, which not every server reads alike";
+    const auto has = [path](std::string_view text) { return path.find(text) != std::string_view::npos; };
+    if (!has("..") && !has("%2e") && !has("%2E")) {
+        return nullptr;
+    }
+    std::string above; // the kinds of the segments that a ".." would take back, the next one last
+    std::string text;
+    for (std::size_t at = 1; at < path.size();) {
+        const std::size_t end = std::min(path.find('/', at), path.size());
+        read_eagerly(path.substr(at, end - at), text);
+        at = end + 1;
+        const SegmentKind kind = kind_of(text);
+        if (kind == SegmentKind::Hidden) {
+            return kUnsure;
+        }
+        if (kind == SegmentKind::Up) {
+            if (above.empty()) {
+                return "'..' segments climb above the root";
+            }
+            if (above.back() != static_cast<char>(SegmentKind::Level)) {
+                return kUnsure;
+            }
+            above.pop_back();
+        } else if (kind != SegmentKind::Dot) {
+            above += static_cast<char>(kind);
+        }
+    }
+    return nullptr;
+}
+
 } // namespace
 
 std::string Target::origin_form() const {
@@ -248,7 +324,11 @@ Result<Target> parse_target(const RequestHead& request, std::string_view scheme,
     // "*" is for OPTIONS only. RFC 9112 section 3.2.4
     const bool is_asterisk = text == "*" && method == Method::Options;
     if (!is_asterisk && !text.starts_with('/')) {
-        return absolute_target(text, method, scheme, std::move(*host));
+        auto target = absolute_target(text, method, scheme, std::move(*host));
+        if (const char* fault = target ? climbing_fault(target->path) : nullptr) {
+            return Error(ErrorKind::UnsafePath, fault);
+        }
+        return target;
     }
     Target target;
     target.authority = std::move(*host);
@@ -261,6 +341,9 @@ Result<Target> parse_target(const RequestHead& request, std::string_view scheme,
         target.authority = std::move(*configured);
     }
     split_path_query(text, target);
+    if (const char* fault = climbing_fault(target.path)) {
+        return Error(ErrorKind::UnsafePath, fault);
+    }
     return target;
 }
 

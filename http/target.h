@@ -24,6 +24,9 @@ struct Target {
 // poisoned by this, VSV00018). Errors (all BadRequest): missing or repeated Host in HTTP/1.1, Host that is no
 // uri-host [":" port] (userinfo, white space, empty), authority-form, fragment, a path that does not start with '/',
 // characters not allowed in a URI (controls, space, non-ASCII), '%' not followed by two hex digits.
+// UnsafePath: a ".." segment (also as "%2e%2E") that climbs above the root; and one that servers read differently,
+// because it, or the segment that it takes back, is bounded by "%2F" or a backslash, has ";parameters", or is empty.
+// Other dot segments are forwarded as they are: everybody resolves them to the path that normalised_path() says.
 // CONNECT is refused before this. `scheme` is "http" or "https": what the listener speaks.
 // HTTP/1.0 without Host gets the authority of `default_authority`.
 Result<Target> parse_target(const RequestHead& request, std::string_view scheme, std::string_view default_authority);

@@ -28,6 +28,7 @@ constexpr KindSentence kSentences[] = {
     {BadRequest, "The request is malformed."},
     {HeadTooLarge, "The request line and fields are larger than this proxy accepts."},
     {UriTooLong, "The request target is longer than this proxy accepts."},
+    {UnsafePath, "The path has '..' segments that climb above the root, or that not every server reads alike."},
     {UnsupportedVersion, "This proxy speaks HTTP/1.1 and HTTP/1.0."},
     {UnsupportedMethod, "This proxy does not support the request method."},
     {RequestTimeout, "The request did not arrive in time."},

@@ -57,6 +57,7 @@ TEST_CASE("error kinds map to their status and Proxy-Status error") {
         {ErrorKind::BadRequest, 400, "http_request_error"},
         {ErrorKind::HeadTooLarge, 431, "http_request_error"},
         {ErrorKind::UriTooLong, 414, "http_request_error"},
+        {ErrorKind::UnsafePath, 400, "http_request_error"},
         {ErrorKind::UnsupportedVersion, 505, "http_request_error"},
         {ErrorKind::UnsupportedMethod, 501, "http_request_error"},
         {ErrorKind::RequestTimeout, 408, "http_request_error"},

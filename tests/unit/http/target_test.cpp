@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,58 @@ Result<Target> parse(std::string_view target) {
     Given given;
     given.target = target;
     return parse(given);
+}
+
+// Ways in which servers read a path before they resolve its dot segments.
+std::string as_it_is(std::string_view path) { return std::string(path); }
+
+std::string decoded_slashes(std::string_view path) {
+    std::string read(path);
+    for (auto at = read.find("%2F"); at != std::string::npos; at = read.find("%2F")) {
+        read.replace(at, 3, "/");
+    }
+    return read;
+}
+
+std::string without_parameters(std::string_view path) {
+    std::string read;
+    bool skipping = false;
+    for (const char c : path) {
+        skipping = c != '/' && (skipping || c == ';');
+        if (!skipping) {
+            read += c;
+        }
+    }
+    return read;
+}
+
+constexpr std::string (*kReadings[])(std::string_view) = {
+    &as_it_is,
+    &decoded_slashes,
+    &without_parameters,
+    [](std::string_view path) { return without_parameters(decoded_slashes(path)); },
+    [](std::string_view path) { return decoded_slashes(without_parameters(path)); },
+};
+
+// RFC 3986 section 5.2.4 by the letter: an empty segment counts as one.
+std::string without_dot_segments(std::string_view path) {
+    std::vector<std::string_view> kept;
+    std::string_view last;
+    for (std::size_t at = 1; at <= path.size();) {
+        const std::size_t end = std::min(path.find('/', at), path.size());
+        last = path.substr(at, end - at);
+        at = end + 1;
+        if (last == ".." && !kept.empty()) {
+            kept.pop_back();
+        } else if (last != ".." && last != ".") {
+            kept.push_back(last);
+        }
+    }
+    std::string out;
+    for (const std::string_view segment : kept) {
+        out.append("/").append(segment);
+    }
+    return out + (out.empty() || last == "." || last == ".." ? "/" : "");
 }
 
 } // namespace
@@ -265,6 +318,121 @@ TEST_CASE("an authority is lower-cased and loses the default port of its scheme"
         }
     }
     CHECK(!canonical_authority("[" + std::string(100, ':') + "]", "http"));
+}
+
+TEST_CASE("a path may not climb above the root, however its dots are written and whatever follows") {
+    const std::string_view spellings[] = {"..", "%2e%2e", ".%2e", "%2E."};
+    struct Row {
+        const char* before; // of the segment that is spelt in every way
+        const char* after;
+        bool refused;
+    };
+    const Row rows[] = {
+        {"/", "", true},
+        {"/", "/", true},
+        {"/", "/admin", true},
+        {"/../", "", true},
+        {"/../", "/admin", true},
+        {"/a/", "", false},
+        {"/a/", "/", false},
+        {"/a/", "/b", false},
+        {"/a/../", "", true},
+        {"/a/../", "/b/c", true},
+        {"/a/b/../", "/c", false},
+        {"/a/b/../../", "/c", true},
+        {"/a/", "/../b", true},
+        {"/a/", "/b/../../..", true},
+        {"/a/", "/b/../c", false},
+        // segments that are not one level for everybody
+        {"//", "/a", true},
+        {"/a//", "/b", true},
+        {"/a//b/", "/c", false},
+        {"/a//b/../", "/c", true},
+        {"/./", "/a", true},
+        {"/%2e/", "/a", true},
+        {"/a/./", "/b", false},
+        {"/a/./", "/../b", true},
+        {"/%2F/", "/a", true},
+        {"/a/%5C/", "/b", true},
+        {"/a/\\/", "/b", true},
+        {"/a/;b=c/", "/d", true},
+        {"/a/.;b=c/", "/d", true},
+        {"/a%2Fb/", "/c", true},
+        {"/a%2Fb/c/", "/d", false},
+        {"/a;b=c/", "/d", false},
+        // what only looks like it
+        {"/.", "", false},
+        {"/", "...", false},
+        {"/a", "", false},
+        {"/", "a", false},
+        {"/.%2e.", "/b", false},
+        {"/?q=/", "/../..", false},
+    };
+    for (const Row& row : rows) {
+        for (const std::string_view spelling : spellings) {
+            const std::string text = row.before + std::string(spelling) + row.after;
+            CAPTURE(text);
+            const auto target = parse(text);
+            REQUIRE(target.ok() != row.refused);
+            if (target) {
+                CHECK(target->origin_form() == text); // as it was sent
+            } else {
+                CHECK(target.error().kind == ErrorKind::UnsafePath);
+            }
+        }
+    }
+}
+
+TEST_CASE("'..' is a segment for everybody or for nobody") {
+    for (const std::string_view text :
+         {"/a/..%2fb", "/a/..%2F", "/a/b%2f..", "/a/b%2f../c", "/a%2f..%2fb", "/a/%2e%2e%2fb", "/a/..%5Cb", "/a/..%5cb",
+          "/a/..\\b", "/a/b\\..", "/a/b\\..\\c", "/a/..;", "/a/..;b=c", "/a/..;/b", "/a/..%3b/b", "/a/b;c%2f..%2fd",
+          "/a/b;c\\..", "/a/.%2e;x/b"}) {
+        CAPTURE(std::string(text));
+        const auto target = parse(text);
+        REQUIRE(!target);
+        CHECK(target.error().kind == ErrorKind::UnsafePath);
+        CHECK(target.error().detail.find("alike") != std::string::npos);
+    }
+    for (const std::string_view text : {"/a/b%2fc", "/a/.%2fb", "/a/...%2fb", "/a/x..%2fb", "/a/b;..", "/a/b;c=..d",
+                                        "/a/%252e%252e%252fb", "/a\\b", "/a?..%2f..;/..\\"}) {
+        CAPTURE(std::string(text));
+        CHECK(parse(text).ok());
+    }
+}
+
+TEST_CASE("absolute-form climbs no higher than origin-form") {
+    CHECK(parse("http://example.com/a/../b")->path == "/a/../b");
+    for (const std::string_view text : {"http://example.com/..", "http://example.com/a/%2e%2E/../b"}) {
+        CAPTURE(std::string(text));
+        const auto target = parse(text);
+        REQUIRE(!target);
+        CHECK(target.error().kind == ErrorKind::UnsafePath);
+    }
+}
+
+TEST_CASE("whoever resolves an accepted path stays below the origin's path and ends where it was matched") {
+    const std::string_view pieces[] = {"/", "..", "a", "%2F", ";", "."};
+    std::size_t accepted = 0;
+    for (std::size_t i = 0; i < 6 * 6 * 6 * 6 * 6 * 6; ++i) {
+        std::string path = "/";
+        for (std::size_t rest = i, n = 0; n < 6; ++n, rest /= 6) {
+            path += pieces[rest % 6];
+        }
+        if (!parse(path)) {
+            continue;
+        }
+        ++accepted;
+        CAPTURE(path);
+        for (const auto& read : kReadings) {
+            const std::string place = normalised_path(read(path));
+            REQUIRE(place == normalised_path(read(normalised_path(path))));
+            REQUIRE(place == normalised_path(without_dot_segments(read(path))));
+            REQUIRE(normalised_path("/prod" + read(path)) == "/prod" + place);
+            REQUIRE(normalised_path(without_dot_segments("/prod" + read(path))) == "/prod" + place);
+        }
+    }
+    CHECK(accepted > 10'000);
 }
 
 TEST_CASE("an authority in its canonical form stays as it is") {
