@@ -78,6 +78,30 @@ struct Names {
     std::unique_ptr<Resolver> resolver;
 };
 
+// What goes to the diagnostic log meanwhile, all of it on this thread.
+class Logged {
+public:
+    Logged() : before_(spdlog::default_logger()) {
+        auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(text_));
+        logger->set_pattern("%l %v");
+        spdlog::set_default_logger(std::move(logger));
+    }
+    ~Logged() { spdlog::set_default_logger(before_); }
+    Logged(const Logged&) = delete;
+    Logged& operator=(const Logged&) = delete;
+
+    // What has come since the last call.
+    std::string lines() {
+        std::string lines = text_.str();
+        text_.str("");
+        return lines;
+    }
+
+private:
+    std::shared_ptr<spdlog::logger> before_;
+    std::ostringstream text_;
+};
+
 config::Dns with(void (*change)(config::Dns&)) {
     config::Dns options;
     change(options);
@@ -302,6 +326,33 @@ TEST_CASE("While a name cannot be resolved its last good answer is used, for dns
             }
         }
     }
+}
+
+TEST_CASE("The log says what happened and what to do, once for each change") {
+    Logged logged;
+    Names names(with([](config::Dns& dns) { dns.stale = 60s; }));
+    names.server.add("origin.test. 5 IN A 127.0.0.1");
+    REQUIRE(names.ask("origin.test") == "127.0.0.1");
+    names.server.remove("origin.test.");
+    for (int i = 0; i < 3; ++i) {
+        const auto asked = names.server.questions();
+        names.loop.advance(5'100ms);
+        // The answer is in before the clock moves on, or its time would be over.
+        names.await([&] { return names.server.questions() >= asked + 2; });
+        names.rest();
+    }
+    CHECK(logged.lines() ==
+          "warning origin name origin.test does not resolve: NXDOMAIN; its last addresses stay in use for 59 s "
+          "(dns.stale); check the url of the origin or dns.servers addresses=127.0.0.1\n");
+    names.server.add("origin.test. 5 IN A 127.0.0.2");
+    names.loop.advance(5'100ms);
+    names.await([&] { return names.known("origin.test") == "127.0.0.2"; });
+    names.ask("none.test");
+    CHECK(logged.lines() ==
+          "info origin name origin.test resolves again addresses=127.0.0.2\n"
+          "info origin name origin.test has other addresses now, connections to the old ones are closed after their "
+          "current exchange addresses=127.0.0.2 before=127.0.0.1\n"
+          "warning origin name none.test does not resolve: NXDOMAIN; check the url of the origin or dns.servers\n");
 }
 
 TEST_CASE("A name that never resolved is an error, which is remembered for a moment") {
