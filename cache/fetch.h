@@ -73,7 +73,7 @@ public:
     std::string vary_names;       // names known when it started, and the request's values for them
     std::string vary_values;
     store::EntryRef validating;   // the stored response its conditional request is about
-    // Purge number when the request was sent (from its making until then: when it was made).
+    // Number of the moment the request was sent (from its making until then: when it was made). See cache/purge_log.h.
     std::atomic<std::uint64_t> sequence{0};
 
     // ---- the client whose request it carries (none: a background revalidation)

@@ -234,7 +234,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         auto fetch = std::make_shared<Fetch>(poster_, context.core, false);
         fetch->key = context.key;
         fetch->hash = context.hash;
-        fetch->sequence = purges_.current();
+        fetch->sequence = purges_.next();
         fetch->vary_names = vary_names;
         for (const auto& other : others) {
             if (other->phase() == Fetch::Phase::Answered && other->answer().kind == Answer::Kind::Response) {

@@ -100,7 +100,8 @@ public:
     std::shared_ptr<Fetch> make_private_fetch(unsigned core);
 
     // ---- the fetch task's side; all on the fetch's home core
-    std::uint64_t sequence_now() const noexcept { return purges_.current(); }
+    // The request is about to leave: a purge from now on is newer than what the origin will say.
+    void sending(Fetch& fetch) noexcept { fetch.sequence = purges_.next(); }
     enum class BeginResult : std::uint8_t {
         Answered,           // published; fill intake.body and finish or abort
         RetryUnconditional  // a 304 that fits nothing stored, or what was purged: ask again without a condition

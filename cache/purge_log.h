@@ -1,18 +1,32 @@
 // Purges and invalidations as numbered matchers (DESIGN 4.11): a purge is effective at once, for what is stored and
 // for what is being fetched, at the price of one compare on a hit.
 //
-// Every purge gets the next number. A response carries the number that was current when its request was sent; a
-// matcher with a larger number that matches its key kills it. Entries remember the last number they were checked
-// against. The list is bounded: when it is full the two oldest matchers are merged into one that matches at least
-// what both did (it widens, it never forgets).
+// Purges and the requests that are sent to origins get their numbers from one counter. A response carries the number of
+// its request; a matcher with a larger number that matches its key kills it. Entries remember the last purge they were
+// checked against.
+//
+// Memory is bounded, and nothing is forgotten: where room ends, a purge is widened.
+// - An exact purge (a path with one query, or with any) is a hash in a fixed table (cache/purge_table.h), under what it
+//   says of authority, path and query. These are the many: each successful POST, PUT or DELETE makes one. A key is
+//   looked for under each combination that may have matched it, and only under those that were purged since it was
+//   checked: mostly one probe of one cache line, without a lock.
+// - A prefix is in a list of kMaxPrefixes. One that covers older ones takes their place. When the list is full, the two
+//   oldest are merged into one that matches at least what both did.
+//
+// Without an authority a matcher means every host. A key made with host: any has the authority "*" and is matched by
+// every authority: an exact purge with one is recorded a second time without it, where only such keys look.
 //
 // Any thread may call everything.
 #pragma once
 
+#include "cache/purge_table.h"
+
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
@@ -35,20 +49,35 @@ struct PurgeMatcher {
 
 class PurgeLog {
 public:
-    static constexpr std::size_t kMaxMatchers = 1024;
+    static constexpr std::size_t kMaxPrefixes = 1024;
 
-    // The number of the newest purge; what a request that is sent now carries.
-    std::uint64_t current() const noexcept { return sequence_.load(std::memory_order_acquire); }
-    // Records a matcher; from its return on nothing older that matches may be served or stored.
+    // The number of the newest purge, 0 before the first.
+    std::uint64_t current() const noexcept { return newest_.load(std::memory_order_acquire); }
+    // The number for a request that is about to be sent: larger than that of all purges that have been answered,
+    // smaller than that of all to come.
+    std::uint64_t next() noexcept { return counter_.fetch_add(1, std::memory_order_acq_rel) + 1; }
+    // Records a matcher; from its return on nothing older that matches may be served or stored. Returns its number.
     std::uint64_t record(PurgeMatcher matcher);
     // Whether something with this key, requested at `sequence` and checked up to `checked`, is dead.
     bool kills(std::string_view key, std::uint64_t sequence, std::uint64_t checked) const;
-    std::size_t size() const;
+    std::size_t prefix_count() const;
 
 private:
-    mutable std::shared_mutex mutex_;
-    std::atomic<std::uint64_t> sequence_{0};
-    std::deque<PurgeMatcher> matchers_; // oldest first
+    // What an exact purge said. Uri: path and query; Path: the path with any query.
+    enum Shape : std::uint8_t { HostUri, HostPath, EveryHostUri, EveryHostPath, AnyHostUri, AnyHostPath, kShapes };
+    void record_exact(const PurgeMatcher& matcher, std::uint64_t number);
+    void record_prefix(PurgeMatcher matcher);
+    bool killed_exactly(std::string_view key, std::uint64_t after) const;
+    bool killed_by_prefix(std::string_view key, std::uint64_t after) const;
+
+    std::mutex recording_;
+    std::atomic<std::uint64_t> counter_{0};
+    std::atomic<std::uint64_t> newest_{0};
+    PurgeTable exact_;
+    std::array<std::atomic<std::uint64_t>, kShapes> newest_of_shape_{};
+    mutable std::shared_mutex prefixes_mutex_;
+    std::atomic<std::uint64_t> newest_prefix_{0};
+    std::deque<PurgeMatcher> prefixes_; // oldest first
 };
 
 } // namespace gatehouse::cache

@@ -219,8 +219,7 @@ awaitable<FetchTask::Attempt> FetchTask::attempt() {
 awaitable<http::Status> FetchTask::send_request() {
     request_time_ = core_.clock().wall_now();
     sent_at_ = core_.clock().steady_now();
-    // Taken before the first byte leaves: a purge from now on is newer than what the origin will say.
-    order_.fetch->sequence = worker_.cache.sequence_now();
+    worker_.cache.sending(*order_.fetch); // before the first byte leaves
     core_.metrics().origin_requests.add();
     std::string head = serialise(order_.request, order_.framing);
     iovec piece{head.data(), head.size()};

@@ -47,7 +47,8 @@ public:
     std::string_view metadata() const noexcept { return {text() + key_size_ + secondary_size_, metadata_size_}; }
     const BlockRef& body() const noexcept { return body_; } // null when empty
     std::uint64_t body_size() const noexcept { return body_size_; }
-    // Number of the moment its request to the origin was sent: purges with a later number win (DESIGN 4.11).
+    // Number of the moment its request to the origin was sent: purges and entries with a later number win
+    // (DESIGN 4.11).
     std::uint64_t sequence() const noexcept { return sequence_; }
     // The last purge number it was checked against.
     std::atomic<std::uint64_t>& checked_sequence() const noexcept { return checked_sequence_; }

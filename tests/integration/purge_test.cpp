@@ -24,7 +24,7 @@ TEST_CASE("a purge by URL kills all variants of that URL and nothing else") {
     CHECK(proxy.server().store_stats().objects == 4);
     const Response purged = proxy.purge(R"({"url":"http://gate.test/a?x=1"})");
     CHECK(purged.status == 200);
-    CHECK(purged.content == "{\"purged\":2,\"sequence\":1}\n");
+    CHECK(purged.content.starts_with("{\"purged\":2,\"sequence\":"));
     CHECK(proxy.server().store_stats().objects == 2);
     const Response de = proxy.get("/a?x=1", "Accept-Language: de\r\n");
     CHECK(de.content == "3");
@@ -45,7 +45,7 @@ TEST_CASE("a purge by URL is for its host; a path alone means every host") {
     proxy.purge(R"({"url":"http://other.test/a"})");
     CHECK(proxy.get("/a").get("X-Cache") == "Hit from gatehouse");
     CHECK(proxy.ask(other).get("X-Cache") == "Miss from gatehouse");
-    CHECK(proxy.purge(R"({"path":"/a"})").content == "{\"purged\":2,\"sequence\":2}\n");
+    CHECK(proxy.purge(R"({"path":"/a"})").content.starts_with("{\"purged\":2,\"sequence\":"));
     CHECK(proxy.get("/a").get("X-Cache") == "Miss from gatehouse");
     CHECK(proxy.ask(other).get("X-Cache") == "Miss from gatehouse");
     CHECK(origin.requests() == 5);
@@ -58,7 +58,7 @@ TEST_CASE("a purge by prefix kills what begins so, whatever its query") {
     for (const char* target : {"/v1/items", "/v1/items/7", "/v1/items?page=2", "/v1/it", "/v2/items"}) {
         proxy.get(target);
     }
-    CHECK(proxy.purge(R"({"path":"/v1/items*"})").content == "{\"purged\":3,\"sequence\":1}\n");
+    CHECK(proxy.purge(R"({"path":"/v1/items*"})").content.starts_with("{\"purged\":3,\"sequence\":"));
     CHECK(proxy.get("/v1/items").get("X-Cache") == "Miss from gatehouse");
     CHECK(proxy.get("/v1/items/7").get("X-Cache") == "Miss from gatehouse");
     CHECK(proxy.get("/v1/items?page=2").get("X-Cache") == "Miss from gatehouse");

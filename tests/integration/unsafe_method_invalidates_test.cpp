@@ -63,3 +63,20 @@ TEST_CASE("a safe request invalidates nothing") {
     CHECK(proxy.ask("OPTIONS /item HTTP/1.1\r\nHost: gate.test\r\n\r\n").status == 201);
     CHECK(proxy.get("/item").get("X-Cache") == "Hit from gatehouse");
 }
+
+TEST_CASE("thousands of changes of other resources leave what is stored alone") {
+    constexpr int kChanges = 3000;
+    ScriptedOrigin origin;
+    script(origin);
+    ProxyUnderTest proxy(origin);
+    proxy.get("/items/stays");
+    proxy.get("/items/7");
+    RawClient client(proxy.port());
+    for (int i = 0; i < kChanges; ++i) {
+        client.send("DELETE /items/" + std::to_string(i) + " HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+        REQUIRE(client.read().status == 201);
+    }
+    CHECK(proxy.get("/items/stays").get("X-Cache") == "Hit from gatehouse");
+    CHECK(proxy.get("/items/7").get("X-Cache") == "Miss from gatehouse");
+    CHECK(origin.requests() == kChanges + 3);
+}

@@ -85,7 +85,7 @@ struct CacheBench {
         policy::RequestFacts facts;
         bool may_store;
     };
-    void send(Client& client) { client.plan.fetch->sequence = cache.sequence_now(); }
+    void send(Client& client) { cache.sending(*client.plan.fetch); }
     HttpCache::BeginResult head(Client& client, std::string_view response, Intake& intake) {
         policy::RequestFacts facts = client.facts;
         if (client.plan.may_store) {

@@ -113,36 +113,140 @@ TEST_CASE("a purge kills what was requested before it, and nothing later") {
     CHECK(log.kills(key_of("h", "/a"), 0, 0));
 }
 
-TEST_CASE("a full list forgets nothing and stays bounded") {
+TEST_CASE("any number of exact purges kills what they name and nothing else") {
+    PurgeLog log;
+    constexpr std::uint64_t kPurges = 8 * PurgeLog::kMaxPrefixes;
+    for (std::uint64_t i = 0; i < kPurges; ++i) {
+        log.record(exact("h", "/items/" + std::to_string(i)));
+        log.record(exact("h", "/search", "q=" + std::to_string(i)));
+    }
+    CHECK(log.prefix_count() == 0);
+    int wrong = 0;
+    for (std::uint64_t i = 0; i < kPurges; ++i) {
+        const std::uint64_t before = 2 * i; // requested just before its own purge
+        CHECK(log.kills(key_of("h", "/items/" + std::to_string(i)), before, 0));
+        CHECK(log.kills(key_of("h", "/search", "q=" + std::to_string(i)), before + 1, 0));
+        wrong += log.kills(key_of("h", "/items/" + std::to_string(i)), before + 1, 0) ? 1 : 0;
+        wrong += log.kills(key_of("h", "/items/x" + std::to_string(i)), 0, 0) ? 1 : 0;
+        wrong += log.kills(key_of("g", "/items/" + std::to_string(i)), 0, 0) ? 1 : 0;
+        wrong += log.kills(key_of("h", "/search", "r=" + std::to_string(i)), 0, 0) ? 1 : 0;
+    }
+    // A set of the table that is full widens for what it holds alone. The hash is drawn anew for each process.
+    CHECK(wrong < 4 * static_cast<int>(kPurges) / 100);
+    CHECK_FALSE(log.kills(key_of("h", "/items/0"), log.current(), 0));
+}
+
+TEST_CASE("exact purges reach keys by every combination of host and query") {
+    PurgeMatcher any_query = exact("h", "/a");
+    any_query.any_query = true;
+    PurgeMatcher everywhere = exact(std::nullopt, "/a");
+    everywhere.any_query = true;
+    struct Row {
+        const char* name;
+        PurgeMatcher matcher;
+    };
+    const std::vector<Row> rows = {
+        {"host and query", exact("h", "/a", "q=1")},
+        {"host, no query", exact("h", "/a")},
+        {"host, any query", any_query},
+        {"query", exact(std::nullopt, "/a", "q=1")},
+        {"no query", exact(std::nullopt, "/a")},
+        {"any query", everywhere},
+        {"a prefix", prefix("/a")},
+        {"a prefix with a host", prefix("/a", "h")},
+    };
+    std::vector<std::string> keys;
+    for (const char* authority : {"h", "g", "*"}) {
+        for (const char* path : {"/a", "/b", "/ab"}) {
+            for (const char* query : {"", "q=1", "q=2"}) {
+                keys.push_back(key_of(authority, path, query));
+            }
+        }
+    }
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            PurgeLog log;
+            log.record(row.matcher);
+            for (const std::string& key : keys) {
+                CAPTURE(key);
+                CHECK(log.kills(key, 0, 0) == row.matcher.matches(key));
+                CHECK_FALSE(log.kills(key, 1, 0));
+                CHECK_FALSE(log.kills(key, 0, 1));
+            }
+        }
+    }
+}
+
+TEST_CASE("requests and purges are numbered together") {
+    PurgeLog log;
+    const std::uint64_t before = log.next();
+    const std::uint64_t purge = log.record(exact("h", "/a"));
+    const std::uint64_t after = log.next();
+    CHECK(before < purge);
+    CHECK(purge < after);
+    CHECK(log.current() == purge); // a request does not make entries look again
+    CHECK(log.kills(key_of("h", "/a"), before, 0));
+    CHECK_FALSE(log.kills(key_of("h", "/a"), after, 0));
+}
+
+TEST_CASE("a full list of prefixes forgets nothing and stays bounded") {
     PurgeLog log;
     std::vector<std::string> paths;
-    for (std::size_t i = 0; i < 3 * PurgeLog::kMaxMatchers; ++i) {
-        paths.push_back("/items/" + std::to_string(i));
-        log.record(exact("h", paths.back()));
-        CHECK(log.size() <= PurgeLog::kMaxMatchers);
+    for (std::size_t i = 0; i < 3 * PurgeLog::kMaxPrefixes; ++i) {
+        paths.push_back("/items/" + std::to_string(i) + "/");
+        log.record(prefix(paths.back(), "h"));
+        CHECK(log.prefix_count() <= PurgeLog::kMaxPrefixes);
     }
     for (std::size_t i = 0; i < paths.size(); ++i) {
         // Requested just before its own purge.
-        const bool killed = log.kills(key_of("h", paths[i]), i, 0);
+        const bool killed = log.kills(key_of("h", paths[i] + "x"), i, 0);
         CHECK(killed);
     }
     CHECK_FALSE(log.kills(key_of("h", paths.back()), paths.size(), 0));
 }
 
-TEST_CASE("a widened matcher does not reach past what it was made from") {
+TEST_CASE("a widened prefix does not reach past what it was made from") {
     PurgeLog log;
-    for (std::size_t i = 0; i < PurgeLog::kMaxMatchers + 10; ++i) {
-        log.record(exact("h", "/items/" + std::to_string(i)));
+    for (std::size_t i = 0; i < PurgeLog::kMaxPrefixes + 10; ++i) {
+        log.record(prefix("/items/" + std::to_string(i) + "/", "h"));
     }
     CHECK_FALSE(log.kills(key_of("h", "/other"), 0, 0));
-    CHECK_FALSE(log.kills(key_of("g", "/items/0"), 0, 0));
-    CHECK_FALSE(log.kills(key_of("h", "/items/0"), PurgeLog::kMaxMatchers, 0)); // requested after it
+    CHECK_FALSE(log.kills(key_of("g", "/items/0/"), 0, 0));
+    CHECK_FALSE(log.kills(key_of("h", "/items/0/"), PurgeLog::kMaxPrefixes, 0)); // requested after it
+}
+
+TEST_CASE("a prefix takes the place of older ones that it covers") {
+    struct Row {
+        const char* name;
+        PurgeMatcher older;
+        PurgeMatcher newer;
+        std::size_t kept;
+    };
+    const std::vector<Row> rows = {
+        {"the same", prefix("/a", "h"), prefix("/a", "h"), 1},
+        {"a longer one", prefix("/ab", "h"), prefix("/a", "h"), 1},
+        {"a shorter one", prefix("/a", "h"), prefix("/ab", "h"), 2},
+        {"of one host, by every host", prefix("/a", "h"), prefix("/a"), 1},
+        {"of every host, by one", prefix("/a"), prefix("/a", "h"), 2},
+        {"of another host", prefix("/a", "g"), prefix("/a", "h"), 2},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            PurgeLog log;
+            log.record(row.older);
+            log.record(row.newer);
+            CHECK(log.prefix_count() == row.kept);
+            CHECK(log.kills(key_of(row.older.authority.value_or("x"), row.older.path), 0, 0));
+            CHECK(log.kills(key_of(row.newer.authority.value_or("x"), row.newer.path), 1, 0));
+        }
+    }
 }
 
 TEST_CASE("every purge ever recorded is honoured: a list without a bound is the model") {
     std::mt19937 random(20260301);
     const auto pick = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>(0, most)(random); };
     const std::vector<std::string> hosts = {"h", "g"};
+    const std::vector<std::string> authorities = {"h", "g", "*"}; // "*": made with host: any
     PurgeLog log;
     std::vector<PurgeMatcher> model;
     for (int round = 0; round < 5000; ++round) {
@@ -152,9 +256,10 @@ TEST_CASE("every purge ever recorded is honoured: a list without a bound is the 
         }
         matcher.prefix = pick(9) == 0;
         matcher.any_query = pick(3) == 0;
+        matcher.query = pick(2) == 0 ? "q=1" : "";
         matcher.sequence = log.record(matcher);
         model.push_back(matcher);
-        const std::string key = key_of(hosts[pick(1)], "/" + std::to_string(pick(40)));
+        const std::string key = key_of(authorities[pick(2)], "/" + std::to_string(pick(40)), pick(2) == 0 ? "q=1" : "");
         const std::size_t requested = pick(model.size());
         bool dead = false;
         for (const auto& each : model) {
