@@ -400,6 +400,12 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         freshen(fetch, sent, response, request_time, response_time);
         return BeginResult::Answered;
     }
+    // A 304 speaks of what the client has (RFC 9110 section 15.4.5). Where nothing was said to be there, it would leave
+    // the client with nothing.
+    const bool is_get_or_head = sent.sent_method == http::Method::Get || sent.sent_method == http::Method::Head;
+    if (response.status == 304 && is_get_or_head && !sent.conditional) {
+        return BeginResult::Unasked;
+    }
 
     const auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
                                               response_time, sent.policy.targeted_cache_control);

@@ -76,6 +76,7 @@ struct FetchRequest {
     const config::CachePolicy& policy;
     bool cookie_unkeyed = false;
     bool may_store = false;
+    bool conditional = false; // If-None-Match or If-Modified-Since was sent: ours, or the client's own
     http::Method sent_method = http::Method::Get;
 };
 
@@ -104,7 +105,8 @@ public:
     void sending(Fetch& fetch) noexcept { fetch.sequence = purges_.next(); }
     enum class BeginResult : std::uint8_t {
         Answered,           // published; fill intake.body and finish or abort
-        RetryUnconditional  // a 304 that fits nothing stored, or what was purged: ask again without a condition
+        RetryUnconditional, // a 304 that fits nothing stored, or what was purged: ask again without a condition
+        Unasked             // a 304 to a request without a condition: no answer at all, fail the fetch
     };
     // The final head has arrived. Decides whether it is stored, and publishes the answer.
     BeginResult begin(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,

@@ -79,6 +79,10 @@ bool if_range_allows(const Fields& request, const Validators& representation, Wa
            *generated - *modified >= std::chrono::seconds(1);
 }
 
+bool has_cache_precondition(const Fields& request) noexcept {
+    return request.contains("If-None-Match") || request.contains("If-Modified-Since");
+}
+
 bool has_origin_only_precondition(const Fields& request) noexcept {
     return request.contains("If-Match") || request.contains("If-Unmodified-Since");
 }

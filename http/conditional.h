@@ -33,6 +33,9 @@ PreconditionResult evaluate_preconditions(const Fields& request, const Validator
 // strongly; a date must equal Last-Modified exactly and be strong (at least one second older than Date).
 bool if_range_allows(const Fields& request, const Validators& representation, WallTime now);
 
+// Whether the request has a precondition that a cache may evaluate too (If-None-Match, If-Modified-Since). Only these
+// are answered with 304 (RFC 9110 section 15.4.5).
+bool has_cache_precondition(const Fields& request) noexcept;
 // Whether the request has a precondition that only the origin may evaluate (If-Match, If-Unmodified-Since).
 bool has_origin_only_precondition(const Fields& request) noexcept;
 

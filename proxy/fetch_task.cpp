@@ -1,6 +1,7 @@
 // One request to an origin: connect, send, head, body; retried only where nothing can have happened twice.
 #include "proxy/fetch_task.h"
 
+#include "http/conditional.h"
 #include "http/forwarding.h"
 #include "proxy/body_pump.h"
 #include "proxy/head_parser.h"
@@ -315,8 +316,10 @@ awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
 }
 
 awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
-    cache::FetchRequest sent{order_.client_request,     order_.facts,     *order_.behavior->policy_ref,
-                             order_.request.cookie_unkeyed, order_.may_store, order_.request.method};
+    cache::FetchRequest sent{
+        order_.client_request,         order_.facts,     *order_.behavior->policy_ref,
+        order_.request.cookie_unkeyed, order_.may_store, http::has_cache_precondition(order_.request.head.fields),
+        order_.request.method};
     if (head.status == 101) {
         if (!order_.tunnel || !order_.request.upgrade) {
             co_await end_connection(false);
@@ -346,6 +349,10 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         remove_validators(order_.request);
         order_.fetch->validating = {};
         co_return Attempt::Again;
+    }
+    if (begun == cache::HttpCache::BeginResult::Unasked) {
+        co_await end_connection(keep_alive && input_.empty());
+        co_return failed(Error(ErrorKind::ProtocolError, "the origin answered 304 to a request without a condition"));
     }
     http::Status relayed = http::success();
     if (framing->kind != Framing::Kind::None) {

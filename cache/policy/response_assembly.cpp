@@ -21,10 +21,6 @@ http::Validators validators_of(const StoredHead& stored) noexcept {
     return {unless_empty(stored.etag), unless_empty(stored.last_modified), unless_empty(stored.date)};
 }
 
-bool has_condition(const http::Fields& request) noexcept {
-    return request.contains("If-None-Match") || request.contains("If-Modified-Since");
-}
-
 std::string boundary_text(std::uint64_t seed) {
     std::string text = "0000000000000000";
     std::array<char, 16> digits;
@@ -149,8 +145,9 @@ Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
         return whole;
     }
     // A cache answers If-None-Match and If-Modified-Since from what it has stored. RFC 9111 section 4.3.2
-    if (has_condition(request.fields) && http::evaluate_preconditions(request.fields, validators_of(stored), now) ==
-                                             http::PreconditionResult::NotModified) {
+    if (http::has_cache_precondition(request.fields) &&
+        http::evaluate_preconditions(request.fields, validators_of(stored), now) ==
+            http::PreconditionResult::NotModified) {
         whole.kind = Assembly::Kind::NotModified;
         whole.status = 304;
         return whole;

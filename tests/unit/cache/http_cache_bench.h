@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cache/http_cache.h"
+#include "http/conditional.h"
 #include "tests/unit/cache/harness.h"
 
 #include <doctest/doctest.h>
@@ -98,6 +99,8 @@ struct CacheBench {
         }
         FetchRequest sent{client.request, facts, policy};
         sent.may_store = client.plan.may_store;
+        sent.conditional = client.plan.may_store ? static_cast<bool>(client.plan.fetch->validating)
+                                                 : http::has_cache_precondition(client.request.fields);
         sent.sent_method = facts.method;
         return cache.begin(*client.plan.fetch, sent, answer, framing, now, now, intake);
     }

@@ -112,6 +112,46 @@ TEST_CASE("a 304 that speaks of another response is asked again without a condit
     CHECK(stored_text(bench.asking()->plan.entry) == "new");
 }
 
+TEST_CASE("a 304 to a request without a condition is no answer") {
+    CacheBench bench;
+    struct Row {
+        const char* name;
+        const char* request;
+        HttpCache::BeginResult result;
+    };
+    // A client's own condition is not sent where the answer is fetched to be stored.
+    const std::array<Row, 6> rows = {{
+        {"fetched to be stored", "", HttpCache::BeginResult::Unasked},
+        {"fetched to be stored, with a condition of the client", "If-None-Match: \"1\"",
+         HttpCache::BeginResult::Unasked},
+        {"passed through", "Cache-Control: no-store", HttpCache::BeginResult::Unasked},
+        {"passed through with If-None-Match", "Cache-Control: no-store\nIf-None-Match: \"1\"",
+         HttpCache::BeginResult::Answered},
+        {"passed through with If-Modified-Since", "Cache-Control: no-store\nIf-Modified-Since: @0",
+         HttpCache::BeginResult::Answered},
+        {"a method for which 304 is not defined", "POST", HttpCache::BeginResult::Answered},
+    }};
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            const auto client = bench.asking(row.request);
+            if (client->plan.kind == Plan::Kind::Alone) {
+                bench.go_alone(*client);
+            }
+            bench.send(*client);
+            Intake intake;
+            CHECK(bench.head(*client, "304\nETag: \"1\"", intake) == row.result);
+            const bool answered = row.result == HttpCache::BeginResult::Answered;
+            CHECK((client->plan.fetch->phase() == Fetch::Phase::Answered) == answered);
+            if (answered) {
+                CHECK(client->plan.fetch->answer().status == 304);
+            } else {
+                bench.cache.fail(*client->plan.fetch, {});
+                CHECK(bench.resolve(*client).kind == Resolution::Kind::Failed);
+            }
+        }
+    }
+}
+
 TEST_CASE("a 304 that forbids storing answers its client with its own fields, once") {
     CacheBench bench;
     bench.stored("Cache-Control: max-age=60\nETag: \"1\"\nContent-Length: 5", "hello");

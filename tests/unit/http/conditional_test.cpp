@@ -129,6 +129,14 @@ TEST_CASE("If-Range lets Range apply for a strong validator that matches exactly
     }
 }
 
+TEST_CASE("If-None-Match and If-Modified-Since are the ones a cache may evaluate") {
+    CHECK(has_cache_precondition(make({{"if-none-match", "*"}})));
+    CHECK(has_cache_precondition(make({{"If-Modified-Since", kBefore}})));
+    CHECK(!has_cache_precondition(make({{"If-Match", "*"}, {"If-Unmodified-Since", kBefore}})));
+    CHECK(!has_cache_precondition(make({{"If-Range", kBefore}})));
+    CHECK(!has_cache_precondition(make({})));
+}
+
 TEST_CASE("If-Match and If-Unmodified-Since are left to the origin") {
     CHECK(has_origin_only_precondition(make({{"if-match", "*"}})));
     CHECK(has_origin_only_precondition(make({{"If-Unmodified-Since", kBefore}})));
