@@ -1,0 +1,219 @@
+// The fetch task's side: what an origin answered is judged, published, stored. What clients get: http_cache.cpp.
+#include "cache/http_cache.h"
+
+#include "cache/policy/storability.h"
+#include "cache/policy/validation.h"
+#include "cache/policy/variant.h"
+
+namespace gatehouse::cache {
+
+using policy::Reason;
+using policy::StoredHead;
+
+namespace {
+
+std::string secondary_key(std::string_view names, std::string_view values) {
+    std::string out;
+    out.reserve(names.size() + values.size() + 1);
+    out.append(names);
+    out.push_back('\n'); // no field name or value contains it
+    out.append(values);
+    return out;
+}
+
+// Whether the next request for the same key will most likely not be storable either. What lies in this request, in a
+// purge or in the memory of the moment says nothing about the next one, and neither does an error of the origin: an
+// origin in trouble needs collapsing most.
+bool is_lasting(Reason reason, int status) noexcept {
+    return reason != Reason::RequestNoStore && reason != Reason::PurgedMeanwhile && reason != Reason::MemoryBudget &&
+           !policy::is_stale_if_error_status(status);
+}
+
+// Whether a reason not to store lies in the request that happened to be sent.
+bool is_about_request(Reason reason) noexcept {
+    return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
+}
+
+// The length of the content, or for HEAD of what GET would have given.
+std::optional<std::uint64_t> declared_length(const FetchRequest& sent, const http::ResponseHead& response,
+                                             const http::Framing& framing) {
+    http::Framing declared = framing;
+    if (sent.sent_method == http::Method::Head && !http::status_has_no_content(response.status)) {
+        const auto of_get = http::response_framing(response, http::Method::Get);
+        declared = of_get ? *of_get : http::Framing();
+    }
+    return declared.kind == http::Framing::Kind::Length ? std::optional(declared.length) : std::nullopt;
+}
+
+} // namespace
+
+// RFC 9111 section 4.3.4: the stored response is updated with the fields of the 304 and judged anew.
+void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
+                        http::WallTime request_time, http::WallTime response_time) {
+    const StoredHead stored = policy::view_stored_head(fetch.validating->metadata());
+    const auto updated = policy::freshen(stored, not_modified, sent.facts, sent.cookie_unkeyed, request_time,
+                                         response_time, sent.policy.targeted_cache_control);
+    const std::string names = policy::nominated_names(updated.lines);
+    const std::string values = policy::variant_key(names, sent.request.fields);
+    std::string metadata = policy::encode_stored_head(updated.facts, updated.lines, names, values);
+    Answer answer;
+    answer.kind = Answer::Kind::Freshened;
+    const policy::StoreDecision decision = policy::decide_storability(updated.facts, sent.policy);
+    if (decision.store) {
+        answer.entry =
+            store_.replace_metadata(fetch.validating, secondary_key(names, values), metadata, fetch.sequence);
+    } else if (!is_about_request(decision.reason)) {
+        store_.erase(fetch.validating);
+    }
+    if (!answer.entry) {
+        // Evicted or replaced meanwhile, or not to be stored any longer: it still answers this request.
+        answer.entry = fetch.validating;
+        answer.head = std::move(metadata);
+    }
+    table_.remove(fetch);
+    fetch.publish(std::move(answer));
+}
+
+// Why a storable response is not stored after all, or None.
+Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, int status, http::WallTime now) {
+    if (fetch.key.empty()) {
+        return Reason::NotShareable; // it was made for one client only
+    }
+    if (purges_.kills(fetch.key, fetch.sequence, 0)) {
+        return Reason::PurgedMeanwhile;
+    }
+    if (policy::is_stale_if_error_status(status)) {
+        // An error that a stored response may hide must not take its place: it would be gone when it is needed.
+        const Match match = find({sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now});
+        if (match.entry && policy::may_serve_on_error(sent.facts, match.head.facts, sent.policy, now)) {
+            return Reason::StaleIfError;
+        }
+    }
+    return Reason::None;
+}
+
+HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
+                                        const http::Framing& framing, http::WallTime request_time,
+                                        http::WallTime response_time, Intake& intake) {
+    if (response.status == 304 && fetch.validating) {
+        // A purge that came after the content is not undone by a 304, whenever that was asked for.
+        if (!policy::freshens(response, policy::view_stored_head(fetch.validating->metadata())) ||
+            purges_.kills(fetch.validating->key(), fetch.validating->sequence(), 0)) {
+            return BeginResult::RetryUnconditional;
+        }
+        freshen(fetch, sent, response, request_time, response_time);
+        return BeginResult::Answered;
+    }
+    // A 304 speaks of what the client has (RFC 9110 section 15.4.5). Where nothing was said to be there, it would leave
+    // the client with nothing.
+    const bool is_get_or_head = sent.sent_method == http::Method::Get || sent.sent_method == http::Method::Head;
+    if (response.status == 304 && is_get_or_head && !sent.conditional) {
+        return BeginResult::Unasked;
+    }
+
+    const auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
+                                              response_time, sent.policy.targeted_cache_control);
+    Answer answer;
+    answer.kind = Answer::Kind::Response;
+    answer.status = response.status;
+    const std::string names = policy::nominated_names(response.fields);
+    const std::string values = policy::variant_key(names, sent.request.fields);
+    const bool has_content = framing.kind != http::Framing::Kind::None;
+    answer.length = declared_length(sent, response, framing);
+
+    policy::StoreDecision decision;
+    if (sent.may_store) {
+        decision = policy::decide_storability(facts, sent.policy);
+    }
+    answer.not_stored = decision.reason;
+    if (decision.store) {
+        answer.not_stored = kept_out(fetch, sent, response.status, response_time);
+    }
+    if (decision.store && answer.not_stored == Reason::None) {
+        const std::string secondary = secondary_key(names, values);
+        store::PutFacts put;
+        put.key = fetch.key;
+        put.hash = fetch.hash;
+        put.secondary_key = secondary;
+        put.sequence = fetch.sequence;
+        intake.writer = store_.open_writer(put, has_content ? answer.length : std::uint64_t{0});
+        if (!intake.writer) {
+            answer.not_stored = Reason::ResponseTooLarge;
+        }
+    }
+    if (intake.writer) {
+        answer.head =
+            policy::encode_stored_head(facts, policy::fields_to_store(response, response_time), names, values);
+        answer.shared = !fetch.is_private;
+        intake.body = intake.writer->body();
+        intake.metadata = answer.head;
+        uncacheable_.forget(fetch.hash);
+    } else {
+        answer.head =
+            policy::encode_stored_head(facts, policy::fields_to_forward(response, response_time), names, values);
+        if (has_content) {
+            intake.body = store_.open_relay(answer.length);
+        }
+        if (!fetch.is_private && is_lasting(answer.not_stored, response.status)) {
+            uncacheable_.remember(fetch.hash, response_time + options_.uncacheable_memory);
+        }
+        table_.remove(fetch);
+    }
+    answer.body = has_content ? intake.body : nullptr;
+    fetch.publish(std::move(answer));
+    return BeginResult::Answered;
+}
+
+void HttpCache::detach(Fetch& fetch, Intake& intake, Reason reason, http::WallTime now) {
+    table_.remove(fetch);
+    fetch.detach(reason);
+    intake.body->switch_to_window();
+    intake.writer.reset();
+    if (!fetch.is_private && reason == Reason::ResponseTooLarge) {
+        uncacheable_.remember(fetch.hash, now + options_.uncacheable_memory);
+    }
+}
+
+Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
+    Reason reason = fetch.answer().not_stored;
+    if (intake.body) {
+        intake.body->complete();
+    }
+    if (intake.writer) {
+        if (purges_.kills(fetch.key, fetch.sequence, 0)) {
+            reason = Reason::PurgedMeanwhile;
+        } else if (!intake.writer->commit(intake.metadata)) {
+            reason = Reason::MemoryBudget;
+        }
+        intake.writer.reset();
+    } else if (fetch.detached_from_store()) {
+        reason = fetch.detach_reason();
+    }
+    // Stored first, then removed: there is no instant at which a new request finds neither.
+    if (!fetch.key.empty()) {
+        table_.remove(fetch);
+    }
+    return reason;
+}
+
+void HttpCache::abort(Fetch& fetch, Intake& intake) {
+    if (!fetch.key.empty()) {
+        table_.remove(fetch);
+    }
+    intake.writer.reset();
+    if (intake.body) {
+        intake.body->fail();
+    }
+}
+
+void HttpCache::fail(Fetch& fetch, http::Error error) {
+    if (!fetch.key.empty()) {
+        table_.remove(fetch);
+    }
+    Answer answer;
+    answer.kind = Answer::Kind::Failed;
+    answer.error = std::move(error);
+    fetch.publish(std::move(answer));
+}
+
+} // namespace gatehouse::cache
