@@ -39,9 +39,13 @@ struct Answer {
     int status = 0;
     // policy::encode_stored_head; also for what is not stored. Freshened: only where the store did not take it.
     std::string head;
+    // The same with the fields that private="..." and no-cache="..." keep out of the store, where there are any: for
+    // the client whose request the fetch carries, and nobody else.
+    std::string first_head;
     std::shared_ptr<store::Body> body;        // null: no content follows
     std::optional<std::uint64_t> length;      // Content-Length the origin declared (for HEAD without content following)
-    bool shared = false;                      // it is being stored: others may use it if it fits their request
+    bool stored = false;                      // it is being stored
+    bool shared = false;                      // and others may read it meanwhile, if it fits their request
     policy::Reason not_stored = policy::Reason::None;
     // Freshened
     store::EntryRef entry;
@@ -92,6 +96,8 @@ public:
     // Interim responses so far (RFC 9110 section 15.2), from index `seen` on; in order.
     std::vector<http::ResponseHead> interims_after(std::size_t seen) const;
     std::size_t interim_count() const noexcept { return interim_count_.load(std::memory_order_acquire); }
+    // Why the content broke off; valid once the body has failed.
+    const http::Error& failure() const noexcept { return failure_; }
     // Trailer fields; valid once the body is complete.
     const http::Fields& trailers() const noexcept { return trailers_; }
     // True once the body turned out to be too large to keep, or memory ran out: nothing was stored, nobody may join.
@@ -129,6 +135,7 @@ public:
     void add_interim(http::ResponseHead head);
     FetchTrace& edit_trace() noexcept { return trace_; } // before publish only
     void publish(Answer answer);
+    void set_failure(http::Error failure) { failure_ = std::move(failure); }      // before body->fail()
     void set_trailers(http::Fields trailers) { trailers_ = std::move(trailers); } // before body->complete()
     void detach(policy::Reason reason) noexcept;
     // Called (on the home core) when room appeared in the body's window, or a reader or the initiator left. Null to
@@ -150,6 +157,7 @@ private:
     Answer answer_;
     FetchTrace trace_;
     http::Fields trailers_;
+    http::Error failure_;
     mutable std::mutex interim_mutex_;
     std::vector<http::ResponseHead> interims_;
     std::atomic<std::size_t> interim_count_{0};

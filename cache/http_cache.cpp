@@ -234,6 +234,22 @@ std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context
     return resolution;
 }
 
+Resolution HttpCache::failed(const RequestContext& context, const Plan& plan, const http::Error& error) const {
+    const std::optional<int> status = plan.fetch->trace().origin_status;
+    if (auto stale = stale_instead(context, plan)) {
+        stale->result.forward_status = status;
+        return *std::move(stale);
+    }
+    Resolution resolution;
+    resolution.kind = Resolution::Kind::Failed;
+    resolution.error = error;
+    resolution.result = plan.result;
+    resolution.result.forward_status = status;
+    resolution.result.reason = Reason::OriginError;
+    resolution.result.error = true;
+    return resolution;
+}
+
 Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
     const Fetch& fetch = *plan.fetch;
     const Answer& answer = fetch.answer();
@@ -242,15 +258,7 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
     resolution.result.forward_status = fetch.trace().origin_status;
 
     switch (answer.kind) {
-    case Answer::Kind::Failed: {
-        if (auto stale = stale_instead(context, plan)) {
-            return *std::move(stale);
-        }
-        resolution.kind = Resolution::Kind::Failed;
-        resolution.result.reason = Reason::OriginError;
-        resolution.result.error = true;
-        return resolution;
-    }
+    case Answer::Kind::Failed: return failed(context, plan, answer.error);
     case Answer::Kind::Freshened: {
         // The store took the freshened head, or this answer holds it.
         const bool stored = answer.head.empty();
@@ -265,7 +273,7 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
         }
         resolution.kind = Resolution::Kind::Serve;
         resolution.entry = answer.entry;
-        resolution.head = head;
+        resolution.head = mine && !answer.first_head.empty() ? policy::view_stored_head(answer.first_head) : head;
         resolution.result.revalidated = true;
         resolution.result.stored = stored;
         resolution.result.ttl_seconds = ttl_seconds(policy::freshness(head.facts, context.policy, context.now));
@@ -297,11 +305,16 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
             return resolution;
         }
     }
+    if (answer.body && answer.body->state() == store::Body::State::Failed) {
+        return failed(context, plan, fetch.failure()); // better an error that can be told than a response that is cut
+    }
+    const bool has_own_head = plan.leader && !answer.first_head.empty();
     resolution.kind = Resolution::Kind::Stream;
-    resolution.result.stored = answer.shared;
-    if (answer.shared) {
-        const StoredHead head = policy::view_stored_head(answer.head);
-        resolution.result.ttl_seconds = ttl_seconds(policy::freshness(head.facts, context.policy, context.now));
+    resolution.head = policy::view_stored_head(has_own_head ? answer.first_head : answer.head);
+    resolution.result.stored = answer.stored && !fetch.detached_from_store();
+    if (answer.stored) {
+        resolution.result.ttl_seconds =
+            ttl_seconds(policy::freshness(resolution.head.facts, context.policy, context.now));
     }
     return resolution;
 }

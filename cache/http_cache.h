@@ -57,15 +57,16 @@ struct Plan {
 
 struct Resolution {
     enum class Kind : std::uint8_t {
-        Stream,    // the fetch's answer
-        Serve,     // `entry` (freshened, or stale because the origin failed)
-        Alone,     // a private fetch: the answer is not for this request
-        Rejoin,    // plan again: another variant
-        Failed     // `fetch->answer().error`
+        Stream, // the fetch's answer
+        Serve,  // `entry` (freshened, or stale because the origin failed)
+        Alone,  // a private fetch: the answer is not for this request
+        Rejoin, // plan again: another variant
+        Failed  // `error`
     };
     Kind kind = Kind::Failed;
     store::EntryRef entry;
     policy::StoredHead head; // of `entry`, or of the fetch: valid as long as both are held
+    http::Error error;
     policy::CacheResult result;
 };
 
@@ -116,8 +117,8 @@ public:
     void detach(Fetch& fetch, Intake& intake, policy::Reason reason, http::WallTime now);
     // The content is whole: makes it visible (unless purged meanwhile), ends joining. Returns why it was not stored.
     policy::Reason finish(Fetch& fetch, Intake& intake);
-    // The content broke off: readers are cut, nothing is stored.
-    void abort(Fetch& fetch, Intake& intake);
+    // The content broke off: readers are cut, those who have not begun get this error, nothing is stored.
+    void abort(Fetch& fetch, Intake& intake, http::Error error);
     // No head came: everybody who waits gets this one result.
     void fail(Fetch& fetch, http::Error error);
 
@@ -146,6 +147,7 @@ private:
     void join_or_start(const RequestContext& context, std::string_view vary_names, bool solo, Plan& plan);
     bool usable_now(const RequestContext& context, const policy::StoredHead& head) const;
     std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan) const;
+    Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
 
     store::Store& store_;
     CorePoster& poster_;

@@ -45,6 +45,16 @@ std::optional<std::uint64_t> declared_length(const FetchRequest& sent, const htt
     return declared.kind == http::Framing::Kind::Length ? std::optional(declared.length) : std::nullopt;
 }
 
+// RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that these directives name are kept from others, not from the client
+// that the answer is for. Empty when there are none.
+std::string first_head(const policy::ResponseFacts& facts, const http::Fields& stored, const http::Fields& left_out,
+                       std::string_view names, std::string_view values) {
+    if (left_out.size() == 0) {
+        return {};
+    }
+    return policy::encode_stored_head(facts, policy::with_left_out(stored, left_out), names, values);
+}
+
 } // namespace
 
 // RFC 9111 section 4.3.4: the stored response is updated with the fields of the 304 and judged anew.
@@ -58,6 +68,7 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
     std::string metadata = policy::encode_stored_head(updated.facts, updated.lines, names, values);
     Answer answer;
     answer.kind = Answer::Kind::Freshened;
+    answer.first_head = first_head(updated.facts, updated.lines, updated.left_out, names, values);
     const policy::StoreDecision decision = policy::decide_storability(updated.facts, sent.policy);
     if (decision.store) {
         answer.entry =
@@ -142,8 +153,11 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         }
     }
     if (intake.writer) {
-        answer.head =
-            policy::encode_stored_head(facts, policy::fields_to_store(response, response_time), names, values);
+        http::Fields left_out;
+        const http::Fields kept = policy::fields_to_store(response, response_time, &left_out);
+        answer.head = policy::encode_stored_head(facts, kept, names, values);
+        answer.first_head = first_head(facts, kept, left_out, names, values);
+        answer.stored = true;
         answer.shared = !fetch.is_private;
         intake.body = intake.writer->body();
         intake.metadata = answer.head;
@@ -196,10 +210,11 @@ Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
     return reason;
 }
 
-void HttpCache::abort(Fetch& fetch, Intake& intake) {
+void HttpCache::abort(Fetch& fetch, Intake& intake, http::Error error) {
     if (!fetch.key.empty()) {
         table_.remove(fetch);
     }
+    fetch.set_failure(std::move(error));
     intake.writer.reset();
     if (intake.body) {
         intake.body->fail();

@@ -282,6 +282,10 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             break;
         }
         take_trace(*fetch);
+        // RFC 9111 section 4.4: whatever becomes of the answer on its way to the client.
+        if (!http::is_safe(state_.facts.method) && fetch->answer().kind == Answer::Kind::Response) {
+            invalidate(*fetch);
+        }
         if (body && body->expects_continue()) {
             sink_.close_after(); // no 100 was sent: whether the content still comes is the client's choice
         }
@@ -294,8 +298,9 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             }
         }
         if (resolution.kind == Resolution::Kind::Stream) {
-            policy::CacheResult result = resolution.result;
-            co_await stream(fetch, result, std::move(cursor));
+            const StoredHead head = resolution.head;
+            const policy::CacheResult result = resolution.result;
+            co_await stream(fetch, head, result, std::move(cursor));
             break;
         }
         if (plan.leader) {
@@ -306,7 +311,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             break;
         }
         if (resolution.kind == Resolution::Kind::Failed) {
-            answer_error(fetch->answer().error, &resolution.result);
+            answer_error(resolution.error, &resolution.result);
             break;
         }
         if (resolution.kind == Resolution::Kind::Rejoin && joins < kMaxJoins) {
@@ -360,7 +365,10 @@ awaitable<bool> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch) {
     }
 }
 
-void Exchange::invalidate(const http::ResponseHead& response) {
+void Exchange::invalidate(const Fetch& fetch) {
+    http::ResponseHead response;
+    response.status = fetch.answer().status;
+    response.fields = policy::view_stored_head(fetch.answer().head).fields();
     for (auto& uri : policy::invalidated_uris(state_.facts.method, client_.scheme, state_.target, response)) {
         http::Target target;
         target.authority = uri.authority;
@@ -434,11 +442,10 @@ awaitable<bool> Exchange::stream_span(const std::shared_ptr<Fetch>& fetch, Fetch
     co_return true;
 }
 
-awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, policy::CacheResult result,
+awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, policy::CacheResult result,
                                  std::optional<Body::Cursor> cursor) {
     const Answer& answer = fetch->answer();
     const http::WallTime now = worker_.core.clock().wall_now();
-    const StoredHead head = policy::view_stored_head(answer.head);
     if (answer.status == 101) {
         co_return; // the session takes the tunnel
     }
@@ -457,15 +464,9 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, policy::CacheResu
         length = 0;
     }
     const bool content = answer.body && !state_.is_head() && !http::status_has_no_content(assembly.status);
-    if (!http::is_safe(state_.facts.method)) {
-        http::ResponseHead response;
-        response.status = answer.status;
-        response.fields = head.fields();
-        invalidate(response);
-    }
     // RFC 9111 section 5.1: Age says that the response is not first-hand; kept when a cache upstream said so.
     std::optional<std::int64_t> age;
-    if (answer.shared && (result.collapsed || head.facts.age_seconds > 0)) { // passed on, the Age field is in the head
+    if (answer.stored && (result.collapsed || head.facts.age_seconds > 0)) { // passed on, the Age field is in the head
         age = age_seconds(head, now);
     }
     // The client learns why the answer was not stored; why it was forwarded is what `fwd` says already.

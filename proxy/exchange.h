@@ -49,14 +49,14 @@ private:
     void start_background();
     void plan_private();
     awaitable<bool> wait_for_answer(const std::shared_ptr<cache::Fetch>& fetch);
-    awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::CacheResult result,
-                           std::optional<cache::store::Body::Cursor> cursor);
+    awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead head,
+                           cache::policy::CacheResult result, std::optional<cache::store::Body::Cursor> cursor);
     awaitable<bool> stream_span(const std::shared_ptr<cache::Fetch>& fetch, cache::Fetch::Reader& reader,
                                 cache::store::Body::Cursor& cursor, std::uint64_t first,
                                 std::optional<std::uint64_t> bytes);
     awaitable<bool> wait_for_bytes(const std::shared_ptr<cache::Fetch>& fetch, std::uint64_t beyond);
     void take_trace(const cache::Fetch& fetch);
-    void invalidate(const http::ResponseHead& response);
+    void invalidate(const cache::Fetch& fetch);
     void broken(const cache::Fetch& fetch);
 
     Worker& worker_;

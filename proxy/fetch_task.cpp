@@ -27,6 +27,8 @@ namespace {
 constexpr std::size_t kHeadBuffer = 8 * 1024;
 constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
 
+Error total_timeout_error() { return Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout"); }
+
 class FetchTask final : public FetchRegistry::Member, public std::enable_shared_from_this<FetchTask> {
 public:
     FetchTask(Worker& worker, FetchOrder order)
@@ -163,7 +165,7 @@ void FetchTask::log_failure(const Error& error, std::string_view stage) const {
 
 FetchTask::Attempt FetchTask::failed(Error error) {
     if (total_expired_) {
-        error = Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout");
+        error = total_timeout_error();
     }
     if (pump_ && pump_->client_error()) {
         error = *pump_->client_error(); // the client broke off: not the origin's fault
@@ -185,6 +187,7 @@ awaitable<FetchTask::Attempt> FetchTask::attempt() {
     ++attempts_;
     auto& trace = order_.fetch->edit_trace();
     trace.attempts = attempts_;
+    trace.origin_status.reset();
     input_.clear();
     response_seen_ = false;
     auto leased = co_await worker_.pool.acquire(origin_, fresh_);
@@ -360,11 +363,18 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     }
     extra_bytes_ = extra_bytes_ || !input_.empty();
     if (!relayed) {
-        if (http::source_of(relayed.error().kind) == http::ErrorSource::Upstream) {
-            core_.metrics().origin_errors[static_cast<std::size_t>(relayed.error().kind)].add();
-            log_failure(relayed.error(), "content");
+        Error error = relayed.take_error();
+        if (total_expired_) {
+            error = total_timeout_error();
         }
-        worker_.cache.abort(*order_.fetch, intake);
+        if (http::source_of(error.kind) == http::ErrorSource::Upstream) {
+            core_.metrics().origin_errors[static_cast<std::size_t>(error.kind)].add();
+            log_failure(error, "content");
+        } else {
+            // We ended it ourselves. Whoever is about to read it all the same has done nothing wrong.
+            error = Error(ErrorKind::ResponseIncomplete, "the response was given up");
+        }
+        worker_.cache.abort(*order_.fetch, intake, std::move(error));
         co_await end_connection(false);
         co_return Attempt::Ended;
     }
@@ -372,7 +382,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         order_.fetch->set_trailers(decoder_.trailers());
     }
     const Reason not_stored = worker_.cache.finish(*order_.fetch, intake);
-    if (not_stored == Reason::None && order_.fetch->answer().shared) {
+    if (not_stored == Reason::None && order_.fetch->answer().stored) {
         core_.metrics().stored.add();
     } else if (not_stored != Reason::None) {
         core_.metrics().store_reasons[static_cast<std::size_t>(not_stored)].add();

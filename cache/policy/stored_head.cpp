@@ -106,11 +106,21 @@ StoredHead view_stored_head(std::string_view bytes) noexcept {
             part(prefix.date), part(prefix.vary_names),  part(prefix.vary_values)};
 }
 
-http::Fields fields_to_store(const http::ResponseHead& response, WallTime response_time) {
+http::Fields fields_to_store(const http::ResponseHead& response, WallTime response_time, http::Fields* left_out) {
     http::Fields fields = end_to_end_fields(response, response_time);
     fields.remove("Age");
-    remove_excluded_fields(fields);
+    remove_excluded_fields(fields, left_out);
     ensure_date(fields, response_time); // also when Date itself was named
+    return fields;
+}
+
+http::Fields with_left_out(const http::Fields& stored, const http::Fields& left_out) {
+    http::Fields fields = stored;
+    // A stored line of such a name can only be a Date that stands in for the one that is left out.
+    fields.remove_if([&](const http::Fields::Line& line) { return left_out.contains(line.name); });
+    for (const auto line : left_out) {
+        fields.add(line.name, line.value);
+    }
     return fields;
 }
 
@@ -122,11 +132,17 @@ bool is_excluded_from_storage(const http::Fields& response, std::string_view nam
     return excluded_names(response).contains(name);
 }
 
-void remove_excluded_fields(http::Fields& response) {
+void remove_excluded_fields(http::Fields& response, http::Fields* removed) {
     const ExcludedNames names = excluded_names(response);
-    if (!names.empty()) {
-        response.remove_if([&](const http::Fields::Line& line) { return names.contains(line.name); });
+    if (names.empty()) {
+        return;
     }
+    for (const auto line : response) {
+        if (removed != nullptr && names.contains(line.name)) {
+            removed->add(line.name, line.value);
+        }
+    }
+    response.remove_if([&](const http::Fields::Line& line) { return names.contains(line.name); });
 }
 
 // A recipient with a clock adds Date to a response without one before it is stored or forwarded, and may replace an

@@ -38,8 +38,11 @@ StoredHead view_stored_head(std::string_view bytes) noexcept;
 // The fields of a response that go into the store (RFC 9111 section 3.1) and to those who are answered from it:
 // without hop-by-hop fields, Content-Length, Age (computed at sending), and without those named by no-cache="..." and
 // private="...". Via is appended. Date is set from `response_time` when the origin sent none that can be read
-// (RFC 9110 section 6.6.1).
-http::Fields fields_to_store(const http::ResponseHead& response, WallTime response_time);
+// (RFC 9110 section 6.6.1). `left_out` gets the lines so named: the client that asked gets them all the same.
+http::Fields fields_to_store(const http::ResponseHead& response, WallTime response_time,
+                             http::Fields* left_out = nullptr);
+// What is stored together with what was left out, for the client whose request caused the answer.
+http::Fields with_left_out(const http::Fields& stored, const http::Fields& left_out);
 // The fields of a response that is only passed on: the same, but Age stays, and so does what no-cache="..." and
 // private="..." name, for the client that asked is the one they are meant for.
 http::Fields fields_to_forward(const http::ResponseHead& response, WallTime response_time);
@@ -47,8 +50,8 @@ http::Fields fields_to_forward(const http::ResponseHead& response, WallTime resp
 // Whether no-cache="..." or private="..." of Cache-Control keep the field of that name out of the store
 // (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
 bool is_excluded_from_storage(const http::Fields& response, std::string_view name);
-// Removes the fields that they name.
-void remove_excluded_fields(http::Fields& response);
+// Removes the fields that they name; `removed` gets their lines.
+void remove_excluded_fields(http::Fields& response, http::Fields* removed = nullptr);
 // Sets Date to `received` unless there is one that can be read (RFC 9110 section 6.6.1).
 void ensure_date(http::Fields& response, WallTime received);
 

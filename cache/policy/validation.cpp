@@ -92,7 +92,8 @@ bool freshens(const http::ResponseHead& not_modified, const StoredHead& stored) 
     return !new_etag;
 }
 
-http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified) {
+http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified,
+                              http::Fields* left_out) {
     http::Fields fields = stored.fields();
     const http::Fields updates = replacements(not_modified);
     // Each field of the 304 replaces the stored ones of that name. RFC 9111 section 3.2
@@ -106,7 +107,7 @@ http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead
     }
     // What the new no-cache="..." and private="..." name is not stored, wherever it came from.
     // RFC 9111 section 3.2
-    remove_excluded_fields(fields);
+    remove_excluded_fields(fields, left_out);
     return fields;
 }
 
@@ -115,7 +116,8 @@ FreshenedHead freshen(const StoredHead& stored, const http::ResponseHead& not_mo
                       const std::vector<std::string>& targeted_names) {
     http::ResponseHead updated;
     updated.status = stored.facts.status;
-    updated.fields = freshened_fields(stored, not_modified);
+    http::Fields left_out;
+    updated.fields = freshened_fields(stored, not_modified, &left_out);
     ensure_date(updated.fields, response_time);
     // The age of the 304 is that of the information in it. RFC 9111 section 4.2.3
     if (const auto age = not_modified.fields.first("Age")) {
@@ -128,7 +130,7 @@ FreshenedHead freshen(const StoredHead& stored, const http::ResponseHead& not_mo
     facts.method_is_get = stored.facts.method_is_get;
     facts.request_authorization = facts.request_authorization || stored.facts.request_authorization;
     facts.request_cookie_unkeyed = facts.request_cookie_unkeyed || stored.facts.request_cookie_unkeyed;
-    return {facts, std::move(updated.fields)};
+    return {facts, std::move(updated.fields), std::move(left_out)};
 }
 
 } // namespace gatehouse::cache::policy

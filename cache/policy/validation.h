@@ -22,7 +22,9 @@ bool freshens(const http::ResponseHead& not_modified, const StoredHead& stored);
 // The stored fields updated by a 304 (RFC 9111 section 3.2): every field of the 304 replaces the stored lines of that
 // name, except Content-Encoding, Content-Type, Content-Range, Content-Length (excluded there because they describe the
 // content), Age, and hop-by-hop fields, which are never taken over. Without a Date in the 304 the result has none.
-http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified);
+// `left_out` gets the lines that no-cache="..." and private="..." keep out of the store.
+http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified,
+                              http::Fields* left_out = nullptr);
 
 // What replaces a stored head after a 304 that freshens it: the updated lines, and facts made from them, from the age
 // of the 304 and from the times of the validation. `request` is the one that was validated for. Whether the result
@@ -31,6 +33,7 @@ http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead
 struct FreshenedHead {
     ResponseFacts facts;
     http::Fields lines;
+    http::Fields left_out; // see fields_to_store
 };
 FreshenedHead freshen(const StoredHead& stored, const http::ResponseHead& not_modified, const RequestFacts& request,
                       bool cookie_forwarded_unkeyed, WallTime request_time, WallTime response_time,

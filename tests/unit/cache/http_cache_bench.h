@@ -19,6 +19,8 @@ using policy::testing::request_of;
 using policy::testing::response_of;
 using policy::testing::rfc9111;
 
+inline const http::Error kBrokeOff(http::ErrorKind::ResponseIncomplete, "the content ended before it was complete");
+
 inline http::WallTime after(long seconds) { return kArrival + std::chrono::seconds(seconds); }
 
 // One client's request; keeps what a RequestContext refers to.

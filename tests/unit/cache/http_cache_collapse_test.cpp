@@ -54,7 +54,7 @@ TEST_CASE("a fetch whose answer went stale is not joined") {
     const auto late = bench.asking();
     CHECK(late->plan.leader);
     CHECK(late->plan.fetch != leader->plan.fetch);
-    bench.cache.abort(*leader->plan.fetch, intake);
+    bench.cache.abort(*leader->plan.fetch, intake, kBrokeOff);
     bench.cache.fail(*late->plan.fetch, {});
 }
 
@@ -94,7 +94,10 @@ TEST_CASE("a key that turns storable again is forgotten as unstorable and stored
     bench.go_alone(*alone);
     CHECK(bench.answer(*alone, "Cache-Control: max-age=60\nContent-Length: 5", "hello") == Reason::None);
     CHECK_FALSE(alone->plan.fetch->answer().shared);
-    CHECK(bench.resolve(*alone).kind == Resolution::Kind::Stream);
+    const Resolution resolution = bench.resolve(*alone);
+    CHECK(resolution.kind == Resolution::Kind::Stream);
+    CHECK(resolution.result.stored);
+    CHECK(resolution.result.ttl_seconds == 60);
     CHECK(bench.asking()->plan.kind == Plan::Kind::Serve);
     bench.now = after(60);
     CHECK(bench.asking()->plan.kind == Plan::Kind::Wait);
@@ -122,6 +125,52 @@ TEST_CASE("a failure before the head is one result for all who wait") {
         CHECK(each->plan.fetch->answer().error.kind == http::ErrorKind::DnsError);
     }
     CHECK(bench.asking()->plan.leader);
+}
+
+TEST_CASE("a content that broke off before a client was told anything is a failure, and one result for all") {
+    CacheBench bench;
+    const auto break_off = [&bench](Client& leader, const char* fields) {
+        bench.send(leader);
+        Intake intake;
+        bench.head(leader, fields, intake);
+        fill(*intake.body, "hel");
+        bench.cache.abort(*leader.plan.fetch, intake, http::Error(http::ErrorKind::ResponseTimeout, "it paused"));
+    };
+    const char* const fields = "Vary: Accept-Language\nCache-Control: max-age=60\nContent-Length: 5";
+    SUBCASE("nothing stored") {
+        const auto leader = bench.asking("Accept-Language: de");
+        const auto other = bench.asking("Accept-Language: de", "/a", 1);
+        const auto english = bench.asking("Accept-Language: en", "/a", 1);
+        break_off(*leader, fields);
+        for (Client* each : {leader.get(), other.get()}) {
+            const Resolution resolution = bench.resolve(*each);
+            CHECK(resolution.kind == Resolution::Kind::Failed);
+            CHECK(resolution.error.kind == http::ErrorKind::ResponseTimeout);
+            CHECK(resolution.result.error);
+            CHECK(resolution.result.reason == Reason::OriginError);
+            CHECK_FALSE(resolution.result.stored);
+        }
+        CHECK(bench.resolve(*english).kind == Resolution::Kind::Rejoin); // it was not for this one
+    }
+    SUBCASE("something stale") {
+        bench.stored("Cache-Control: max-age=60, stale-if-error=600\nContent-Length: 5", "hello");
+        bench.now = after(61);
+        const auto leader = bench.asking();
+        const auto other = bench.asking("", "/a", 1);
+        break_off(*leader, fields);
+        for (Client* each : {leader.get(), other.get()}) {
+            const Resolution resolution = bench.resolve(*each);
+            CHECK(resolution.kind == Resolution::Kind::Serve);
+            CHECK(resolution.result.reason == Reason::StaleIfError);
+            CHECK(stored_text(resolution.entry) == "hello");
+        }
+    }
+    SUBCASE("passed through") {
+        const auto client = bench.asking("POST");
+        bench.go_alone(*client);
+        break_off(*client, "Content-Length: 5");
+        CHECK(bench.resolve(*client).kind == Resolution::Kind::Failed);
+    }
 }
 
 TEST_CASE("clients of a stale key make one conditional fetch, and all get what the 304 freshened") {
@@ -290,7 +339,7 @@ TEST_CASE("a response known to be too large at its head is not collapsed") {
     CHECK(leader->plan.fetch->answer().not_stored == Reason::ResponseTooLarge);
     CHECK(bench.resolve(*joined).kind == Resolution::Kind::Alone);
     CHECK(bench.asking()->plan.kind == Plan::Kind::Alone);
-    bench.cache.abort(*leader->plan.fetch, intake);
+    bench.cache.abort(*leader->plan.fetch, intake, kBrokeOff);
 }
 
 TEST_CASE("memory that is all pinned lets a response pass and does not hold it against the key") {

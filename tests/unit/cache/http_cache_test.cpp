@@ -417,6 +417,31 @@ TEST_CASE("what is only passed on keeps the fields that are meant for one client
     CHECK_FALSE(bench.asking("", "/b")->plan.head.fields().contains("Set-Cookie"));
 }
 
+TEST_CASE("the client that caused an answer gets the fields that are kept out of the store, and nobody else does") {
+    CacheBench bench;
+    SUBCASE("of a response") {
+        const auto first = bench.asking();
+        const auto other = bench.asking();
+        bench.answer(*first, "Cache-Control: private=\"Set-Cookie\", max-age=60\nSet-Cookie: a=1\nContent-Length: 0");
+        CHECK(bench.resolve(*first).head.fields().first("Set-Cookie") == "a=1");
+        CHECK_FALSE(bench.resolve(*other).head.fields().contains("Set-Cookie"));
+    }
+    SUBCASE("of a 304") {
+        bench.stored("Cache-Control: max-age=60\nETag: \"1\"\nContent-Length: 0");
+        bench.now = after(60);
+        const auto first = bench.asking();
+        const auto other = bench.asking();
+        bench.answer(*first, "304\nETag: \"1\"\nCache-Control: private=\"Set-Cookie\", max-age=60\nSet-Cookie: a=1");
+        const Resolution mine = bench.resolve(*first);
+        CHECK(mine.kind == Resolution::Kind::Serve);
+        CHECK(mine.head.fields().first("Set-Cookie") == "a=1");
+        CHECK_FALSE(bench.resolve(*other).head.fields().contains("Set-Cookie"));
+    }
+    const auto next = bench.asking();
+    CHECK(next->plan.kind == Plan::Kind::Serve);
+    CHECK_FALSE(next->plan.head.fields().contains("Set-Cookie"));
+}
+
 TEST_CASE("no content is stored as no content") {
     CacheBench bench;
     const auto client = bench.asking();
@@ -448,7 +473,7 @@ TEST_CASE("a content that breaks off is never stored") {
     Intake intake;
     bench.head(*client, "Cache-Control: max-age=60\nContent-Length: 5", intake);
     fill(*intake.body, "hel");
-    bench.cache.abort(*client->plan.fetch, intake);
+    bench.cache.abort(*client->plan.fetch, intake, kBrokeOff);
     CHECK(client->plan.fetch->answer().body->state() == store::Body::State::Failed);
     CHECK(bench.cache.fetches_in_flight() == 0);
     CHECK(bench.store->stats().objects == 0);

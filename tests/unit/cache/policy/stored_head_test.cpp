@@ -77,6 +77,29 @@ TEST_CASE("which fields are stored (RFC 9111 section 3.1)") {
     }
 }
 
+TEST_CASE("what is left out of the store is there for the client that caused the answer") {
+    const auto response =
+        response_of("Cache-Control: private=\"Set-Cookie, Date\", no-cache=\"X\"\nSet-Cookie: a=1\nSet-Cookie: b=2\n"
+                    "Date: @-5\nX: 1\nY: 2\nAge: 7");
+    http::Fields left_out;
+    const http::Fields stored = fields_to_store(response, kArrival, &left_out);
+    CHECK(left_out.combined("Set-Cookie") == "a=1, b=2");
+    CHECK(left_out.size() == 4);
+    CHECK(stored.combined("Date") == http_date(0)); // stands in for the one that is not stored
+    CHECK_FALSE(stored.contains("X"));
+    const http::Fields first = with_left_out(stored, left_out);
+    CHECK(first.combined("Set-Cookie") == "a=1, b=2");
+    CHECK(first.combined("Date") == http_date(-5));
+    CHECK(first.combined("X") == "1");
+    CHECK(first.combined("Y") == "2");
+    CHECK(first.combined("Via") == "1.1 gatehouse");
+    CHECK_FALSE(first.contains("Age"));
+
+    http::Fields nothing;
+    fields_to_store(response_of("Cache-Control: private=\"X\"\nY: 1"), kArrival, &nothing);
+    CHECK(nothing.size() == 0);
+}
+
 TEST_CASE("a response that is only passed on keeps what the directives and the cache would take") {
     const auto response = response_of("Cache-Control: private=\"Set-Cookie\"\nSet-Cookie: a=1\nAge: 7\nKeep-Alive: 1");
     const http::Fields fields = fields_to_forward(response, kArrival);

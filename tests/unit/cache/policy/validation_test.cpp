@@ -181,6 +181,17 @@ TEST_CASE("a freshened response starts a new life (RFC 9111 section 4.3.4)") {
     }
 }
 
+TEST_CASE("what a 304 brings for its client alone is not stored") {
+    const Stored stored = stored_of("", "Cache-Control: max-age=10\nETag: \"a\"\nX: old");
+    const FreshenedHead head = freshen_at(
+        stored, "Cache-Control: max-age=10, private=\"Set-Cookie, X\"\nSet-Cookie: a=1", kArrival + seconds(20));
+    CHECK_FALSE(head.lines.contains("Set-Cookie"));
+    CHECK_FALSE(head.lines.contains("X"));
+    CHECK(head.left_out.combined("Set-Cookie") == "a=1");
+    CHECK(head.left_out.combined("X") == "old");
+    CHECK_FALSE(head.facts.has_set_cookie);
+}
+
 TEST_CASE("a 304 may end the life of a stored response") {
     const Stored stored = stored_of("", "Cache-Control: max-age=10\nETag: \"a\"");
     struct Row {
