@@ -70,6 +70,27 @@ void Fetch::initiator_left() noexcept {
     wake_home();
 }
 
+bool Fetch::cut_initiator() {
+    {
+        const std::lock_guard lock(initiator_mutex_);
+        if (!initiator_cursor_) {
+            return false;
+        }
+        initiator_cursor_.reset();
+        initiator_served_ = true;
+    }
+    wake_home(); // it may be that nobody wants it any more
+    return true;
+}
+
+bool Fetch::admit_waiter(std::uint32_t most) noexcept {
+    if (phase() != Phase::Pending || waiting_.fetch_add(1, std::memory_order_relaxed) < most) {
+        return true;
+    }
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+}
+
 bool Fetch::wanted() const {
     if (!is_private && !detached_from_store() && (phase() == Phase::Pending || answer_.shared)) {
         return true;
@@ -127,8 +148,9 @@ std::size_t Fetch::reader_count() const {
 
 std::size_t Fetch::cut_slowest(std::uint64_t window_bytes) {
     const std::uint64_t published = answer_.body ? answer_.body->published() : 0;
+    const bool initiator_cut = published > 0 && cut_initiator();
     const std::lock_guard lock(readers_mutex_);
-    std::uint64_t oldest = published;
+    std::uint64_t oldest = initiator_cut ? 0 : published;
     for (const Reader* reader : readers_) {
         if (!reader->cut_) {
             oldest = std::min(oldest, reader->position_.load(std::memory_order_relaxed));
@@ -136,7 +158,7 @@ std::size_t Fetch::cut_slowest(std::uint64_t window_bytes) {
     }
     // Those in the older half of the window: the rest keeps up.
     const std::uint64_t limit = oldest + window_bytes / 2;
-    std::size_t cut = 0;
+    std::size_t cut = initiator_cut ? 1 : 0;
     for (Reader* reader : readers_) {
         const std::uint64_t position = reader->position_.load(std::memory_order_relaxed);
         if (reader->cut_ || position > limit || position >= published) {

@@ -83,9 +83,14 @@ public:
     // ---- the client whose request it carries (none: a background revalidation)
     // Kept from before the first byte is published, so that the initiator can read what nobody may join.
     void expect_initiator() noexcept { initiator_expected_ = true; } // before the fetch task starts
-    std::optional<store::Body::Cursor> take_initiator_cursor();      // once, after phase() says Answered
+    // Once, after phase() says Answered. nullopt where there is no content, or it was cut for not having come in time.
+    std::optional<store::Body::Cursor> take_initiator_cursor();
     // The initiator went away (or needs the answer no longer). Any core.
     void initiator_left() noexcept;
+
+    // ---- those who wait
+    // Whether one more may wait for the answer; also says yes where there is nothing left to wait for.
+    bool admit_waiter(std::uint32_t most) noexcept;
 
     // ---- anybody
     Phase phase() const noexcept { return phase_.load(std::memory_order_acquire); }
@@ -127,7 +132,8 @@ public:
         bool cut_ = false; // guarded by readers_mutex_
         std::list<Reader*>::iterator place_;
     };
-    // Cuts the readers that hold the oldest bytes. Returns how many. Home core.
+    // Cuts the readers that hold the oldest bytes; an initiator that has yet to take its cursor is at the very first
+    // one. Returns how many. Home core.
     std::size_t cut_slowest(std::uint64_t window_bytes);
     std::size_t reader_count() const;
 
@@ -150,6 +156,7 @@ public:
 
 private:
     void wake_home();
+    bool cut_initiator();
 
     CorePoster& poster_;
     WaitLists waiters_;
@@ -164,6 +171,7 @@ private:
     mutable std::mutex readers_mutex_;
     std::list<Reader*> readers_;
     std::uint64_t next_reader_ = 1;
+    std::atomic<std::uint32_t> waiting_{0}; // joined before the answer; nobody leaves before that
     std::atomic<bool> detached_{false};
     std::atomic<policy::Reason> detach_reason_{policy::Reason::None};
     bool initiator_expected_ = false;

@@ -167,6 +167,14 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
     }
     join_or_start(context, match.vary_names, solo, plan);
     plan.kind = Plan::Kind::Wait;
+    if (!plan.leader && !plan.fetch->admit_waiter(options_.waiters_per_fetch)) {
+        // As it is: what it would bring is being fetched for the store already.
+        plan.kind = Plan::Kind::Alone;
+        plan.may_store = false;
+        plan.fetch.reset();
+        plan.result.collapsed = false;
+        plan.result.reason = Reason::TooManyWaiters;
+    }
     return plan;
 }
 

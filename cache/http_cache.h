@@ -92,6 +92,7 @@ class HttpCache {
 public:
     struct Options {
         http::Duration uncacheable_memory{60'000};
+        std::uint32_t waiters_per_fetch = 100'000; // more go to the origin alone
     };
     HttpCache(store::Store& store, CorePoster& poster, const Options& options);
 

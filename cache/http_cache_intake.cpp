@@ -196,8 +196,10 @@ Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
     if (intake.writer) {
         if (purges_.kills(fetch.key, fetch.sequence, 0)) {
             reason = Reason::PurgedMeanwhile;
-        } else if (!intake.writer->commit(intake.metadata)) {
+        } else if (const store::EntryRef stored = intake.writer->commit(intake.metadata); !stored) {
             reason = Reason::MemoryBudget;
+        } else if (stored->sequence() > fetch.sequence) {
+            reason = Reason::Superseded;
         }
         intake.writer.reset();
     } else if (fetch.detached_from_store()) {

@@ -293,6 +293,10 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         std::optional<Body::Cursor> cursor;
         if (resolution.kind == Resolution::Kind::Stream && fetch->answer().body) {
             cursor = plan.leader ? fetch->take_initiator_cursor() : fetch->answer().body->open();
+            if (!cursor && plan.leader) { // it took interim responses too slowly for those who read the content
+                broken(*fetch);
+                break;
+            }
             if (!cursor) { // it stopped taking readers between the decision and now
                 resolution.kind = Resolution::Kind::Alone;
             }

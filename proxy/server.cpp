@@ -125,7 +125,8 @@ Server::Impl::Impl(const Options& options)
       trusted(config->trusted_proxies),
       log(config->access_log, worker_count),
       store(cache::store::make_memory_store(store_options(*config))),
-      cache(*store, *this, cache::HttpCache::Options{config->timeouts.uncacheable_memory}),
+      cache(*store, *this,
+            cache::HttpCache::Options{config->timeouts.uncacheable_memory, config->limits.waiters_per_fetch}),
       control(std::make_unique<Core>(worker_count, clock, config->behaviors.size())),
       resolver(std::make_unique<Resolver>(*control, config->dns)),
       totals(UpstreamPool::make_totals()) {

@@ -31,6 +31,7 @@ enum class Reason : std::uint8_t {
     RequestUpgrade,      // a protocol switch is tunnelled
     KnownUncacheable,    // an earlier answer to this key could not be stored; not queued for
     NotShareable,        // the answer waited for may not be used for this request
+    TooManyWaiters,      // limits.waiters_per_fetch requests wait for the answer already
     // Why a response was not stored.
     RequestNoStore,
     ResponseNoStore,
@@ -47,6 +48,7 @@ enum class Reason : std::uint8_t {
     Incomplete,      // the content ended early
     OriginError,     // no answer at all
     PurgedMeanwhile, // purged or invalidated while it was being fetched
+    Superseded,      // the answer to a later request was stored before it
     // Why a stale response was served.
     StaleWhileRevalidate,
     StaleIfError,

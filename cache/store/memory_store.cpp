@@ -221,7 +221,7 @@ EntryRef MemoryStore::commit(const PutFacts& facts, const Body& body, std::strin
         Shard& shard = shard_of(facts.hash.low);
         {
             Dropped dropped;
-            shard.insert(entry, max_variants_, dropped);
+            entry = shard.insert(std::move(entry), max_variants_, dropped);
         }
         grow(shard);
     }

@@ -72,16 +72,14 @@ void Shard::lookup(std::uint64_t hash, std::string_view key, Candidates& found) 
     const std::lock_guard lock(mutex_);
     for (Entry* entry = table_.bucket(hash); entry != nullptr; entry = entry->chain_) {
         if (entry->hash_ == hash && entry->key() == key && found.size() < Candidates::kMax) {
-            entry->references_.fetch_add(1, std::memory_order_relaxed);
-            found.push(EntryRef(entry));
+            found.push(share(entry));
         }
     }
 }
 
-void Shard::insert(EntryRef inserted, unsigned max_variants, Dropped& dropped) {
-    Entry* const entry = std::exchange(inserted.entry_, nullptr); // its reference is the index's now
+EntryRef Shard::insert(EntryRef inserted, unsigned max_variants, Dropped& dropped) {
+    Entry* const entry = inserted.entry_;
     const std::lock_guard lock(mutex_);
-    ++insertions_;
     unsigned variants = 0;
     Entry* oldest = nullptr;
     for (Entry* other = table_.bucket(entry->hash_); other != nullptr; other = other->chain_) {
@@ -89,8 +87,13 @@ void Shard::insert(EntryRef inserted, unsigned max_variants, Dropped& dropped) {
             continue;
         }
         if (other->secondary_key() == entry->secondary_key()) {
-            take_place(other, entry, dropped);
-            return;
+            if (other->sequence() > entry->sequence()) {
+                return share(other);
+            }
+            ++insertions_;
+            EntryRef stored = inserted;
+            take_place(other, std::exchange(inserted.entry_, nullptr), dropped); // its reference is the index's now
+            return stored;
         }
         oldest = other;
         ++variants;
@@ -100,9 +103,17 @@ void Shard::insert(EntryRef inserted, unsigned max_variants, Dropped& dropped) {
     }
     const bool returns = ghosts_.take(fingerprint(*entry), state_.ghost_now(), state_.ghost_window());
     ghost_hits_ += returns ? 1 : 0;
-    table_.insert(entry);
+    ++insertions_;
+    EntryRef stored = inserted;
+    table_.insert(std::exchange(inserted.entry_, nullptr));
     state_.objects.fetch_add(1, std::memory_order_relaxed);
     enqueue(entry, returns ? Queue::Main : Queue::Small);
+    return stored;
+}
+
+EntryRef Shard::share(Entry* entry) noexcept {
+    entry->references_.fetch_add(1, std::memory_order_relaxed);
+    return EntryRef(entry);
 }
 
 bool Shard::replace(const EntryRef& old, EntryRef inserted, Dropped& dropped) {
@@ -110,15 +121,18 @@ bool Shard::replace(const EntryRef& old, EntryRef inserted, Dropped& dropped) {
     if (static_cast<Queue>(old->queue_) == Queue::None) {
         return false;
     }
-    Entry* const entry = std::exchange(inserted.entry_, nullptr);
+    const Entry* const entry = inserted.entry_;
     for (Entry* other = table_.bucket(entry->hash_); other != nullptr; other = other->chain_) {
         if (other != old.entry_ && other->hash_ == entry->hash_ && other->key() == entry->key() &&
             other->secondary_key() == entry->secondary_key()) {
+            if (other->sequence() > entry->sequence()) {
+                return false;
+            }
             drop(other, dropped);
             break;
         }
     }
-    take_place(old.entry_, entry, dropped);
+    take_place(old.entry_, std::exchange(inserted.entry_, nullptr), dropped);
     return true;
 }
 

@@ -88,9 +88,11 @@ public:
 
     void lookup(std::uint64_t hash, std::string_view key, Candidates& found);
     // Takes a reference to `entry` for the index. Replaces the entry with the same secondary key, else drops the oldest
-    // when there are max_variants.
-    void insert(EntryRef entry, unsigned max_variants, Dropped& dropped);
-    // Puts `entry` in the place of `old`. False when `old` is not stored any more.
+    // when there are max_variants. Returns what is stored: the one with the same secondary key where its sequence is
+    // larger.
+    EntryRef insert(EntryRef entry, unsigned max_variants, Dropped& dropped);
+    // Puts `entry` in the place of `old`. False when `old` is not stored any more, or another one with the same
+    // secondary key and a larger sequence is.
     bool replace(const EntryRef& old, EntryRef entry, Dropped& dropped);
     bool erase(const EntryRef& entry, Dropped& dropped);
 
@@ -125,6 +127,7 @@ private:
     void dequeue(Entry* entry) noexcept;
     void count_bytes(Queue queue, std::uint64_t added, std::uint64_t removed) noexcept;
     void drop(Entry* entry, Dropped& dropped) noexcept;
+    static EntryRef share(Entry* entry) noexcept;
     void take_place(Entry* old, Entry* entry, Dropped& dropped) noexcept;
     static std::uint64_t charge_of(const Entry& entry) noexcept { return std::uint64_t{entry.charge_units_} * 16; }
     static std::uint64_t fingerprint(const Entry& entry) noexcept;

@@ -151,8 +151,9 @@ public:
     // The body to fill and to read from meanwhile. Shared: readers may outlive the writer.
     virtual const std::shared_ptr<Body>& body() const noexcept = 0;
     // Makes the entry visible, replacing the one with the same secondary key and, when the key has max_variants, the
-    // oldest. Requires: the body is complete and in Retain mode. Null when it could not be stored (no room for the
-    // head): the body stays readable. May be called once.
+    // oldest. An entry with the same secondary key and a larger sequence stays: its request was sent later. Returns
+    // what is stored now: the new entry, or that one. Requires: the body is complete and in Retain mode. Null when it
+    // could not be stored (no room for the head): the body stays readable. May be called once.
     virtual EntryRef commit(std::string_view metadata) = 0;
 };
 
@@ -178,7 +179,8 @@ public:
     // A body that is only relayed (Window mode), charged to the relay budget.
     virtual std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) = 0;
     // Replaces `old` by an entry with this metadata and sequence that shares its body. Null when `old` is no longer
-    // the stored one (it was replaced, erased or evicted meanwhile) or there is no room: `old` itself stays usable.
+    // the stored one (it was replaced, erased or evicted meanwhile), there is no room, or the secondary key is that of
+    // another entry with a larger sequence: `old` itself stays usable.
     virtual EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
                                       std::uint64_t sequence) = 0;
     // Removes exactly this entry if it is still stored.

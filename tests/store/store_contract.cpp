@@ -178,6 +178,28 @@ void check_replacement(const MakeStore& make) {
         CHECK(content(*old) == "old content");
         CHECK(store->stats().objects == 2);
     }
+    SUBCASE("a commit loses against an entry with the same secondary key and a larger sequence") {
+        const auto store = make({});
+        const EntryRef newer =
+            put(*store, {.key = "key", .secondary_key = "v", .metadata = "newer", .body = "newer", .sequence = 7});
+        const std::uint64_t used = store->stats().bytes_used;
+        CHECK(put(*store, {.key = "key", .secondary_key = "v", .body = "older", .sequence = 6}) == newer);
+        REQUIRE(find(*store, "key").size() == 1);
+        CHECK(find(*store, "key")[0] == newer);
+        CHECK(store->stats().objects == 1);
+        CHECK(store->stats().insertions == 1);
+        CHECK(store->stats().bytes_used == used);
+        // Another variant is another thing, and so is what comes after the newer one is gone.
+        CHECK(put(*store, {.key = "key", .secondary_key = "w", .sequence = 6}) != newer);
+        store->erase(newer);
+        const EntryRef older = put(*store, {.key = "key", .secondary_key = "v", .body = "older", .sequence = 6});
+        CHECK(content(*older) == "older");
+        // The same sequence, or a larger one, replaces.
+        for (const std::uint64_t sequence : {6u, 7u}) {
+            const EntryRef next = put(*store, {.key = "key", .secondary_key = "v", .sequence = sequence});
+            CHECK(find(*store, "key")[0] == next);
+        }
+    }
     SUBCASE("variants come newest first, and beyond max_variants the oldest goes") {
         const auto store = make({.max_variants = 3});
         for (const char* variant : {"a", "b", "c", "d", "e"}) {
@@ -250,6 +272,15 @@ void check_replace_metadata(const MakeStore& make) {
         REQUIRE(variants(*store, "key") == std::vector<std::string>{"a"});
         CHECK(content(*find(*store, "key")[0]) == "of b");
         CHECK(store->stats().objects == 1);
+    }
+    SUBCASE("a new secondary key does not take the place of an entry with a larger sequence") {
+        const auto store = make({});
+        const EntryRef a = put(*store, {.key = "key", .secondary_key = "a", .body = "of a", .sequence = 5});
+        const EntryRef b = put(*store, {.key = "key", .secondary_key = "b", .body = "of b", .sequence = 1});
+        CHECK_FALSE(store->replace_metadata(b, "a", "", 4));
+        CHECK(variants(*store, "key") == std::vector<std::string>{"b", "a"});
+        CHECK(store->replace_metadata(b, "a", "", 5));
+        CHECK(variants(*store, "key") == std::vector<std::string>{"a"});
     }
 }
 

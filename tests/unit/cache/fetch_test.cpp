@@ -343,6 +343,41 @@ TEST_CASE("those that hold the oldest bytes are cut, on their own core, once") {
     CHECK(quick.cut == 1);
 }
 
+TEST_CASE("an initiator that has yet to begin holds the oldest bytes, and is cut instead of those who keep up") {
+    Bench bench;
+    const auto fetch = bench.make();
+    fetch->expect_initiator();
+    fetch->publish(bench.relayed());
+    fill(*fetch->answer().body, std::string(1000, 'x'));
+    int woken = 0;
+    fetch->set_home_waker([&] { ++woken; });
+    CountingReader keeps_up(fetch, 1);
+    keeps_up.reader.moved_to(900);
+    CHECK(fetch->wanted());
+    CHECK(fetch->cut_slowest(1000) == 1);
+    CHECK_FALSE(fetch->take_initiator_cursor());
+    bench.poster.run_all();
+    CHECK(keeps_up.cut == 0);
+    CHECK(woken == 1);                    // whether anybody is left is the fetch task's to ask
+    CHECK(fetch->cut_slowest(1000) == 1); // now it is the slowest
+    bench.poster.run_all();
+    CHECK(keeps_up.cut == 1);
+}
+
+TEST_CASE("an initiator that was cut is not waited for") {
+    Bench bench;
+    const auto fetch = bench.make(true);
+    fetch->expect_initiator();
+    fetch->publish(bench.relayed());
+    fill(*fetch->answer().body, std::string(4 * 1024 * 1024, 'x'));
+    REQUIRE(fetch->answer().body->prepare().state == Body::RoomState::Full);
+    CHECK(fetch->wanted());
+    CHECK(fetch->cut_slowest(fetch->answer().body->alive_bytes()) == 1);
+    CHECK_FALSE(fetch->wanted());
+    CHECK(fetch->answer().body->prepare().state == Body::RoomState::Room);
+    CHECK_FALSE(fetch->take_initiator_cursor());
+}
+
 TEST_CASE("a reader that has read everything is never cut") {
     Bench bench;
     const auto fetch = bench.make();

@@ -40,8 +40,9 @@ struct CacheBench {
     HttpCache cache;
     http::WallTime now = kArrival;
 
-    explicit CacheBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024)
-        : store(small_store(size_bytes, max_object_bytes)), cache(*store, poster, HttpCache::Options{}) {}
+    explicit CacheBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024,
+                        const HttpCache::Options& options = {})
+        : store(small_store(size_bytes, max_object_bytes)), cache(*store, poster, options) {}
 
     static std::string key_for(std::string_view path) { return "rules|*\napi\nh\n" + std::string(path) + "\n\n"; }
     // "GET" with these field lines; "HEAD\n..." for another method.

@@ -264,6 +264,87 @@ TEST_CASE("a client that wants it from the origin leads its own fetch, and other
     }
 }
 
+TEST_CASE("of two fetches of one thing the request that was sent later wins, whichever ends first") {
+    CacheBench bench;
+    const auto slow = bench.asking();
+    const auto quick = bench.asking("Cache-Control: no-cache");
+    REQUIRE(quick->plan.leader);
+    const char* const fields = "Cache-Control: max-age=60\nContent-Length: 3";
+    SUBCASE("the later one ends first") {
+        bench.send(*slow);
+        bench.send(*quick);
+        Intake intake;
+        bench.head(*slow, fields, intake);
+        fill(*intake.body, "old");
+        Intake newer;
+        bench.head(*quick, fields, newer);
+        fill(*newer.body, "new");
+        CHECK(bench.cache.finish(*quick->plan.fetch, newer) == Reason::None);
+        CHECK(bench.cache.finish(*slow->plan.fetch, intake) == Reason::Superseded);
+        CHECK(read_answer(*slow->plan.fetch) == "old"); // its own clients have it all the same
+    }
+    SUBCASE("the later one ends last") {
+        CHECK(bench.answer(*slow, fields, "old") == Reason::None);
+        CHECK(bench.answer(*quick, fields, "new") == Reason::None);
+    }
+    SUBCASE("the one that was made first is sent again last") {
+        bench.send(*slow);
+        CHECK(bench.answer(*quick, fields, "old") == Reason::None);
+        CHECK(bench.answer(*slow, fields, "new") == Reason::None);
+    }
+    CHECK(stored_text(bench.asking()->plan.entry) == "new");
+    CHECK(bench.store->stats().objects == 1);
+}
+
+TEST_CASE("beyond limits.waiters_per_fetch requests go to the origin alone") {
+    HttpCache::Options options;
+    options.waiters_per_fetch = 2;
+    CacheBench bench(4 * 1024 * 1024, 256 * 1024, options);
+    const auto leader = bench.asking();
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 4; ++i) {
+        clients.push_back(bench.asking("", "/a", 1));
+        const bool waits = i < 2;
+        CAPTURE(i);
+        CHECK((clients.back()->plan.kind == Plan::Kind::Wait) == waits);
+        CHECK((clients.back()->plan.fetch == leader->plan.fetch) == waits);
+        CHECK(clients.back()->plan.result.collapsed == waits);
+    }
+    const Plan& alone = clients.back()->plan;
+    CHECK(alone.kind == Plan::Kind::Alone);
+    CHECK_FALSE(alone.may_store); // what it brings is being stored already
+    CHECK_FALSE(alone.fetch);
+    CHECK(alone.result.reason == Reason::TooManyWaiters);
+    CHECK(alone.result.forwarded == Forwarded::UriMiss);
+    CHECK(bench.cache.fetches_in_flight() == 1);
+    CHECK(bench.asking("", "/b")->plan.leader); // each fetch for itself
+
+    bench.send(*leader);
+    Intake intake;
+    bench.head(*leader, "Cache-Control: max-age=60\nContent-Length: 5", intake);
+    CHECK(bench.asking()->plan.kind == Plan::Kind::Wait); // it only reads, it does not wait
+    bench.cache.abort(*leader->plan.fetch, intake, kBrokeOff);
+}
+
+TEST_CASE("what is served while others revalidate it waits for nothing and counts for no limit") {
+    HttpCache::Options options;
+    options.waiters_per_fetch = 1;
+    CacheBench bench(4 * 1024 * 1024, 256 * 1024, options);
+    bench.stored("Cache-Control: max-age=60, stale-while-revalidate=30\nETag: \"1\"\nContent-Length: 0");
+    bench.now = after(61);
+    const auto first = bench.asking();
+    REQUIRE(first->plan.leader);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(bench.asking()->plan.kind == Plan::Kind::Serve);
+    }
+    bench.now = after(91); // now they wait
+    CHECK(bench.asking()->plan.kind == Plan::Kind::Wait);
+    const auto beyond = bench.asking();
+    CHECK(beyond->plan.kind == Plan::Kind::Alone);
+    CHECK(beyond->plan.result.forwarded == Forwarded::Stale);
+    CHECK(beyond->plan.entry); // to be served if the origin fails
+}
+
 TEST_CASE("a purge parts those who asked before it from those who ask after it") {
     CacheBench bench;
     const auto leader = bench.asking();
