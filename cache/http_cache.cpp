@@ -4,7 +4,7 @@
 #include "cache/policy/freshness.h"
 #include "cache/policy/variant.h"
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 
 namespace gatehouse::cache {
 
@@ -52,23 +52,22 @@ HttpCache::Match HttpCache::find(const RequestContext& context) {
     store::Candidates found;
     store_.lookup(context.hash, context.key, found);
     Match match;
-    std::array<StoredHead, store::Candidates::kMax> heads;
-    std::array<std::size_t, store::Candidates::kMax> index{};
-    std::size_t count = 0;
+    boost::container::static_vector<StoredHead, store::Candidates::kMax> heads;
+    boost::container::static_vector<std::size_t, store::Candidates::kMax> index; // of each head among the found
     for (std::size_t i = 0; i < found.size(); ++i) {
         if (alive(found[i])) {
-            heads[count] = policy::view_stored_head(found[i]->metadata());
-            index[count++] = i;
+            heads.push_back(policy::view_stored_head(found[i]->metadata()));
+            index.push_back(i);
         } else {
             match.reason = Reason::Purged;
         }
     }
-    if (count == 0) {
+    if (heads.empty()) {
         return match;
     }
     match.newest = found[index[0]];
     match.vary_names = heads[0].vary_names;
-    const auto selected = policy::select_variant(std::span(heads).first(count), context.request.fields);
+    const auto selected = policy::select_variant(std::span<const StoredHead>(heads.data(), heads.size()), context.request.fields);
     if (!selected) {
         match.reason = Reason::VaryMiss;
         return match;

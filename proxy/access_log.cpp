@@ -97,7 +97,12 @@ void unpack(std::span<const char> packed, ExchangeRecord& record) {
 }
 
 std::uint64_t count_lines(std::string_view text) noexcept {
-    return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+    // By find, which is memchr: counting character by character took a quarter of this thread's time.
+    std::uint64_t lines = 0;
+    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
+        ++lines;
+    }
+    return lines;
 }
 
 // How the writer waits, and so when a producer has to wake it.

@@ -57,10 +57,10 @@ void RequestState::clear() {
 
 bool Exchange::begin() {
     state_.config = worker_.config;
-    const http::WallTime now = worker_.core.clock().wall_now();
+    const http::WallTime now = worker_.core.turn_wall();
     ExchangeRecord& record = state_.record;
     record.started = now;
-    record.started_steady = worker_.core.clock().steady_now();
+    record.started_steady = worker_.core.turn_steady();
     record.client = client_.address;
     record.method = state_.head.method;
     record.target = state_.head.target;
@@ -117,12 +117,12 @@ bool Exchange::begin() {
 
 cache::RequestContext Exchange::context() const {
     return {state_.head, state_.facts,          *state_.behavior->policy_ref,        state_.key,
-            state_.hash, worker_.core.index(), worker_.core.clock().wall_now()};
+            state_.hash, worker_.core.index(), worker_.core.turn_wall()};
 }
 
 void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& head,
                             const policy::CacheResult& result) {
-    const http::WallTime now = worker_.core.clock().wall_now();
+    const http::WallTime now = worker_.core.turn_wall();
     const std::uint64_t size = entry->body_size();
     const Assembly assembly = policy::assemble(state_.head, head, size, now, worker_.random());
     policy::CacheResult shown = result;
@@ -449,7 +449,7 @@ awaitable<bool> Exchange::stream_span(const std::shared_ptr<Fetch>& fetch, Fetch
 awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, policy::CacheResult result,
                                  std::optional<Body::Cursor> cursor) {
     const Answer& answer = fetch->answer();
-    const http::WallTime now = worker_.core.clock().wall_now();
+    const http::WallTime now = worker_.core.turn_wall();
     if (answer.status == 101) {
         co_return; // the session takes the tunnel
     }

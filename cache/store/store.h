@@ -11,7 +11,8 @@
 
 #include "cache/store/body.h"
 
-#include <array>
+#include <boost/container/static_vector.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -122,19 +123,14 @@ private:
 class Candidates {
 public:
     static constexpr std::size_t kMax = 32; // upper bound of cache.memory.max_variants
-    void push(EntryRef entry) noexcept { entries_[size_++] = std::move(entry); }
-    void clear() noexcept {
-        while (size_ > 0) {
-            entries_[--size_] = EntryRef();
-        }
-    }
-    std::size_t size() const noexcept { return size_; }
-    bool empty() const noexcept { return size_ == 0; }
+    void push(EntryRef entry) noexcept { entries_.push_back(std::move(entry)); }
+    void clear() noexcept { entries_.clear(); }
+    std::size_t size() const noexcept { return entries_.size(); }
+    bool empty() const noexcept { return entries_.empty(); }
     const EntryRef& operator[](std::size_t index) const noexcept { return entries_[index]; }
 
 private:
-    std::array<EntryRef, kMax> entries_;
-    std::size_t size_ = 0;
+    boost::container::static_vector<EntryRef, kMax> entries_; // room that costs nothing until it is used
 };
 
 struct PutFacts {
