@@ -87,6 +87,7 @@ void Fields::add(std::string_view name, std::string_view value) {
     const std::size_t value_at = name_at + name.size() + kColon.size();
     entries_.push_back({narrow(name_at), narrow(value_at), narrow(value.size()),
                         static_cast<std::uint16_t>(name.size()), hash_name(name)});
+    presence_ |= presence_bit(name);
     block_.append(name).append(kColon).append(value).append(kCrLf);
 }
 
@@ -133,6 +134,7 @@ std::size_t Fields::remove(std::string_view name) {
 void Fields::clear() noexcept {
     block_.clear();
     entries_.clear();
+    presence_ = 0;
 }
 
 void Fields::reserve(std::size_t bytes, std::size_t lines) {
@@ -140,7 +142,7 @@ void Fields::reserve(std::size_t bytes, std::size_t lines) {
     entries_.reserve(lines);
 }
 
-std::optional<std::string_view> Fields::first(std::string_view name) const noexcept {
+std::optional<std::string_view> Fields::find_first(std::string_view name) const noexcept {
     const std::uint16_t hash = hash_name(name);
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         if (matches(entries_[i], hash, name)) {
@@ -182,8 +184,10 @@ Fields Fields::from_serialised(std::string_view text) {
             break;
         }
         const std::size_t value_at = colon + kColon.size();
+        const std::string_view name = text.substr(at, colon - at);
         fields.entries_.push_back({narrow(at), narrow(value_at), narrow(line_end - value_at),
-                                   static_cast<std::uint16_t>(colon - at), hash_name(text.substr(at, colon - at))});
+                                   static_cast<std::uint16_t>(name.size()), hash_name(name)});
+        fields.presence_ |= presence_bit(name);
         at = line_end + kCrLf.size();
     }
     fields.block_.assign(text.substr(0, at));
