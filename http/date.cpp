@@ -1,5 +1,7 @@
 #include "http/date.h"
 
+#include "http/ascii.h"
+
 #include <array>
 #include <chrono>
 #include <tuple>
@@ -21,6 +23,8 @@ using std::chrono::year_month_day;
 
 constexpr std::array<std::string_view, 7> kWeekdays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                                        "Thursday", "Friday", "Saturday"};
+// A date in another zone counts as invalid. RFC 9111 section 4.2
+constexpr std::string_view kZone = " GMT";
 constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 // The numbers of a date as written; each is negative while it is no number.
@@ -47,10 +51,11 @@ constexpr int four_digits(std::string_view text) noexcept {
     return (high < 0 || low < 0) ? -1 : high * 100 + low;
 }
 
-// Names are compared with case: a date is one. RFC 9110 section 5.6.7
+// A cache compares the names in a date without case, although those who send dates may not vary it.
+// RFC 9111 section 4.2
 unsigned month_number(std::string_view name) noexcept {
     for (unsigned number = 1; number <= 12; ++number) {
-        if (kMonths.substr((number - 1) * 3, 3) == name) {
+        if (iequals(kMonths.substr((number - 1) * 3, 3), name)) {
             return number;
         }
     }
@@ -59,7 +64,7 @@ unsigned month_number(std::string_view name) noexcept {
 
 bool is_short_weekday(std::string_view name) noexcept {
     for (const std::string_view weekday : kWeekdays) {
-        if (weekday.substr(0, 3) == name) {
+        if (iequals(weekday.substr(0, 3), name)) {
             return true;
         }
     }
@@ -77,7 +82,7 @@ bool read_time_of_day(std::string_view text, Parts& parts) noexcept {
 // "Sun, 06 Nov 1994 08:49:37 GMT"
 bool read_imf_fixdate(std::string_view text, Parts& parts) noexcept {
     if (text.size() != 29 || !is_short_weekday(text.substr(0, 3)) || text.substr(3, 2) != ", " || text[7] != ' ' ||
-        text[11] != ' ' || text[16] != ' ' || text.substr(25) != " GMT") {
+        text[11] != ' ' || text[16] != ' ' || !iequals(text.substr(25), kZone)) {
         return false;
     }
     parts.day = two_digits(text.substr(5));
@@ -89,12 +94,12 @@ bool read_imf_fixdate(std::string_view text, Parts& parts) noexcept {
 // "Sunday, 06-Nov-94 08:49:37 GMT"; gives the year's two digits only.
 bool read_rfc850_date(std::string_view text, Parts& parts) noexcept {
     for (const std::string_view weekday : kWeekdays) {
-        if (text.substr(0, weekday.size()) != weekday) {
+        if (!iequals(text.substr(0, weekday.size()), weekday)) {
             continue;
         }
         text.remove_prefix(weekday.size());
         if (text.size() != 24 || text.substr(0, 2) != ", " || text[4] != '-' || text[8] != '-' || text[11] != ' ' ||
-            text.substr(20) != " GMT") {
+            !iequals(text.substr(20), kZone)) {
             return false;
         }
         parts.day = two_digits(text.substr(2));
