@@ -71,6 +71,27 @@ FramingFields read_framing_fields(const Fields& fields, Version version) noexcep
     return {{Framing::Kind::Chunked, 0}, nullptr};
 }
 
+// A coding of which nothing is known: neither `chunked`, misspelt or not, nor one of those that are registered and
+// would have to be decoded.
+bool is_unknown_coding(std::string_view coding) noexcept {
+    static constexpr std::array<std::string_view, 6> kKnown = {"identity", "gzip",       "x-gzip",
+                                                               "compress", "x-compress", "deflate"};
+    constexpr std::string_view kChunked = "chunked";
+    const auto contains_chunked = [&] {
+        const auto same = [](char a, char b) { return to_lower(a) == b; };
+        return std::search(coding.begin(), coding.end(), kChunked.begin(), kChunked.end(), same) != coding.end();
+    };
+    return is_token(coding) && !contains_chunked() &&
+           std::none_of(kKnown.begin(), kKnown.end(), [&](std::string_view known) { return iequals(known, coding); });
+}
+
+// Whether a response is framed by a transfer coding that nobody knows, alone.
+bool has_unknown_coding_only(const ResponseHead& response) noexcept {
+    const auto coding = response.fields.first("Transfer-Encoding");
+    return coding && response.version != Version::Http10 && response.fields.count("Transfer-Encoding") == 1 &&
+           !response.fields.contains("Content-Length") && is_unknown_coding(*coding);
+}
+
 int hex_digit(char c) noexcept {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -94,6 +115,12 @@ Result<Framing> response_framing(const ResponseHead& response, Method request_me
     // The answer to HEAD, 1xx, 204 and 304 end with the head whatever the fields say. RFC 9112 section 6.3
     if (request_method == Method::Head || status_has_no_content(response.status)) {
         return Framing{};
+    }
+    // Where the last coding of a response is not chunked, the content is all that comes until the close.
+    // RFC 9112 section 6.3
+    // DEVIATION: only where nothing is known of the coding; one that we know and do not decode is refused, see above.
+    if (has_unknown_coding_only(response)) {
+        return Framing{Framing::Kind::UntilClose, 0};
     }
     const FramingFields read = read_framing_fields(response.fields, response.version);
     if (read.fault != nullptr) {

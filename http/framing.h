@@ -31,7 +31,7 @@ struct Framing {
 Result<Framing> request_framing(const RequestHead& request);
 // ProtocolError for the same faults. `request_method` because the answer to HEAD has no content; 1xx, 204 and 304
 // never have: these are None whatever their fields say, because nothing is read that could be read in two ways.
-// Neither field: the content ends with the connection.
+// Neither field, or a single transfer coding of which nothing is known: the content ends with the connection.
 Result<Framing> response_framing(const ResponseHead& response, Method request_method);
 
 // Decodes `chunked` (RFC 9112 section 7.1) in place and strictly: 1 to 16 hex digits and at most 2^63-1, chunk

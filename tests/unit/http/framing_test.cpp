@@ -210,6 +210,48 @@ TEST_CASE("the framing of a response has the same faults, and ends with the conn
     }
 }
 
+// RFC 9112 section 6.3
+TEST_CASE("a response under a coding nobody knows ends with the connection, a request under one is refused") {
+    struct CodingRow {
+        const char* name;
+        std::vector<std::pair<std::string_view, std::string_view>> lines;
+        bool valid;
+        Version version = Version::Http11;
+    };
+    const CodingRow rows[] = {
+        {"an unknown coding", {{"Transfer-Encoding", "braid"}}, true},
+        {"in HTTP/1.0", {{"Transfer-Encoding", "braid"}}, false, Version::Http10},
+        {"beside a length", {{"Transfer-Encoding", "braid"}, {"Content-Length", "5"}}, false},
+        {"twice", {{"Transfer-Encoding", "braid"}, {"Transfer-Encoding", "braid"}}, false},
+        {"two codings", {{"Transfer-Encoding", "braid, knot"}}, false},
+        {"before chunked", {{"Transfer-Encoding", "braid, chunked"}}, false},
+        {"with a parameter", {{"Transfer-Encoding", "braid;q=1"}}, false},
+        {"no token", {{"Transfer-Encoding", "br aid"}}, false},
+        {"empty", {{"Transfer-Encoding", ""}}, false},
+        {"a known one", {{"Transfer-Encoding", "Deflate"}}, false},
+        {"identity", {{"Transfer-Encoding", "identity"}}, false},
+        {"chunked with something in front", {{"Transfer-Encoding", "xCHUNKED"}}, false},
+        {"chunked with something behind", {{"Transfer-Encoding", "chunked2"}}, false},
+    };
+    for (const CodingRow& row : rows) {
+        CAPTURE(std::string(row.name));
+        ResponseHead response;
+        RequestHead request;
+        response.status = 200;
+        response.version = request.version = row.version;
+        for (const auto& [name, value] : row.lines) {
+            response.fields.add(name, value);
+            request.fields.add(name, value);
+        }
+        CHECK(!request_framing(request));
+        const auto framing = response_framing(response, Method::Get);
+        REQUIRE(framing.ok() == row.valid);
+        if (framing) {
+            CHECK(*framing == Framing{Kind::UntilClose, 0});
+        }
+    }
+}
+
 TEST_CASE("statuses beside those without content are framed by their fields") {
     for (const int status : {200, 203, 205, 206, 303, 305, 404, 500, 999}) {
         ResponseHead head;
