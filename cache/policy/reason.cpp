@@ -52,7 +52,7 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "The origin saw cookies that are not part of the key, and the response names no lifetime of its own."},
     {Reason::VaryStar, "vary_star", "The response says Vary: *, so no other request could use it."},
     {Reason::StatusNotStorable, "status_not_storable",
-     "The status is not final, is partial, or is not understood by this cache."},
+     "The status is not final or is partial, or this cache does not understand it and the origin names no lifetime."},
     {Reason::NoLifetime, "no_lifetime",
      "The response names no lifetime, no default applies, or it would be stale at once and could not be validated."},
     {Reason::ResponseTooLarge, "response_too_large", "The response is larger than the largest one that is stored."},

@@ -40,7 +40,7 @@ enum class Reason : std::uint8_t {
     SetCookie,
     CookieForwarded, // the request's cookies reached the origin without being in the key
     VaryStar,
-    StatusNotStorable, // status not understood, not final, 206 or 304
+    StatusNotStorable, // not final, 206 or 304; not understood where that matters
     NoLifetime,        // no explicit lifetime, no default, and heuristics do not apply
     ResponseTooLarge,
     MemoryBudget, // all memory is pinned

@@ -8,11 +8,19 @@ namespace {
 
 constexpr Duration kZero{0};
 
-// The status is final, it is whole, and its caching requirements are understood. RFC 9111 section 3
-// DEVIATION: RFC 9111 section 3 asks for understanding only with must-understand, 206 and 304; here always: an
-// unknown status may mean that the content is not what it seems.
-bool is_storable_status(int status) noexcept {
-    return status >= 200 && status != 206 && status != 304 && http::is_understood(status);
+// The status is final and whole, and where must-understand is there its caching requirements are understood.
+// RFC 9111 section 3
+bool is_storable_status(const ResponseFacts& response) noexcept {
+    const int status = response.status;
+    return status >= 200 && status != 206 && status != 304 &&
+           (!response.must_understand || http::is_understood(status));
+}
+
+// DEVIATION: RFC 9111 section 3 asks for understanding a status only with must-understand, 206 and 304. A lifetime
+// that is assumed, by a policy or by heuristics, is given to no other status either: what is not understood may not be
+// what it seems, so the origin itself has to say that it may be kept.
+bool is_assumed_of_unknown(const ResponseFacts& response, const Lifetime& lifetime) noexcept {
+    return !http::is_understood(response.status) && !lifetime.is_explicit() && !response.is_public;
 }
 
 // The answer to a request with Authorization is shared only with a directive that says so: must-revalidate, public
@@ -65,11 +73,11 @@ Reason forbidden_by_response(const ResponseFacts& response) noexcept {
     if (!response.method_is_get) {
         return Reason::Method;
     }
-    if (!is_storable_status(response.status)) {
+    if (!is_storable_status(response)) {
         return Reason::StatusNotStorable;
     }
-    // no-store forbids storing (RFC 9111 section 5.2.2.5), but where must-understand is there and the status is
-    // understood no-store is ignored: RFC 9111 section 5.2.2.3
+    // no-store forbids storing (RFC 9111 section 5.2.2.5), but beside must-understand it is ignored where the status is
+    // understood, which it is here: RFC 9111 section 5.2.2.3
     if (response.no_store && !response.must_understand) {
         return Reason::ResponseNoStore;
     }
@@ -94,6 +102,9 @@ StoreDecision decide_storability(const ResponseFacts& response, const config::Ca
         return {false, reason, {}};
     }
     const Lifetime lifetime = freshness_lifetime(response, policy);
+    if (is_assumed_of_unknown(response, lifetime)) {
+        return {false, Reason::StatusNotStorable, {}};
+    }
     if (set_cookie_forbids(response, lifetime, policy)) {
         return {false, Reason::SetCookie, {}};
     }

@@ -18,12 +18,13 @@ bool is_one_of(std::string_view name, std::span<const std::string_view> names) n
     return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return http::iequals(known, name); });
 }
 
-// The fields that describe the content, which a 304 does not carry.
-// DEVIATION: RFC 9111 section 3.2 excepts Content-Length, and lets Content-Encoding and Content-Range be excepted;
-// here Content-Type is too: servers put a default one on a 304, and it would rename the content that is stored.
+// The fields that the stored content depends upon: its length, its coding, its place in the whole, its digests. A 304
+// brings no content, so that they would no longer be true of what is stored. RFC 9111 section 3.2
+// DEVIATION: RFC 9111 section 3.2 names Content-Length and lets caches keep what they need for the integrity of what
+// they stored; that is taken to include digests of the content. Content-Type is not among them: it is updated.
 bool describes_content(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 4> kNames = {"Content-Encoding", "Content-Type", "Content-Range",
-                                                               "Content-Length"};
+    static constexpr std::array<std::string_view, 7> kNames = {
+        "Content-Length", "Content-Encoding", "Content-Range", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest"};
     return is_one_of(name, kNames);
 }
 

@@ -20,9 +20,9 @@ bool add_validators(http::Fields& request, const StoredHead& stored);
 bool freshens(const http::ResponseHead& not_modified, const StoredHead& stored);
 
 // The stored fields updated by a 304 (RFC 9111 section 3.2): every field of the 304 replaces the stored lines of that
-// name, except Content-Encoding, Content-Type, Content-Range, Content-Length (excluded there because they describe the
-// content), Age, and hop-by-hop fields, which are never taken over. Without a Date in the 304 the result has none.
-// `left_out` gets the lines that no-cache="..." and private="..." keep out of the store.
+// name, except Content-Length, Content-Encoding, Content-Range and digests (they describe the content, which stays), Age,
+// and hop-by-hop fields, which are never taken over. Without a Date in the 304 the result has none. `left_out` gets the
+// lines that no-cache="..." and private="..." keep out of the store.
 http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified,
                               http::Fields* left_out = nullptr);
 

@@ -120,13 +120,14 @@ TEST_CASE("statuses (RFC 9111 section 3)") {
         int status;
         bool is_explicit; // stored with max-age
         bool is_default;  // stored with default_ttl
+        bool is_understood = true;
     };
     const StatusRow rows[] = {
         {199, false, false}, {200, true, true},   {201, true, false},  {203, true, true},   {204, true, true},
-        {206, false, false}, {299, false, false}, {300, true, true},   {301, true, true},   {302, true, false},
+        {206, false, false}, {299, true, false, false}, {300, true, true},   {301, true, true},   {302, true, false},
         {303, true, false},  {304, false, false}, {307, true, false},  {308, true, true},   {400, true, false},
-        {404, true, true},   {410, true, true},   {429, true, false},  {499, false, false}, {500, true, false},
-        {501, true, true},   {503, true, false},  {599, false, false}, {100, false, false}, {101, false, false},
+        {404, true, true},   {410, true, true},   {429, true, false},  {499, true, false, false}, {500, true, false},
+        {501, true, true},   {503, true, false},  {599, true, false, false}, {100, false, false}, {101, false, false},
     };
     auto policy = rfc9111();
     policy.default_ttl = seconds(60);
@@ -138,10 +139,14 @@ TEST_CASE("statuses (RFC 9111 section 3)") {
         };
         CHECK(stored("\nCache-Control: max-age=1") == row.is_explicit);
         CHECK(stored("") == row.is_default);
-        // `public` permits a default for every status that is understood. RFC 9111 section 4.2.2
+        // `public` permits a default for every final status. RFC 9111 section 4.2.2
         CHECK(stored("\nCache-Control: public") == row.is_explicit);
-        // must-understand lets no-store be ignored where the status is understood. RFC 9111 section 5.2.2.3
-        CHECK(stored("\nCache-Control: must-understand, no-store, max-age=1") == row.is_explicit);
+        // must-understand lets no-store be ignored where the status is understood, and forbids storing where it is not.
+        // RFC 9111 section 5.2.2.3
+        const bool may_store = row.is_explicit && row.is_understood;
+        CHECK(stored("\nCache-Control: must-understand, no-store, max-age=1") == may_store);
+        CHECK(stored("\nCache-Control: must-understand, max-age=1") == may_store);
+        CHECK(stored("\nCache-Control: must-understand, public") == may_store);
         CHECK_FALSE(stored("\nCache-Control: no-store, max-age=1"));
     }
 }
@@ -155,6 +160,8 @@ TEST_CASE("errors with error_ttl (DESIGN section 6)") {
         {"zero says no", "", "", "429\nETag: \"a\"", errors, Reason::NoLifetime},
         {"zero says no, despite windows", "", "", "429\nCache-Control: stale-if-error=60", errors, Reason::NoLifetime},
         {"not understood", "", "", "599", errors, Reason::StatusNotStorable},
+        {"not understood, under ttl", "", "", "599", [](auto& p) { p.ttl = seconds(1); }, Reason::StatusNotStorable},
+        {"not understood, public", "", "", "599\nCache-Control: public", errors, Reason::None},
         {"no-store", "", "", "404\nCache-Control: no-store", errors, Reason::ResponseNoStore},
         {"private", "", "", "500\nCache-Control: private", errors, Reason::ResponsePrivate},
     };
