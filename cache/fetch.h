@@ -76,6 +76,7 @@ public:
     store::KeyHash hash;
     std::string vary_names;       // names known when it started, and the request's values for them
     std::string vary_values;
+    std::uint64_t asker = 0;      // hash of policy::identity_of the request it carries
     store::EntryRef validating;   // the stored response its conditional request is about
     // Number of the moment the request was sent (from its making until then: when it was made). See cache/purge_log.h.
     std::atomic<std::uint64_t> sequence{0};

@@ -2,9 +2,12 @@
 #include "cache/http_cache.h"
 
 #include "cache/policy/freshness.h"
+#include "cache/policy/identity.h"
 #include "cache/policy/variant.h"
 
 #include <boost/container/static_vector.hpp>
+
+#include <algorithm>
 
 namespace gatehouse::cache {
 
@@ -18,6 +21,10 @@ namespace {
 // already may be older.
 bool wants_newer(const http::RequestCacheControl& request) noexcept {
     return request.no_cache || (request.max_age.valid() && request.max_age.seconds == 0);
+}
+
+std::uint64_t asker_of(const RequestContext& context) {
+    return store::hash_key(policy::identity_of(context.request, context.policy)).low;
 }
 
 // Whole seconds, rounded down also below zero: a response that is stale by a millisecond has ttl -1.
@@ -88,7 +95,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
     }
     Match match = find(context);
     const auto& directives = context.facts.cache_control;
-    bool solo = false;
+    JoinRules rules;
     Reason reason = match.reason;
     if (match.entry) {
         const ReuseDecision reuse =
@@ -109,7 +116,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             plan.validate = match.head.facts.has_validator;
             // A range is revalidated as a whole; what else may not be stored says nothing about the stored response.
             if (plan.may_store || decision.reason == Reason::RequestRange) {
-                join_or_start(context, match.vary_names, false, plan);
+                join_or_start(context, match.vary_names, rules, plan);
             }
             if (!plan.leader) {
                 plan.fetch.reset(); // somebody revalidates already
@@ -124,10 +131,20 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             return plan;
         case ReuseDecision::Kind::Validate:
         case ReuseDecision::Kind::Forward:
+            if (stands_for(context, match.head, match.entry->sequence(), context.arrived)) {
+                // While this request waited for an answer that was asked for too early, others have asked again.
+                plan.kind = Plan::Kind::Serve;
+                plan.result.forwarded = policy::forwarded_for(reuse.reason);
+                plan.result.collapsed = true;
+                plan.result.revalidated = true;
+                store_.touch(*plan.entry);
+                return plan;
+            }
             plan.validate = reuse.kind == ReuseDecision::Kind::Validate;
             // A fresh response was not good enough: what others are fetching already would not be either.
-            solo = wants_newer(directives) || reuse.reason == Reason::RequestMaxAge ||
-                   reuse.reason == Reason::RequestMinFresh;
+            rules.solo = wants_newer(directives) || reuse.reason == Reason::RequestMaxAge ||
+                         reuse.reason == Reason::RequestMinFresh;
+            rules.each_time = policy::is_validated_each_time(match.head.facts, context.policy);
             break;
         }
         if (reuse.reason == Reason::PolicyChanged) {
@@ -140,7 +157,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             plan.result.reason = Reason::OnlyIfCached;
             return plan;
         }
-        solo = wants_newer(directives);
+        rules.solo = wants_newer(directives);
         if (context.facts.range) {
             // Nothing stored and no size known: the range is the origin's to answer.
             plan.may_store = false;
@@ -164,7 +181,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         plan.may_store = context.facts.method != http::Method::Head;
         return plan; // alone, at once
     }
-    join_or_start(context, match.vary_names, solo, plan);
+    join_or_start(context, match.vary_names, rules, plan);
     plan.kind = Plan::Kind::Wait;
     if (!plan.leader && !plan.fetch->admit_waiter(options_.waiters_per_fetch)) {
         // As it is: what it would bring is being fetched for the store already.
@@ -182,15 +199,18 @@ bool HttpCache::usable_now(const RequestContext& context, const StoredHead& head
            ReuseDecision::Kind::ServeFresh;
 }
 
-void HttpCache::join_or_start(const RequestContext& context, std::string_view vary_names, bool solo, Plan& plan) {
+void HttpCache::join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan) {
+    plan.arrived = std::min(context.arrived, purges_.latest());
+    const std::uint64_t asker = asker_of(context);
     const auto fits = [&](const Fetch& fetch) {
         // A purge is effective for everybody who asks after it, also against a fetch in flight.
-        if (solo || purges_.kills(context.key, fetch.sequence, 0)) {
+        if (rules.solo || purges_.kills(context.key, fetch.sequence, 0)) {
             return false;
         }
         if (fetch.phase() == Fetch::Phase::Pending) {
             // What will vary is known only from what is stored; unknown counts as "the same".
-            return policy::variant_matches(fetch.vary_names, fetch.vary_values, context.request.fields);
+            return policy::variant_matches(fetch.vary_names, fetch.vary_values, context.request.fields) &&
+                   (!rules.each_time || fetch.asker == asker);
         }
         const Answer& answer = fetch.answer();
         if (answer.kind != Answer::Kind::Response || !answer.shared || fetch.detached_from_store() ||
@@ -199,7 +219,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         }
         const StoredHead head = policy::view_stored_head(answer.head);
         return policy::variant_matches(head.vary_names, head.vary_values, context.request.fields) &&
-               usable_now(context, head);
+               (usable_now(context, head) || stands_for(context, head, fetch.sequence, plan.arrived));
     };
     const auto make = [&](const std::vector<std::shared_ptr<Fetch>>& others) {
         auto fetch = std::make_shared<Fetch>(poster_, context.core, false);
@@ -213,6 +233,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
             }
         }
         fetch->vary_values = policy::variant_key(fetch->vary_names, context.request.fields);
+        fetch->asker = asker;
         if (plan.validate) {
             fetch->validating = plan.entry;
         }
@@ -222,6 +243,25 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
     plan.fetch = std::move(fetch);
     plan.leader = leader;
     plan.result.collapsed = !leader;
+}
+
+// Whether an answer that may not be reused without validation is one for this request all the same: the origin was
+// asked after it had arrived, for a client that is the same to the origin.
+bool HttpCache::stands_for(const RequestContext& context, const StoredHead& answer, std::uint64_t sequence,
+                           std::uint64_t arrived) const {
+    return sequence > arrived && policy::answers_collapsed(context.facts, answer.facts, context.policy) &&
+           answer.facts.asker == asker_of(context);
+}
+
+// What an answer of the right variant is to a request that waited for it.
+Resolution::Kind HttpCache::use_of_answer(const RequestContext& context, const Plan& plan,
+                                          const StoredHead& head) const {
+    if (usable_now(context, head) || stands_for(context, head, plan.fetch->sequence, plan.arrived)) {
+        return Resolution::Kind::Stream;
+    }
+    // Asked for too early: all that waited for it ask again together. For somebody else: nothing to wait for.
+    return stands_for(context, head, plan.arrived + 1, plan.arrived) ? Resolution::Kind::Rejoin
+                                                                     : Resolution::Kind::Alone;
 }
 
 std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context, const Plan& plan) const {
@@ -272,11 +312,13 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
         const StoredHead head =
             policy::view_stored_head(stored ? answer.entry->metadata() : std::string_view(answer.head));
         const bool mine = plan.leader;
-        if (!mine && !(policy::variant_matches(head.vary_names, head.vary_values, context.request.fields) &&
-                       usable_now(context, head))) {
-            resolution.kind = Resolution::Kind::Alone;
-            resolution.result.reason = Reason::NotShareable;
-            return resolution;
+        if (!mine) {
+            const bool matches = policy::variant_matches(head.vary_names, head.vary_values, context.request.fields);
+            resolution.kind = matches ? use_of_answer(context, plan, head) : Resolution::Kind::Alone;
+            if (resolution.kind != Resolution::Kind::Stream) {
+                resolution.result.reason = Reason::NotShareable;
+                return resolution;
+            }
         }
         resolution.kind = Resolution::Kind::Serve;
         resolution.entry = answer.entry;
@@ -306,8 +348,8 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
             resolution.kind = Resolution::Kind::Rejoin;
             return resolution;
         }
-        if (!usable_now(context, head)) {
-            resolution.kind = Resolution::Kind::Alone;
+        resolution.kind = use_of_answer(context, plan, head);
+        if (resolution.kind != Resolution::Kind::Stream) {
             resolution.result.reason = Reason::NotShareable;
             return resolution;
         }

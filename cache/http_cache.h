@@ -34,6 +34,8 @@ struct RequestContext {
     store::KeyHash hash;
     unsigned core = 0;
     http::WallTime now;
+    // For a request that is planned again: Plan::arrived of the first time.
+    std::uint64_t arrived = ~std::uint64_t{0};
 };
 
 struct Plan {
@@ -51,6 +53,9 @@ struct Plan {
     bool validate = false;        // `entry` has a validator and the fetch is to use it
     std::shared_ptr<Fetch> fetch; // Wait; Serve: a background revalidation that the caller has to start
     bool leader = false;          // the caller has to start the fetch
+    // Wait: what was sent to an origin with a larger number than this (cache/purge_log.h) was sent after the request
+    // had come.
+    std::uint64_t arrived = 0;
     bool may_store = false;
     policy::CacheResult result;
 };
@@ -60,7 +65,7 @@ struct Resolution {
         Stream, // the fetch's answer
         Serve,  // `entry` (freshened, or stale because the origin failed)
         Alone,  // a private fetch: the answer is not for this request
-        Rejoin, // plan again: another variant
+        Rejoin, // plan again: another variant, or it was asked for too early
         Failed  // `error`
     };
     Kind kind = Kind::Failed;
@@ -103,7 +108,8 @@ public:
     std::shared_ptr<Fetch> make_private_fetch(unsigned core);
 
     // ---- the fetch task's side; all on the fetch's home core
-    // The request is about to leave: a purge from now on is newer than what the origin will say.
+    // The request is about to leave, perhaps once more: a purge from now on is newer than what the origin will say, and
+    // a client that comes from now on came after it was asked.
     void sending(Fetch& fetch) noexcept { fetch.sequence = purges_.next(); }
     enum class BeginResult : std::uint8_t {
         Answered,           // published; fill intake.body and finish or abort
@@ -145,8 +151,16 @@ private:
                  http::WallTime request_time, http::WallTime response_time);
     policy::Reason kept_out(const Fetch& fetch, const FetchRequest& sent, int status, http::WallTime now);
     bool alive(const store::EntryRef& entry);
-    void join_or_start(const RequestContext& context, std::string_view vary_names, bool solo, Plan& plan);
+    struct JoinRules {
+        bool solo = false;      // wants an answer of its own
+        bool each_time = false; // the answer will have to be validated for every request, as the stored one has to be
+    };
+    void join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan);
     bool usable_now(const RequestContext& context, const policy::StoredHead& head) const;
+    bool stands_for(const RequestContext& context, const policy::StoredHead& answer, std::uint64_t sequence,
+                    std::uint64_t arrived) const;
+    Resolution::Kind use_of_answer(const RequestContext& context, const Plan& plan,
+                                   const policy::StoredHead& head) const;
     std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan) const;
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
 

@@ -61,8 +61,9 @@ std::string first_head(const policy::ResponseFacts& facts, const http::Fields& s
 void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                         http::WallTime request_time, http::WallTime response_time) {
     const StoredHead stored = policy::view_stored_head(fetch.validating->metadata());
-    const auto updated = policy::freshen(stored, not_modified, sent.facts, sent.cookie_unkeyed, request_time,
-                                         response_time, sent.policy.targeted_cache_control);
+    auto updated = policy::freshen(stored, not_modified, sent.facts, sent.cookie_unkeyed, request_time, response_time,
+                                   sent.policy.targeted_cache_control);
+    updated.facts.asker = fetch.asker;
     const std::string names = policy::nominated_names(updated.lines);
     const std::string values = policy::variant_key(names, sent.request.fields);
     std::string metadata = policy::encode_stored_head(updated.facts, updated.lines, names, values);
@@ -122,8 +123,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         return BeginResult::Unasked;
     }
 
-    const auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
-                                              response_time, sent.policy.targeted_cache_control);
+    auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
+                                        response_time, sent.policy.targeted_cache_control);
+    facts.asker = fetch.asker;
     Answer answer;
     answer.kind = Answer::Kind::Response;
     answer.status = response.status;

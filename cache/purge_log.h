@@ -55,7 +55,9 @@ public:
     std::uint64_t current() const noexcept { return newest_.load(std::memory_order_acquire); }
     // The number for a request that is about to be sent: larger than that of all purges that have been answered,
     // smaller than that of all to come.
-    std::uint64_t next() noexcept { return counter_.fetch_add(1, std::memory_order_acq_rel) + 1; }
+    std::uint64_t next() noexcept { return counter_.fetch_add(1, std::memory_order_seq_cst) + 1; }
+    // The number that was given out last. A request that is sent from now on has a larger one.
+    std::uint64_t latest() const noexcept { return counter_.load(std::memory_order_seq_cst); }
     // Records a matcher; from its return on nothing older that matches may be served or stored. Returns its number.
     std::uint64_t record(PurgeMatcher matcher);
     // Whether something with this key, requested at `sequence` and checked up to `checked`, is dead.

@@ -116,8 +116,8 @@ bool Exchange::begin() {
 }
 
 cache::RequestContext Exchange::context() const {
-    return {state_.head, state_.facts,          *state_.behavior->policy_ref,        state_.key,
-            state_.hash, worker_.core.index(), worker_.core.turn_wall()};
+    return {state_.head, state_.facts,         *state_.behavior->policy_ref, state_.key,
+            state_.hash, worker_.core.index(), worker_.core.turn_wall(),     arrived_};
 }
 
 void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& head,
@@ -319,6 +319,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             break;
         }
         if (resolution.kind == Resolution::Kind::Rejoin && joins < kMaxJoins) {
+            arrived_ = plan.arrived;
             state_.plan = worker_.cache.plan(context(), state_.decision);
             continue;
         }

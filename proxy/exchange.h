@@ -63,6 +63,7 @@ private:
     RequestState& state_;
     ResponseSink& sink_;
     const ClientFacts& client_;
+    std::uint64_t arrived_ = ~std::uint64_t{0}; // cache::RequestContext::arrived
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
 };
 

@@ -49,6 +49,7 @@ struct ResponseFacts {
 
     // From the request that caused it.
     bool method_is_get = true; // a HEAD answer never makes a body entry
+    std::uint64_t asker = 0;   // hash of identity_of (identity.h), set by the coordinator: who asked for it last
     bool request_authorization = false;
     bool request_no_store = false;
     bool request_cookie_unkeyed = false; // a Cookie field was forwarded that the key does not contain

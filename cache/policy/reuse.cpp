@@ -136,6 +136,22 @@ ReuseDecision decide_reuse(const RequestFacts& request, const ResponseFacts& sto
     return {Kind::ServeFresh, Reason::None, freshness};
 }
 
+bool is_validated_each_time(const ResponseFacts& stored, const config::CachePolicy& policy) noexcept {
+    return stored.no_cache || freshness_lifetime(stored, policy).duration <= kZero;
+}
+
+// Requests may be combined into one forwarded request, and its answer used for each that it may be reused for.
+// RFC 9111 section 4
+// no-cache asks that a request be forwarded for validation before the response answers it (RFC 9111 section 5.2.2.4),
+// and so does staleness (RFC 9111 section 4): a request that had arrived when the combined one was sent has been
+// forwarded with it, and what came back is the successful validation for both.
+bool answers_collapsed(const RequestFacts& request, const ResponseFacts& answer,
+                       const config::CachePolicy& policy) noexcept {
+    const http::RequestCacheControl& wishes = request.cache_control;
+    const bool makes_demands = wishes.no_cache || wishes.max_age.valid() || wishes.min_fresh.valid();
+    return !makes_demands && decide_storability(answer, policy).store;
+}
+
 bool may_serve_on_error(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
                         WallTime now) noexcept {
     const StoreDecision today = decide_storability(stored, policy);

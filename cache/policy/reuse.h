@@ -48,6 +48,16 @@ struct ReuseDecision {
 ReuseDecision decide_reuse(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
                            WallTime now) noexcept;
 
+// Whether a response like this is asked about for every request: no-cache, or no lifetime at all.
+bool is_validated_each_time(const ResponseFacts& stored, const config::CachePolicy& policy) noexcept;
+
+// Whether an answer that may not be reused without validation (no-cache, no lifetime, or one that ran out on its way
+// here) may answer this request as well as the one that caused it, given that the origin was asked after this request
+// had arrived, and that both are the same to it (identity.h). Not where this request makes demands of its own on the
+// answer's age, which the origin was not told.
+bool answers_collapsed(const RequestFacts& request, const ResponseFacts& answer,
+                       const config::CachePolicy& policy) noexcept;
+
 // Whether the stored response may answer although the origin failed (no answer, or status 500, 502, 503, 504):
 // RFC 5861 section 4 and RFC 9111 section 4.2.4.
 bool may_serve_on_error(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,

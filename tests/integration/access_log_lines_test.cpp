@@ -20,6 +20,7 @@ TEST_CASE("each request is one line that says what the cache did") {
     origin.on("/a", [](OriginExchange& x) { x.ok("max-age=60", "content"); });
     origin.on("/broken", [](OriginExchange& x) {
         x.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        x.pass("break");
         x.close();
     });
     Yaml yaml;
@@ -30,6 +31,8 @@ TEST_CASE("each request is one line that says what the cache did") {
         proxy.get("/a");
         RawClient broken(proxy.port());
         broken.get("/broken");
+        broken.read_content(4);
+        origin.open("break");
         CHECK_FALSE(broken.read_what_comes().complete);
         proxy.ask("NONSENSE\r\n\r\n");
     }

@@ -30,6 +30,7 @@ struct Client {
     policy::RequestDecision decision;
     std::string key;
     unsigned core = 0;
+    std::uint64_t arrived = ~std::uint64_t{0};
     Plan plan;
 };
 
@@ -56,11 +57,17 @@ struct CacheBench {
         return made;
     }
     RequestContext context(const Client& client) const {
-        return {client.request, client.facts, policy, client.key, store::hash_key(client.key), client.core, now};
+        return {client.request, client.facts, policy,        client.key, store::hash_key(client.key),
+                client.core,    now,          client.arrived};
     }
     Plan& ask(Client& client) {
         client.plan = cache.plan(context(client), client.decision);
         return client.plan;
+    }
+    // What Exchange does when it is told to join again.
+    Plan& ask_again(Client& client) {
+        client.arrived = client.plan.arrived;
+        return ask(client);
     }
     std::unique_ptr<Client> asking(std::string_view lines = "", std::string_view path = "/a", unsigned core = 0) {
         auto made = client(lines, path, core);

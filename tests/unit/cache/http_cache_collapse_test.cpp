@@ -58,15 +58,21 @@ TEST_CASE("a fetch whose answer went stale is not joined") {
     bench.cache.fail(*late->plan.fetch, {});
 }
 
-TEST_CASE("an answer that went stale while a client waited is not for it") {
+TEST_CASE("an answer that went stale while clients waited is for those that had come before it was asked for") {
     CacheBench bench;
     const auto leader = bench.asking();
     const auto other = bench.asking();
-    bench.answer(*leader, "Cache-Control: max-age=10\nContent-Length: 0");
+    bench.send(*leader);
+    const auto late = bench.asking();
+    CHECK(late->plan.fetch == leader->plan.fetch);
+    Intake intake;
+    bench.head(*leader, "Cache-Control: max-age=10\nContent-Length: 0", intake);
+    bench.cache.finish(*leader->plan.fetch, intake);
     bench.now = after(10);
     CHECK(bench.resolve(*leader).kind == Resolution::Kind::Stream); // its own
-    const Resolution resolution = bench.resolve(*other);
-    CHECK(resolution.kind == Resolution::Kind::Alone);
+    CHECK(bench.resolve(*other).kind == Resolution::Kind::Stream);
+    const Resolution resolution = bench.resolve(*late);
+    CHECK(resolution.kind == Resolution::Kind::Rejoin);
     CHECK(resolution.result.reason == Reason::NotShareable);
 }
 

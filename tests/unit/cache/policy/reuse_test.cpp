@@ -329,6 +329,54 @@ TEST_CASE("served although the origin failed (RFC 5861 section 4)") {
     }
 }
 
+TEST_CASE("what is asked about for every request") {
+    struct Row {
+        const char* response;
+        bool each_time;
+        Rules rules = nullptr;
+    };
+    const Row rows[] = {
+        {"Cache-Control: no-cache, max-age=60\nETag: \"1\"", true},
+        {"Cache-Control: max-age=0\nETag: \"1\"", true},
+        {"Cache-Control: max-age=1\nETag: \"1\"", false},
+        {"Cache-Control: s-maxage=0, max-age=60\nETag: \"1\"", true},
+        {"Cache-Control: no-cache=\"Set-Cookie\", max-age=60", false},
+        {"Cache-Control: max-age=0\nETag: \"1\"", false,
+         [](gatehouse::config::CachePolicy& policy) { policy.min_ttl = seconds(5); }},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(std::string(row.response));
+        const auto policy = policy_of(row.rules);
+        CHECK(is_validated_each_time(facts_of("", row.response, policy), policy) == row.each_time);
+    }
+}
+
+TEST_CASE("an answer that must be validated serves all requests that were forwarded with it (RFC 9111 section 4)") {
+    struct Row {
+        const char* name;
+        const char* request;
+        const char* response;
+        bool serves;
+    };
+    const char* const no_cache = "Cache-Control: no-cache\nETag: \"1\"";
+    const Row rows[] = {
+        {"no-cache", "", no_cache, true},
+        {"no lifetime", "", "Cache-Control: max-age=0, must-revalidate\nETag: \"1\"", true},
+        {"no-store", "", "Cache-Control: no-store, no-cache\nETag: \"1\"", false},
+        {"private", "", "Cache-Control: private, no-cache\nETag: \"1\"", false},
+        {"a request that accepts what is stale", "Cache-Control: max-stale=5", no_cache, true},
+        {"a request with no-cache", "Cache-Control: no-cache", no_cache, false},
+        {"a request with max-age", "Cache-Control: max-age=5", no_cache, false},
+        {"a request with min-fresh", "Cache-Control: min-fresh=5", no_cache, false},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            CHECK(answers_collapsed(request_facts_of(row.request), facts_of("", row.response, rfc9111()), rfc9111()) ==
+                  row.serves);
+        }
+    }
+}
+
 TEST_CASE("of several stored responses the most recent that matches is used (RFC 9111 section 4)") {
     const std::vector<Stored> stored = {
         stored_of("Foo: 1", "Vary: Foo\nDate: @-20\nA: 0"), stored_of("Foo: 1", "Vary: Foo\nDate: @-10\nA: 1"),
