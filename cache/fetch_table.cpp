@@ -17,8 +17,13 @@ FetchTable::Found FetchTable::join_or_insert(
         }
     }
     auto made = make(fetches);
-    fetches.push_back(made);
-    return {std::move(made), true};
+    if (made) {
+        fetches.push_back(made);
+    } else if (fetches.empty()) {
+        here.by_key.erase(std::string(key));
+    }
+    const bool leader = made != nullptr;
+    return {std::move(made), leader};
 }
 
 void FetchTable::remove(const Fetch& fetch) {

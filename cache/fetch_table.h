@@ -21,9 +21,9 @@ class FetchTable {
 public:
     // Looks through the fetches of this key, newest first, and joins the first for which `fits` says yes; otherwise
     // inserts what `make` gives. Both run under the shard's lock: short, no waiting. `make` may look at the fetches
-    // that do not fit (their answers tell which fields vary).
+    // that do not fit (their answers tell which fields vary), and may give none after all.
     struct Found {
-        std::shared_ptr<Fetch> fetch;
+        std::shared_ptr<Fetch> fetch; // null: none fitted, and none was made
         bool leader = false;
     };
     Found join_or_insert(std::string_view key, const store::KeyHash& hash,

@@ -62,6 +62,7 @@ HttpCache::Match HttpCache::find(const RequestContext& context) {
     boost::container::static_vector<StoredHead, store::Candidates::kMax> heads;
     boost::container::static_vector<std::size_t, store::Candidates::kMax> index; // of each head among the found
     for (std::size_t i = 0; i < found.size(); ++i) {
+        match.sequence = std::max(match.sequence, found[i]->sequence());
         if (alive(found[i])) {
             heads.push_back(policy::view_stored_head(found[i]->metadata()));
             index.push_back(i);
@@ -96,6 +97,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
     Match match = find(context);
     const auto& directives = context.facts.cache_control;
     JoinRules rules;
+    rules.seen = match.sequence;
     Reason reason = match.reason;
     if (match.entry) {
         const ReuseDecision reuse =
@@ -182,6 +184,9 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         return plan; // alone, at once
     }
     join_or_start(context, match.vary_names, rules, plan);
+    if (!plan.fetch) {
+        return this->plan(context, decision);
+    }
     plan.kind = Plan::Kind::Wait;
     if (!plan.leader && !plan.fetch->admit_waiter(options_.waiters_per_fetch)) {
         // As it is: what it would bring is being fetched for the store already.
@@ -221,7 +226,11 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         return policy::variant_matches(head.vary_names, head.vary_values, context.request.fields) &&
                (usable_now(context, head) || stands_for(context, head, fetch.sequence, plan.arrived));
     };
-    const auto make = [&](const std::vector<std::shared_ptr<Fetch>>& others) {
+    const auto make = [&](const std::vector<std::shared_ptr<Fetch>>& others) -> std::shared_ptr<Fetch> {
+        // A fetch that was in flight when the store was asked, and has left the table since, has stored its answer.
+        if (!rules.solo && stored_since(context, rules.seen)) {
+            return nullptr;
+        }
         auto fetch = std::make_shared<Fetch>(poster_, context.core, false);
         fetch->key = context.key;
         fetch->hash = context.hash;
@@ -242,7 +251,18 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
     auto [fetch, leader] = table_.join_or_insert(context.key, context.hash, fits, make);
     plan.fetch = std::move(fetch);
     plan.leader = leader;
-    plan.result.collapsed = !leader;
+    plan.result.collapsed = plan.fetch && !leader;
+}
+
+bool HttpCache::stored_since(const RequestContext& context, std::uint64_t sequence) {
+    store::Candidates found;
+    store_.lookup(context.hash, context.key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]->sequence() > sequence) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // Whether an answer that may not be reused without validation is one for this request all the same: the origin was

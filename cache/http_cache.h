@@ -145,6 +145,7 @@ private:
         policy::Reason reason = policy::Reason::UriMiss; // why there is none
         std::string_view vary_names;                     // of the newest stored response
         store::EntryRef newest;                          // keeps vary_names alive
+        std::uint64_t sequence = 0;                      // the largest that was found, dead or alive
     };
     Match find(const RequestContext& context);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
@@ -154,8 +155,10 @@ private:
     struct JoinRules {
         bool solo = false;      // wants an answer of its own
         bool each_time = false; // the answer will have to be validated for every request, as the stored one has to be
+        std::uint64_t seen = 0; // Match::sequence
     };
     void join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan);
+    bool stored_since(const RequestContext& context, std::uint64_t sequence);
     bool usable_now(const RequestContext& context, const policy::StoredHead& head) const;
     bool stands_for(const RequestContext& context, const policy::StoredHead& answer, std::uint64_t sequence,
                     std::uint64_t arrived) const;

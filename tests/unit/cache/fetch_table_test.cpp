@@ -48,6 +48,24 @@ TEST_CASE("the first of a key leads and the others join it") {
     CHECK(table.table.size() == 2);
 }
 
+TEST_CASE("where nothing is made nothing is kept") {
+    Table table;
+    const auto hash = store::hash_key("a");
+    const auto nothing = [](const Others&) { return std::shared_ptr<Fetch>(); };
+    const auto joins = [](const Fetch&) { return true; };
+    const auto found = table.table.join_or_insert("a", hash, joins, nothing);
+    CHECK_FALSE(found.fetch);
+    CHECK_FALSE(found.leader);
+    CHECK(table.table.size() == 0);
+    const auto first = table.ask("a");
+    CHECK(table.table.join_or_insert("a", hash, joins, nothing).fetch == first.fetch);
+    CHECK_FALSE(table.table
+                    .join_or_insert(
+                        "a", hash, [](const Fetch&) { return false; }, nothing)
+                    .fetch);
+    CHECK(table.ask("a").fetch == first.fetch);
+}
+
 TEST_CASE("one that does not fit gets a fetch beside it, and the newest is asked first") {
     Table table;
     const auto first = table.ask("a");

@@ -34,16 +34,50 @@ struct Client {
     Plan plan;
 };
 
+// A store in which something happens on another core between two steps of this one.
+class InterruptedStore final : public store::Store {
+public:
+    explicit InterruptedStore(std::unique_ptr<store::Store> inner) : inner_(std::move(inner)) {}
+    void lookup(const store::KeyHash& hash, std::string_view key, store::Candidates& found) override {
+        inner_->lookup(hash, key, found);
+        if (const auto job = std::exchange(after_lookup, nullptr)) {
+            job();
+        }
+    }
+    void touch(const store::Entry& entry) noexcept override { inner_->touch(entry); }
+    std::unique_ptr<store::Writer> open_writer(const store::PutFacts& facts,
+                                               std::optional<std::uint64_t> expected_bytes) override {
+        return inner_->open_writer(facts, expected_bytes);
+    }
+    std::shared_ptr<store::Body> open_relay(std::optional<std::uint64_t> expected_bytes) override {
+        return inner_->open_relay(expected_bytes);
+    }
+    store::EntryRef replace_metadata(const store::EntryRef& old, std::string_view secondary_key,
+                                     std::string_view metadata, std::uint64_t sequence) override {
+        return inner_->replace_metadata(old, secondary_key, metadata, sequence);
+    }
+    bool erase(const store::EntryRef& entry) override { return inner_->erase(entry); }
+    std::uint64_t max_object_bytes() const noexcept override { return inner_->max_object_bytes(); }
+    void for_each(const std::function<void(const store::EntryRef&)>& visit) override { inner_->for_each(visit); }
+    store::StoreStats stats() const override { return inner_->stats(); }
+
+    std::function<void()> after_lookup; // once
+
+private:
+    std::unique_ptr<store::Store> inner_;
+};
+
 struct CacheBench {
     QueuePoster poster;
-    std::unique_ptr<store::Store> store;
+    std::unique_ptr<InterruptedStore> store;
     config::CachePolicy policy = rfc9111();
     HttpCache cache;
     http::WallTime now = kArrival;
 
     explicit CacheBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024,
                         const HttpCache::Options& options = {})
-        : store(small_store(size_bytes, max_object_bytes)), cache(*store, poster, options) {}
+        : store(std::make_unique<InterruptedStore>(small_store(size_bytes, max_object_bytes))),
+          cache(*store, poster, options) {}
 
     static std::string key_for(std::string_view path) { return "rules|*\napi\nh\n" + std::string(path) + "\n\n"; }
     // "GET" with these field lines; "HEAD\n..." for another method.

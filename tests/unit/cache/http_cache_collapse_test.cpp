@@ -44,6 +44,40 @@ TEST_CASE("clients join while the content still arrives, and none finds neither 
     CHECK(bench.asking()->plan.kind == Plan::Kind::Serve);
 }
 
+TEST_CASE("a fetch that ends between a look into the store and one at the fetches is found all the same") {
+    CacheBench bench;
+    const auto leader = bench.asking();
+    const char* const fields = "Cache-Control: max-age=60\nContent-Length: 5";
+    SUBCASE("stored") {
+        bench.store->after_lookup = [&] { bench.answer(*leader, fields, "hello"); };
+        const auto other = bench.asking();
+        CHECK(other->plan.kind == Plan::Kind::Serve);
+        CHECK(stored_text(other->plan.entry) == "hello");
+        CHECK(bench.cache.fetches_in_flight() == 0);
+    }
+    SUBCASE("purged at once") {
+        bench.store->after_lookup = [&] {
+            bench.answer(*leader, fields, "hello");
+            PurgeMatcher matcher;
+            matcher.path = "/a";
+            bench.cache.purge(matcher);
+        };
+        const auto other = bench.asking();
+        CHECK(other->plan.kind == Plan::Kind::Wait);
+        CHECK(other->plan.leader);
+    }
+    SUBCASE("not stored") {
+        bench.store->after_lookup = [&] {
+            bench.cache.fail(*leader->plan.fetch, http::Error(http::ErrorKind::ConnectionRefused, "refused"));
+        };
+        CHECK(bench.asking()->plan.leader);
+    }
+    SUBCASE("for a client that wants an answer of its own") {
+        bench.store->after_lookup = [&] { bench.answer(*leader, fields, "hello"); };
+        CHECK(bench.asking("Cache-Control: no-cache")->plan.leader);
+    }
+}
+
 TEST_CASE("a fetch whose answer went stale is not joined") {
     CacheBench bench;
     const auto leader = bench.asking();
