@@ -1,10 +1,7 @@
 // Exact matchers as hashes, prefixes in the order of their numbers; merging keeps the list bounded.
 #include "cache/purge_log.h"
 
-#include "cache/policy/cache_key.h"
-
 #include <algorithm>
-#include <span>
 
 namespace gatehouse::cache {
 
@@ -32,33 +29,20 @@ bool covers(const PurgeMatcher& wide, const PurgeMatcher& narrow) {
     return narrow.path.starts_with(wide.path) && (!wide.authority || wide.authority == narrow.authority);
 }
 
-// The parts follow each other in the key, so that each combination is a piece of it.
-std::string_view piece(const KeyParts& parts, bool with_authority, bool with_query) noexcept {
-    const char* const begin = with_authority ? parts.authority.data() : parts.path.data();
-    const std::string_view last = with_query ? parts.query : parts.path;
-    return {begin, static_cast<std::size_t>(last.data() + last.size() - begin)};
-}
-
-// The hash of what a purge of this shape says of a key. Shapes that speak of the same piece get hashes of their own.
-store::KeyHash hash_of(const KeyParts& parts, unsigned shape, bool with_authority, bool with_query) noexcept {
-    constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15ULL; // odd: no two shapes come together again
-    store::KeyHash hash = store::hash_key(piece(parts, with_authority, with_query));
-    hash.low += shape * kSpread;
-    hash.high += shape * kSpread;
-    return hash;
+bool matches_parts(const PurgeMatcher& matcher, const KeyParts& parts) noexcept {
+    if (matcher.authority && parts.authority != "*" && parts.authority != *matcher.authority) {
+        return false;
+    }
+    if (matcher.prefix) {
+        return parts.path.starts_with(matcher.path);
+    }
+    return parts.path == matcher.path && (matcher.any_query || parts.query == matcher.query);
 }
 
 } // namespace
 
 bool PurgeMatcher::matches(std::string_view key) const noexcept {
-    const auto parts = policy::split_cache_key(key);
-    if (authority && parts.authority != "*" && parts.authority != *authority) {
-        return false;
-    }
-    if (prefix) {
-        return parts.path.starts_with(path);
-    }
-    return parts.path == path && (any_query || parts.query == query);
+    return matches_parts(*this, policy::split_cache_key(key));
 }
 
 std::uint64_t PurgeLog::record(PurgeMatcher matcher) {
@@ -82,17 +66,13 @@ void PurgeLog::record_exact(const PurgeMatcher& matcher, std::uint64_t number) {
     key.append(matcher.authority.value_or("*")).append(1, '\n').append(matcher.path).append(1, '\n');
     key.append(matcher.query).append(1, '\n');
     const KeyParts parts = policy::split_cache_key(key);
-    const auto put = [&](Shape uri, Shape path, bool with_authority) {
-        const Shape shape = matcher.any_query ? path : uri;
-        exact_.record(hash_of(parts, shape, with_authority, !matcher.any_query), number);
-        newest_of_shape_[shape].store(number, std::memory_order_relaxed);
-    };
+    const Shape every_host = matcher.any_query ? EveryHostPath : EveryHostUri;
     if (matcher.authority) {
-        put(HostUri, HostPath, true);
-        put(AnyHostUri, AnyHostPath, false);
+        exact_.record(parts, matcher.any_query ? HostPath : HostUri, number);
     } else {
-        put(EveryHostUri, EveryHostPath, false);
+        exact_.record(parts, every_host, number);
     }
+    any_host_.record(parts, every_host, number);
 }
 
 void PurgeLog::record_prefix(PurgeMatcher matcher) {
@@ -108,31 +88,22 @@ void PurgeLog::record_prefix(PurgeMatcher matcher) {
 
 bool PurgeLog::kills(std::string_view key, std::uint64_t sequence, std::uint64_t checked) const {
     const std::uint64_t after = std::max(sequence, checked);
-    return current() > after && (killed_exactly(key, after) || killed_by_prefix(key, after));
-}
-
-bool PurgeLog::killed_exactly(std::string_view key, std::uint64_t after) const {
-    struct Probe {
-        Shape shape;
-        bool with_authority;
-        bool with_query;
-    };
-    static constexpr std::array<Probe, 6> kProbes = {{{HostUri, true, true},
-                                                      {HostPath, true, false},
-                                                      {EveryHostUri, false, true},
-                                                      {EveryHostPath, false, false},
-                                                      {AnyHostUri, false, true},
-                                                      {AnyHostPath, false, false}}};
+    if (current() <= after) {
+        return false;
+    }
     const KeyParts parts = policy::split_cache_key(key);
-    const std::span<const Probe> all(kProbes);
-    const std::span<const Probe> those = parts.authority == "*" ? all.subspan(2) : all.first(4);
-    return std::any_of(those.begin(), those.end(), [&](const Probe& probe) {
-        return newest_of_shape_[probe.shape].load(std::memory_order_relaxed) > after &&
-               exact_.kills(hash_of(parts, probe.shape, probe.with_authority, probe.with_query), after);
-    });
+    return killed_exactly(parts, after) || killed_by_prefix(parts, after);
 }
 
-bool PurgeLog::killed_by_prefix(std::string_view key, std::uint64_t after) const {
+bool PurgeLog::killed_exactly(const KeyParts& parts, std::uint64_t after) const {
+    if (parts.authority == "*") {
+        return any_host_.kills(parts, EveryHostUri, after) || any_host_.kills(parts, EveryHostPath, after);
+    }
+    return exact_.kills(parts, HostUri, after) || exact_.kills(parts, HostPath, after) ||
+           exact_.kills(parts, EveryHostUri, after) || exact_.kills(parts, EveryHostPath, after);
+}
+
+bool PurgeLog::killed_by_prefix(const KeyParts& parts, std::uint64_t after) const {
     if (newest_prefix_.load(std::memory_order_relaxed) <= after) {
         return false;
     }
@@ -140,11 +111,29 @@ bool PurgeLog::killed_by_prefix(std::string_view key, std::uint64_t after) const
     // Newest first: a purge is usually asked about soon after it was made. Numbers fall towards the front, merged
     // ones keep the newer number, so the order holds.
     for (auto it = prefixes_.rbegin(); it != prefixes_.rend() && it->sequence > after; ++it) {
-        if (it->matches(key)) {
+        if (matches_parts(*it, parts)) {
             return true;
         }
     }
     return false;
+}
+
+void PurgeLog::Exact::record(const KeyParts& parts, Shape shape, std::uint64_t number) {
+    table.record(hash_of(parts, shape), number);
+    newest[shape].store(number, std::memory_order_relaxed);
+}
+
+bool PurgeLog::Exact::kills(const KeyParts& parts, Shape shape, std::uint64_t after) const {
+    return newest[shape].load(std::memory_order_relaxed) > after && table.kills(hash_of(parts, shape), after);
+}
+
+// The parts follow each other in a key, so that what a purge of this shape says of it is a piece of it. An authority
+// does not begin with a slash as a path does: pieces of two shapes are the same by accident only.
+store::KeyHash PurgeLog::hash_of(const KeyParts& parts, Shape shape) noexcept {
+    const bool with_authority = shape == HostUri || shape == HostPath;
+    const std::string_view last = shape == HostUri || shape == EveryHostUri ? parts.query : parts.path;
+    const char* const begin = with_authority ? parts.authority.data() : parts.path.data();
+    return store::hash_key({begin, static_cast<std::size_t>(last.data() + last.size() - begin)});
 }
 
 std::size_t PurgeLog::prefix_count() const {

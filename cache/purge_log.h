@@ -9,16 +9,18 @@
 // - An exact purge (a path with one query, or with any) is a hash in a fixed table (cache/purge_table.h), under what it
 //   says of authority, path and query. These are the many: each successful POST, PUT or DELETE makes one. A key is
 //   looked for under each combination that may have matched it, and only under those that were purged since it was
-//   checked: mostly one probe of one cache line, without a lock.
+//   checked: mostly one probe of one cache line, without a lock. The last 60,000 are told apart; then those entries
+//   begin to die by mistake that nobody has asked for since.
 // - A prefix is in a list of kMaxPrefixes. One that covers older ones takes their place. When the list is full, the two
 //   oldest are merged into one that matches at least what both did.
 //
 // Without an authority a matcher means every host. A key made with host: any has the authority "*" and is matched by
-// every authority: an exact purge with one is recorded a second time without it, where only such keys look.
+// every authority: an exact purge with one is recorded a second time without it, in a table where only such keys look.
 //
 // Any thread may call everything.
 #pragma once
 
+#include "cache/policy/cache_key.h"
 #include "cache/purge_table.h"
 
 #include <array>
@@ -66,17 +68,25 @@ public:
 
 private:
     // What an exact purge said. Uri: path and query; Path: the path with any query.
-    enum Shape : std::uint8_t { HostUri, HostPath, EveryHostUri, EveryHostPath, AnyHostUri, AnyHostPath, kShapes };
+    enum Shape : std::uint8_t { HostUri, HostPath, EveryHostUri, EveryHostPath, kShapes };
+    // Exact purges by hash, and the newest of each shape, so that nothing is looked for in vain.
+    struct Exact {
+        PurgeTable table;
+        std::array<std::atomic<std::uint64_t>, kShapes> newest{};
+        bool kills(const policy::KeyParts& parts, Shape shape, std::uint64_t after) const;
+        void record(const policy::KeyParts& parts, Shape shape, std::uint64_t number);
+    };
+    static store::KeyHash hash_of(const policy::KeyParts& parts, Shape shape) noexcept;
     void record_exact(const PurgeMatcher& matcher, std::uint64_t number);
     void record_prefix(PurgeMatcher matcher);
-    bool killed_exactly(std::string_view key, std::uint64_t after) const;
-    bool killed_by_prefix(std::string_view key, std::uint64_t after) const;
+    bool killed_exactly(const policy::KeyParts& parts, std::uint64_t after) const;
+    bool killed_by_prefix(const policy::KeyParts& parts, std::uint64_t after) const;
 
     std::mutex recording_;
     std::atomic<std::uint64_t> counter_{0};
     std::atomic<std::uint64_t> newest_{0};
-    PurgeTable exact_;
-    std::array<std::atomic<std::uint64_t>, kShapes> newest_of_shape_{};
+    Exact exact_;
+    Exact any_host_; // what exact purges mean to keys made with host: any
     mutable std::shared_mutex prefixes_mutex_;
     std::atomic<std::uint64_t> newest_prefix_{0};
     std::deque<PurgeMatcher> prefixes_; // oldest first
