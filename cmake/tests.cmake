@@ -121,6 +121,7 @@ if(integration_sources)
     gatehouse_test_program(integration_tests ${integration_sources})
     target_link_libraries(integration_tests PRIVATE gatehouse_test_support gatehouse_proxy)
     gatehouse_reuse_asio_pch(integration_tests)
+    add_dependencies(integration_tests gatehouse) # which some of them start
     add_test(NAME integration_tests COMMAND integration_tests)
 else()
     add_custom_target(integration_tests)

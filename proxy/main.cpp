@@ -38,6 +38,14 @@ void tune_allocator() {
     ::mallopt(M_ARENA_MAX, 2);
 }
 
+// As it was written, but for a port that the system chose.
+std::string listening_at(const config::Address& address, std::uint16_t port) {
+    if (address.kind == config::Address::Kind::Unix || address.port != 0) {
+        return address.text;
+    }
+    return address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(port);
+}
+
 int run(const std::string& file) {
     config::LoadResult loaded = config::load_file(file);
     if (!loaded.config) {
@@ -65,11 +73,11 @@ int run(const std::string& file) {
         std::fprintf(stderr, "gatehouse: %s\n", started.error().detail.c_str());
         return proxy::kExitFailed;
     }
-    for (const auto& listener : loaded.config->listeners) {
-        spdlog::info("listening: address={}", listener.address.text);
+    for (std::size_t i = 0; i < loaded.config->listeners.size(); ++i) {
+        spdlog::info("listening: address={}", listening_at(loaded.config->listeners[i].address, server.port(i)));
     }
     if (loaded.config->admin.address) {
-        spdlog::info("admin listening: address={}", loaded.config->admin.address->text);
+        spdlog::info("admin listening: address={}", listening_at(*loaded.config->admin.address, server.admin_port()));
     }
     for (;;) {
         int signal = 0;

@@ -3,6 +3,8 @@
 
 #include "tests/support/gates.h"
 
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -10,7 +12,9 @@
 #include <iterator>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +119,24 @@ bool ChildProcess::is_running() {
         }
     }
     return process_ > 0;
+}
+
+int ChildProcess::end() {
+    if (process_ == 0) {
+        throw HarnessError("the program has ended by itself: " + log());
+    }
+    const int ending = static_cast<int>(::syscall(SYS_pidfd_open, process_, 0)); // readable at its end
+    ::kill(process_, SIGTERM);
+    pollfd event{ending, POLLIN, 0};
+    const int ended = ::poll(&event, 1, static_cast<int>(std::chrono::milliseconds(kSafetyTime).count()));
+    ::close(ending);
+    if (ended != 1) {
+        throw HarnessError("the program does not end: " + log());
+    }
+    int status = 0;
+    while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {}
+    process_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 std::string ChildProcess::log() const { return read_file(log_); }

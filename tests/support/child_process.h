@@ -40,6 +40,9 @@ public:
     ChildProcess& operator=(const ChildProcess&) = delete;
 
     bool is_running();
+    pid_t process() const noexcept { return process_; } // 0 when it has been seen to have ended
+    // Asks it to end, by SIGTERM, and waits for it. Its exit status; negative when a signal ended it.
+    int end();
     std::string log() const;
 
 private:

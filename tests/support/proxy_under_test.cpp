@@ -111,12 +111,15 @@ void ProxyUnderTest::advance(http::Duration by) {
 }
 
 double ProxyUnderTest::metric(std::string_view name, std::string_view label) const {
-    const std::string text = server_->metrics_text();
+    return sum_of_metric(server_->metrics_text(), name, label);
+}
+
+double sum_of_metric(std::string_view text, std::string_view name, std::string_view label) {
     double sum = 0;
     std::size_t at = 0;
     while (at < text.size()) {
         const std::size_t end = std::min(text.find('\n', at), text.size());
-        const std::string_view line = std::string_view(text).substr(at, end - at);
+        const std::string_view line = text.substr(at, end - at);
         at = end + 1;
         const std::size_t name_end = line.find_first_of("{ ");
         if (line.starts_with('#') || line.substr(0, name_end) != name) {

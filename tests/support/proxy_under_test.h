@@ -32,6 +32,9 @@ struct Yaml {
     std::string text(std::uint16_t origin_port) const;
 };
 
+// The sum of all samples of a metric whose labels contain `label`, in the text of /metrics.
+double sum_of_metric(std::string_view text, std::string_view name, std::string_view label = {});
+
 class ProxyUnderTest {
 public:
     explicit ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml = {});

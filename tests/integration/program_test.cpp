@@ -1,0 +1,21 @@
+// The program itself: where it says that it listens, and how it ends.
+#include "tests/support/gatehouse_process.h"
+#include "tests/support/proxy_under_test.h"
+
+#include <doctest/doctest.h>
+
+using namespace gatehouse::testing;
+
+TEST_CASE("the log names the ports that the system chose, and SIGTERM is an orderly end") {
+    ScriptedOrigin origin;
+    origin.otherwise([](OriginExchange& x) { x.ok("max-age=60", x.target()); });
+    GatehouseProcess gatehouse(Yaml().text(origin.port())); // asks for port 0 twice
+    RawClient client(gatehouse.port());
+    client.get("/a");
+    CHECK(client.read().content == "/a");
+    client.get("/a");
+    CHECK(client.read().get("X-Cache") == "Hit from gatehouse");
+    CHECK(sum_of_metric(gatehouse.metrics(), "gatehouse_requests_total") == 2);
+    CHECK(gatehouse.stop() == 0);
+    CHECK(gatehouse.log().find("stopping") != std::string::npos);
+}
