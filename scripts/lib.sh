@@ -2,12 +2,13 @@
 # sourced from the top of the repository by a bash that runs with `set -euo pipefail`.
 # shellcheck shell=bash disable=SC2034
 
-# Debian packages, by purpose. Each list is checked with one dpkg-query, so a second call costs nothing.
+# Debian packages, by purpose. Each list is checked with one dpkg-query, so a second call costs nothing. One
+# configuration has the program and the tests in it, so that ./run and ./test share a build; it needs doctest's headers.
 build_packages=(
-    ca-certificates cmake curl g++-12 libboost-json1.81-dev libboost1.81-dev libc-ares-dev libcli11-dev
+    ca-certificates cmake curl doctest-dev g++-12 libboost-json1.81-dev libboost1.81-dev libc-ares-dev libcli11-dev
     libspdlog-dev libssl-dev libxxhash-dev libyaml-cpp-dev ninja-build
 )
-test_packages=(doctest-dev openssl unbound)
+test_packages=(openssl unbound)
 clang_packages=(clang-16 libclang-rt-16-dev)
 
 # Prints those of the given packages that are not installed.
