@@ -312,7 +312,10 @@ Resolution HttpCache::failed(const RequestContext& context, const Plan& plan, co
     resolution.error = error;
     resolution.result = plan.result;
     resolution.result.forward_status = status;
-    resolution.result.reason = Reason::OriginError;
+    // A request that its client did not complete is nobody else's fault.
+    if (http::source_of(error.kind) == http::ErrorSource::Upstream) {
+        resolution.result.reason = Reason::OriginError;
+    }
     resolution.result.error = true;
     return resolution;
 }

@@ -21,17 +21,17 @@ std::string secondary_key(std::string_view names, std::string_view values) {
     return out;
 }
 
+// Whether a reason not to store lies in the request that happened to be sent.
+bool is_about_request(Reason reason) noexcept {
+    return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
+}
+
 // Whether the next request for the same key will most likely not be storable either. What lies in this request, in a
 // purge or in the memory of the moment says nothing about the next one, and neither does an error of the origin: an
 // origin in trouble needs collapsing most.
 bool is_lasting(Reason reason, int status) noexcept {
-    return reason != Reason::RequestNoStore && reason != Reason::PurgedMeanwhile && reason != Reason::MemoryBudget &&
+    return !is_about_request(reason) && reason != Reason::PurgedMeanwhile && reason != Reason::MemoryBudget &&
            !policy::is_stale_if_error_status(status);
-}
-
-// Whether a reason not to store lies in the request that happened to be sent.
-bool is_about_request(Reason reason) noexcept {
-    return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
 }
 
 // The length of the content, or for HEAD of what GET would have given.

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <limits>
+#include <system_error>
 #include <vector>
 
 namespace gatehouse::http {
@@ -160,6 +163,16 @@ void set_forwarded(Fields& fields, const ForwardedFor& facts) {
         fields.set("X-Forwarded-Host", facts.host);
     }
     append_member(fields, "Forwarded", forwarded_element(facts));
+}
+
+std::optional<std::uint32_t> max_forwards(const Fields& request) {
+    const auto value = request.first("Max-Forwards");
+    if (!value || value->empty() || value->find_first_not_of("0123456789") != std::string_view::npos) {
+        return std::nullopt;
+    }
+    std::uint32_t hops = 0;
+    const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), hops);
+    return error == std::errc() ? hops : std::numeric_limits<std::uint32_t>::max();
 }
 
 } // namespace gatehouse::http

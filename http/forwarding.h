@@ -5,6 +5,8 @@
 #include "http/message.h"
 #include "http/result.h"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,5 +43,8 @@ struct ForwardedFor {
 // X-HTTP-Method, X-Method-Override. Trusted: For and Forwarded are appended to, Proto and Host are kept when present.
 // The override fields (X-Original-URL...) are dropped in both cases.
 void set_forwarded(Fields& fields, const ForwardedFor& facts);
+
+// Max-Forwards as a number (RFC 9110 section 7.6.2); nullopt when absent or no number. Capped at what 32 bits hold.
+std::optional<std::uint32_t> max_forwards(const Fields& request);
 
 } // namespace gatehouse::http

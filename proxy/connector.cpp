@@ -132,6 +132,7 @@ awaitable<http::Result<std::unique_ptr<Stream>>> attempt(Core& core, const Conne
     if (!socket) {
         co_return socket.take_error();
     }
+    const OpeningSockets::Member opening(*plan.opening, *socket.value());
     const http::Status connected = co_await finish_connecting(socket.value(), peer, timeout);
     if (!connected) {
         co_return connected.error();
@@ -150,7 +151,7 @@ awaitable<http::Result<std::unique_ptr<Stream>>> attempt(Core& core, const Conne
     const config::OriginTls& options = plan.origin->tls_options;
     target.server_name = options.server_name.empty() ? plan.origin->host : options.server_name;
     target.verify = options.verify;
-    StreamSocket::Ptr owned = std::move(socket).value();
+    StreamSocket::Ptr owned = socket.value();
     auto stream = co_await TlsStream::connect(std::move(owned), peer, std::move(target), left);
     if (!stream) {
         Error error = stream.take_error();
@@ -172,6 +173,13 @@ int weight(ErrorKind kind) noexcept {
 }
 
 } // namespace
+
+void OpeningSockets::stop() noexcept {
+    stopped_ = true;
+    for (StreamSocket* socket : sockets_) {
+        socket->close(); // resumes its coroutine later: the set does not change meanwhile
+    }
+}
 
 std::vector<asio::ip::address> connect_order(const std::vector<asio::ip::address>& addresses, std::size_t start) {
     std::vector<asio::ip::address> v6;
@@ -211,6 +219,9 @@ awaitable<http::Result<Connected>> connect_to_origin(Core& core, ConnectPlan pla
             connected.stream = std::move(stream).value();
             connected.address = plan.addresses[i];
             co_return connected;
+        }
+        if (plan.opening->stopped()) {
+            co_return Error(ErrorKind::OriginUnavailable, "the proxy is stopping");
         }
         Error error = stream.take_error();
         spdlog::debug("connecting failed origin={} error={} detail={}", log_value(plan.origin->name),

@@ -33,6 +33,13 @@ constexpr std::uint64_t kRelayPieceBytes = 64 * 1024;
 // A waiter may find that the answer is for another variant, join that one, and so on; then it goes alone.
 constexpr int kMaxJoins = 4;
 
+constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+// RFC 9110 section 7.6.2: OPTIONS with Max-Forwards 0 is answered by whoever received it.
+bool is_last_hop_of_options(const http::RequestHead& request) {
+    return request.method_kind() == http::Method::Options && http::max_forwards(request.fields) == 0;
+}
+
 std::int64_t age_seconds(const StoredHead& head, http::WallTime now) {
     return std::chrono::floor<std::chrono::seconds>(policy::current_age(head.facts, now)).count();
 }
@@ -77,6 +84,15 @@ bool Exchange::begin() {
     record.authority = state_.target.authority;
     if (state_.head.method_kind() == http::Method::Trace) {
         answer_status(405, "method_not_allowed", "TRACE is not supported.", nullptr);
+        return true;
+    }
+    if (is_last_hop_of_options(state_.head)) {
+        http::ResponseHead options;
+        options.status = 204;
+        options.fields.set("Allow", kAllowedMethods);
+        record.status = options.status;
+        sink_.own_response(options, {}, false, nullptr);
+        sink_.end(nullptr);
         return true;
     }
     const auto behavior = route(*state_.config, state_.target);
@@ -180,7 +196,7 @@ void Exchange::answer_status(int status, std::string_view token, std::string_vie
     ErrorResponse response = make_status_response(status, token, sentence, &state_.head.fields);
     if (status == 405) {
         // RFC 9110 section 15.5.6: a 405 says what is allowed.
-        response.head.fields.set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        response.head.fields.set("Allow", kAllowedMethods);
     }
     state_.record.status = status;
     if (result != nullptr) {
@@ -279,6 +295,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             if (plan.leader) {
                 fetch->initiator_left();
             }
+            client_left();
             break;
         }
         take_trace(*fetch);
@@ -294,7 +311,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         if (resolution.kind == Resolution::Kind::Stream && fetch->answer().body) {
             cursor = plan.leader ? fetch->take_initiator_cursor() : fetch->answer().body->open();
             if (!cursor && plan.leader) { // it took interim responses too slowly for those who read the content
-                broken(*fetch);
+                broken();
                 break;
             }
             if (!cursor) { // it stopped taking readers between the decision and now
@@ -389,10 +406,20 @@ void Exchange::invalidate(const Fetch& fetch) {
     }
 }
 
-void Exchange::broken(const Fetch& fetch) {
+void Exchange::client_left() {
+    state_.record.error = ErrorKind::ClientClosed;
+    state_.record.error_detail = "the client closed, or took nothing for too long, before the response was complete";
+}
+
+// The content ends before its time. Whose fault it is: a client that is gone is seen where we write to it.
+void Exchange::broken() {
+    if (sink_.failed()) {
+        client_left();
+        return;
+    }
     state_.record.error = ErrorKind::ResponseIncomplete;
-    state_.record.error_detail = fetch.detached_from_store() ? "the client was too slow or the origin broke off"
-                                                             : "the origin broke off";
+    state_.record.error_detail = "the origin broke off";
+    state_.record.cache.stored = false; // what was announced did not come true
     sink_.abort();
 }
 
@@ -452,6 +479,7 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     const Answer& answer = fetch->answer();
     const http::WallTime now = worker_.core.turn_wall();
     if (answer.status == 101) {
+        state_.record.cache = result;
         co_return; // the session takes the tunnel
     }
     Fetch::Reader reader(fetch, worker_.core.index(),
@@ -503,7 +531,7 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
         ok = co_await stream_span(fetch, reader, *cursor, span.first, bytes);
     }
     if (!ok) {
-        broken(*fetch);
+        broken();
         co_return;
     }
     if (assembly.kind == Assembly::Kind::MultiPart && content) {
@@ -512,14 +540,23 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     sink_.end(content && whole ? &fetch->trailers() : nullptr);
     // The blocks that are still queued belong to the fetch's body: sent before the reader lets go.
     const bool sent = co_await sink_.flush();
-    static_cast<void>(sent);
+    if (!sent) {
+        client_left();
+    }
 }
 
-void Exchange::record() {
+void Exchange::record(std::uint64_t unsent_bytes) {
     ExchangeRecord& record = state_.record;
     record.duration = std::chrono::duration_cast<std::chrono::microseconds>(worker_.core.clock().steady_now() -
                                                                             record.started_steady);
-    record.complete = !sink_.failed() && record.status != 0;
+    if (unsent_bytes > 0) {
+        record.response_body_bytes -= std::min(record.response_body_bytes, unsent_bytes);
+        if (!record.error) {
+            client_left();
+        }
+    }
+    record.complete = unsent_bytes == 0 && record.status != 0 && record.error != ErrorKind::ClientClosed &&
+                      record.error != ErrorKind::ResponseIncomplete;
     worker_.core.metrics().count(record);
     if (!worker_.log.submit(worker_.core.index(), record)) {
         worker_.core.metrics().access_log_dropped.add();

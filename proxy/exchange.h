@@ -33,8 +33,9 @@ public:
     awaitable<void> finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel);
     // Answers with an error of the client's making, before or instead of begin().
     void refuse(const http::Error& error);
-    // Log line and metrics; when everything is queued or given up.
-    void record();
+    // Log line and metrics, when everything has been sent or nothing more can be. `unsent_bytes`: of what was queued
+    // for this response, how much the client did not get.
+    void record(std::uint64_t unsent_bytes);
 
 private:
     cache::RequestContext context() const;
@@ -57,7 +58,8 @@ private:
     awaitable<bool> wait_for_bytes(const std::shared_ptr<cache::Fetch>& fetch, std::uint64_t beyond);
     void take_trace(const cache::Fetch& fetch);
     void invalidate(const cache::Fetch& fetch);
-    void broken(const cache::Fetch& fetch);
+    void broken();
+    void client_left();
 
     Worker& worker_;
     RequestState& state_;

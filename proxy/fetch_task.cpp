@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 
 namespace gatehouse::proxy {
 
@@ -28,6 +29,25 @@ constexpr std::size_t kHeadBuffer = 8 * 1024;
 constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
 
 Error total_timeout_error() { return Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout"); }
+
+// A connection on its way. Whoever waits for it may leave: it is then kept for the next request.
+struct Acquisition {
+    explicit Acquisition(Core& core) : done(core.io()) {}
+    Event done;
+    std::optional<http::Result<Lease>> result;
+    bool abandoned = false;
+    std::shared_ptr<const config::Config> config; // holds the origin
+};
+
+awaitable<void> acquire(std::shared_ptr<Acquisition> acquisition, awaitable<http::Result<Lease>> acquiring) {
+    auto leased = co_await std::move(acquiring);
+    if (!acquisition->abandoned) {
+        acquisition->result.emplace(std::move(leased));
+        acquisition->done.signal();
+    } else if (leased) {
+        leased->give_back();
+    }
+}
 
 class FetchTask final : public FetchRegistry::Member, public std::enable_shared_from_this<FetchTask> {
 public:
@@ -48,6 +68,7 @@ private:
     enum class Attempt : std::uint8_t { Ended, Again };
 
     awaitable<Attempt> attempt();
+    awaitable<http::Result<Lease>> wait_for_connection();
     awaitable<http::Status> send_request();
     awaitable<http::Result<http::ResponseHead>> receive_head();
     awaitable<http::Status> read_more_head(http::SteadyTime since);
@@ -57,7 +78,11 @@ private:
     awaitable<http::Result<std::size_t>> read_content(std::span<char> room, const Framing& framing);
     awaitable<bool> wait_for_room(cache::Intake& intake);
     awaitable<void> end_connection(bool reusable);
-    Attempt failed(Error error);
+    // Ends the connection, if there is one, and the attempt.
+    awaitable<Attempt> failed(Error error);
+    // Why nobody waits for this any more, if so.
+    std::optional<Error> given_up() const;
+    void interrupt() noexcept;
     bool may_retry(const Error& error) const;
     void log_failure(const Error& error, std::string_view stage) const;
     void on_home_wake();
@@ -68,6 +93,7 @@ private:
     Core& core_;
     FetchOrder order_;
     const config::Origin& origin_;
+    std::shared_ptr<Acquisition> acquisition_; // while it waits for a connection
     Lease lease_;
     std::shared_ptr<BodyPump> pump_;
     std::string input_; // read from the origin, not yet used
@@ -106,27 +132,47 @@ awaitable<void> FetchTask::run([[maybe_unused]] std::shared_ptr<FetchTask> self)
     order_.fetch->set_home_waker(nullptr);
 }
 
-void FetchTask::on_home_wake() {
+// Wherever the task is, it looks whether it is to go on.
+void FetchTask::interrupt() noexcept {
     room_event_.signal();
-    if (!order_.fetch->wanted() && lease_) {
-        lease_.stream().close();
+    if (acquisition_) {
+        acquisition_->done.signal();
     }
-}
-
-void FetchTask::break_off() noexcept {
-    broken_off_ = true;
-    room_event_.signal();
     if (lease_) {
         lease_.stream().close();
     }
 }
 
+void FetchTask::on_home_wake() {
+    if (!order_.fetch->wanted()) {
+        interrupt();
+    } else {
+        room_event_.signal();
+    }
+}
+
+void FetchTask::break_off() noexcept {
+    broken_off_ = true;
+    interrupt();
+}
+
 void FetchTask::on_total_deadline(void* context) {
     auto* task = static_cast<FetchTask*>(context);
     task->total_expired_ = true;
-    if (task->lease_) {
-        task->lease_.stream().close();
+    task->interrupt();
+}
+
+std::optional<Error> FetchTask::given_up() const {
+    if (total_expired_) {
+        return total_timeout_error();
     }
+    if (broken_off_) {
+        return Error(ErrorKind::OriginUnavailable, "the proxy is stopping");
+    }
+    if (!order_.fetch->wanted()) {
+        return Error(ErrorKind::ClientClosed, "nobody waits for the response any more");
+    }
+    return std::nullopt;
 }
 
 bool FetchTask::may_retry(const Error& error) const {
@@ -158,12 +204,13 @@ void FetchTask::log_failure(const Error& error, std::string_view stage) const {
     default:
         break;
     }
+    const std::string& address = order_.fetch->trace().origin_address; // empty: there was no connection
     spdlog::warn("origin failed: origin={} address={} stage={} error={} detail=\"{}\" advice=\"{}\"", origin_.name,
-                 lease_ ? lease_.stream().peer() : std::string("-"), stage, http::to_string(error.kind), error.detail,
-                 advice);
+                 address.empty() ? "-" : address, stage, http::to_string(error.kind), error.detail, advice);
 }
 
-FetchTask::Attempt FetchTask::failed(Error error) {
+awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
+    co_await end_connection(false);
     if (total_expired_) {
         error = total_timeout_error();
     }
@@ -173,14 +220,36 @@ FetchTask::Attempt FetchTask::failed(Error error) {
     if (may_retry(error)) {
         fresh_ = true;
         core_.metrics().origin_retries.add();
-        return Attempt::Again;
+        co_return Attempt::Again;
     }
     if (http::source_of(error.kind) == http::ErrorSource::Upstream) {
         core_.metrics().origin_errors[static_cast<std::size_t>(error.kind)].add();
         log_failure(error, "head");
     }
     worker_.cache.fail(*order_.fetch, std::move(error));
-    return Attempt::Ended;
+    co_return Attempt::Ended;
+}
+
+awaitable<http::Result<Lease>> FetchTask::wait_for_connection() {
+    const auto acquisition = std::make_shared<Acquisition>(core_);
+    acquisition->config = order_.config;
+    acquisition_ = acquisition;
+    spawn_logged(core_.io().get_executor(), "origin connection",
+                 acquire(acquisition, worker_.pool.acquire(origin_, fresh_)));
+    std::optional<Error> over = given_up();
+    while (!acquisition->result && !over) {
+        co_await acquisition->done.wait();
+        over = given_up();
+    }
+    acquisition_.reset();
+    if (over) {
+        acquisition->abandoned = true;
+        if (acquisition->result && *acquisition->result) {
+            (*acquisition->result)->give_back();
+        }
+        co_return *over;
+    }
+    co_return *std::move(acquisition->result);
 }
 
 awaitable<FetchTask::Attempt> FetchTask::attempt() {
@@ -190,11 +259,13 @@ awaitable<FetchTask::Attempt> FetchTask::attempt() {
     trace.origin_status.reset();
     input_.clear();
     response_seen_ = false;
-    auto leased = co_await worker_.pool.acquire(origin_, fresh_);
+    trace.origin_address.clear();
+    auto leased = co_await wait_for_connection();
     if (!leased) {
         Error error = leased.take_error();
         error.retry = Retry::Never; // the pool has tried every address
-        co_return failed(std::move(error));
+        const Attempt ended = co_await failed(std::move(error));
+        co_return ended;
     }
     lease_ = std::move(leased).value();
     trace.origin_address = lease_.stream().peer();
@@ -203,14 +274,14 @@ awaitable<FetchTask::Attempt> FetchTask::attempt() {
     const http::Status sent = co_await send_request();
     if (!sent) {
         Error error = sent.error();
-        co_await end_connection(false);
-        co_return failed(std::move(error));
+        const Attempt ended = co_await failed(std::move(error));
+        co_return ended;
     }
     auto head = co_await receive_head();
     if (!head) {
         Error error = head.take_error();
-        co_await end_connection(false);
-        co_return failed(std::move(error));
+        const Attempt ended = co_await failed(std::move(error));
+        co_return ended;
     }
     const auto waited = core_.clock().steady_now() - sent_at_;
     trace.origin_wait = std::chrono::duration_cast<std::chrono::microseconds>(waited);
@@ -284,6 +355,7 @@ http::Status FetchTask::take_interim(http::ResponseHead head) {
         }
     }
     http::remove_hop_by_hop(head.fields);
+    http::append_via(head.fields, head.version, "gatehouse"); // RFC 9110 section 7.6.3: of every message
     order_.fetch->add_interim(std::move(head));
     return http::success();
 }
@@ -324,9 +396,11 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         order_.request.cookie_unkeyed, order_.may_store, http::has_cache_precondition(order_.request.head.fields),
         order_.request.method};
     if (head.status == 101) {
-        if (!order_.tunnel || !order_.request.upgrade) {
-            co_await end_connection(false);
-            co_return failed(Error(ErrorKind::ProtocolError, "the origin switched protocols without being asked"));
+        // RFC 9110 section 7.8: a 101 answers a request that asked for it, and names the protocol.
+        if (!order_.tunnel || !order_.request.upgrade || !head.fields.contains("Upgrade")) {
+            Error error(ErrorKind::ProtocolError, "the origin switched protocols without being asked, or to none");
+            const Attempt ended = co_await failed(std::move(error));
+            co_return ended;
         }
         order_.tunnel->lease = std::move(lease_);
         order_.tunnel->head = head;
@@ -340,8 +414,8 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     auto framing = http::response_framing(head, order_.request.method);
     if (!framing) {
         Error error = framing.take_error();
-        co_await end_connection(false);
-        co_return failed(std::move(error));
+        const Attempt ended = co_await failed(std::move(error));
+        co_return ended;
     }
     const bool keep_alive = http::wants_keep_alive(head.version, head.fields);
     cache::Intake intake;
@@ -355,7 +429,9 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     }
     if (begun == cache::HttpCache::BeginResult::Unasked) {
         co_await end_connection(keep_alive && input_.empty());
-        co_return failed(Error(ErrorKind::ProtocolError, "the origin answered 304 to a request without a condition"));
+        Error error(ErrorKind::ProtocolError, "the origin answered 304 to a request without a condition");
+        const Attempt ended = co_await failed(std::move(error));
+        co_return ended;
     }
     http::Status relayed = http::success();
     if (framing->kind != Framing::Kind::None) {

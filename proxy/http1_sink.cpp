@@ -174,6 +174,7 @@ void Http1Sink::give_up() noexcept {
         const linger reset{1, 0};
         ::setsockopt(connection_.stream->descriptor(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
+    lost_bytes_ += connection_.output.pending_bytes();
     connection_.output.clear();
 }
 

@@ -14,6 +14,8 @@ public:
     // A new response begins, to a request of this version that wants (or not) the connection to stay open.
     void start(http::Version version, bool keep_alive, http::Duration send_timeout) noexcept;
     bool keep_alive() const noexcept { return keep_alive_ && !failed_; }
+    // Queued bytes that will never be sent, since the start of the connection.
+    std::uint64_t lost_bytes() const noexcept { return lost_bytes_; }
     // The answer to a protocol switch, as the origin gave it.
     void switch_protocols(const http::ResponseHead& head);
 
@@ -41,6 +43,7 @@ private:
 
     ClientConnection& connection_;
     http::Duration send_timeout_{0};
+    std::uint64_t lost_bytes_ = 0;
     http::Version version_ = http::Version::Http11;
     bool keep_alive_ = true;
     bool chunked_ = false;

@@ -28,6 +28,7 @@ struct RequestState {
     cache::store::KeyHash hash;
     cache::Plan plan;
     ExchangeRecord record;
+    std::uint64_t ends_at = 0; // of all bytes of the connection: where its response ends, once it is queued
 
     bool is_head() const noexcept { return facts.method == http::Method::Head; }
     // Lets go of everything shared; keeps capacity.

@@ -363,7 +363,7 @@ bool Server::stop() {
         impl.resolver->stop();
     });
     for (const auto& each : impl.workers) {
-        impl.on_core(*each->core, [&] { each->pool->close_idle(); });
+        impl.on_core(*each->core, [&] { each->pool->stop(); });
     }
     // Each loop ends when its last coroutine has.
     for (Core* core : impl.all_cores()) {

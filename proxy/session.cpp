@@ -24,6 +24,7 @@ using http::ErrorKind;
 namespace {
 // Pipelined answers that may queue up before they are sent.
 constexpr std::uint64_t kPipelineBytes = 256 * 1024;
+constexpr std::size_t kPipelineAnswers = 64;
 constexpr http::Duration kLingerTime{2'000};
 constexpr std::uint64_t kLingerBytes = 256 * 1024;
 } // namespace
@@ -96,21 +97,36 @@ void Session::keep(std::string_view bytes) {
     }
 }
 
-void Session::count_sent() noexcept {
+// The response to the request in state_ is queued, or given up.
+void Session::answered() {
+    const OutputQueue& output = connection_->output;
+    state_->ends_at = output.sent_bytes() + output.pending_bytes() + sink_.lost_bytes();
+    unsent_.push_back(std::move(state_));
+}
+
+// What is queued has been sent, or never will be: now it is known what each client got.
+void Session::settle_records() noexcept {
     const std::uint64_t sent = connection_->output.sent_bytes();
     worker_.core.metrics().bytes_sent.add(sent - sent_counted_);
     sent_counted_ = sent;
+    for (auto& state : unsent_) {
+        Exchange exchange(worker_, *state, sink_, client_);
+        exchange.record(state->ends_at > sent ? state->ends_at - sent : 0);
+        state->clear();
+        worker_.states.give(std::move(state));
+    }
+    unsent_.clear();
 }
 
 // Everything that came is answered and everything queued is sent: the session waits for bytes, without a coroutine.
 // False: there is nothing to wait for, the connection is to end.
 bool Session::rest() {
+    settle_records();
     worker_.states.give(std::move(state_));
     std::string& input = connection_->input;
     if (sink_.failed() || (stopping_ && input.empty())) {
         return false;
     }
-    count_sent();
     connection_->output.shrink();
     if (input.empty() && input.capacity() > sizeof(std::string)) {
         input = std::string();
@@ -174,8 +190,7 @@ void Session::give_up_waiting() {
     sink_.start(http::Version::Http11, false, worker_.config->timeouts.send);
     Exchange exchange(worker_, *state_, sink_, client_);
     exchange.refuse(Error(ErrorKind::RequestTimeout, "the request head did not arrive within timeouts.header"));
-    exchange.record();
-    state_->clear();
+    answered();
     proceed(Step::End);
 }
 
@@ -183,9 +198,9 @@ void Session::end() noexcept {
     if (std::exchange(ended_, true)) {
         return;
     }
-    count_sent();
     resting_ = false;
     deadline_.disarm();
+    settle_records();
     connection_->output.clear();
     connection_->stream->close();
     worker_.states.give(std::move(state_));
@@ -233,8 +248,7 @@ Session::Next Session::take_head(std::string_view& bytes) {
         state_->record.started = worker_.core.clock().wall_now();
         state_->record.client = client_.address;
         exchange.refuse(*refused);
-        exchange.record();
-        state_->clear();
+        answered();
         return Next::Close;
     }
     state_->framing = *framing;
@@ -247,8 +261,7 @@ bool Session::serve_at_once() {
     if (!exchange.begin()) {
         return false;
     }
-    exchange.record();
-    state_->clear();
+    answered();
     return true;
 }
 
@@ -274,7 +287,7 @@ Session::Step Session::advance(std::string_view bytes) {
             lingering_ = !bytes.empty();
             return Step::End;
         }
-        if (sink_.pending_bytes() > kPipelineBytes) {
+        if (sink_.pending_bytes() > kPipelineBytes || unsent_.size() >= kPipelineAnswers) {
             keep(bytes);
             return Step::Flush;
         }
@@ -304,6 +317,10 @@ void Session::on_readable() noexcept {
 
 // After a step that was made without waiting: rests, ends, or starts the coroutine that waits.
 void Session::proceed(Step step) {
+    while (step == Step::Flush && sink_.try_flush() && !sink_.failed()) {
+        settle_records();
+        step = advance(connection_->input);
+    }
     if (step == Step::Read && sink_.try_flush()) {
         if (!rest()) {
             end();
@@ -326,6 +343,7 @@ awaitable<void> Session::serve([[maybe_unused]] std::shared_ptr<Session> self, S
     while (open) {
         // Answers to pipelined requests before this one do not wait for its origin.
         const bool sent = co_await sink_.flush();
+        settle_records();
         open = sent && step != Step::End;
         if (open && step == Step::Wait) {
             open = co_await serve_waiting();
@@ -372,8 +390,7 @@ awaitable<bool> Session::serve_waiting() {
     if (switched && !sink_.failed()) {
         state.record.status = 101;
         co_await tunnel(*tunnel_slot);
-        exchange.record();
-        state.clear();
+        answered();
         co_return false;
     }
     if (body && !body->done()) {
@@ -382,9 +399,8 @@ awaitable<bool> Session::serve_waiting() {
             sink_.close_after();
         }
     }
-    exchange.record();
+    answered();
     const bool goes_on = sink_.keep_alive();
-    state.clear();
     if (!goes_on && body && !body->done() && !sink_.failed()) {
         const bool sent = co_await sink_.flush();
         if (sent) {
@@ -424,8 +440,7 @@ awaitable<bool> Session::settle_body(RequestBody& body) {
 
 awaitable<void> Session::tunnel(TunnelSlot& slot) {
     http::ResponseHead head = slot.head;
-    const auto upgrade = slot.head.fields.first("Upgrade");
-    const std::string protocol(upgrade.value_or("websocket"));
+    const std::string protocol = slot.head.fields.combined("Upgrade"); // a 101 without it was refused
     http::remove_hop_by_hop(head.fields);
     head.fields.add("Connection", "Upgrade");
     head.fields.add("Upgrade", protocol);

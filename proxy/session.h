@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gatehouse::proxy {
 
@@ -58,7 +59,8 @@ private:
     awaitable<void> tunnel(TunnelSlot& slot);
     awaitable<void> linger();
     void keep(std::string_view bytes);
-    void count_sent() noexcept;
+    void answered();
+    void settle_records() noexcept;
     static void on_body_deadline(void* context);
 
     Worker& worker_;
@@ -73,6 +75,7 @@ private:
     http::SteadyTime due_{};
     http::SteadyTime armed_for_{};
     Deadline deadline_;
+    std::vector<std::unique_ptr<RequestState>> unsent_; // answered, and not yet sent as far as we know
     std::uint64_t sent_counted_ = 0;
     bool resting_ = false;
     bool lingering_ = false;

@@ -194,6 +194,7 @@ struct UpstreamPool::Impl : std::enable_shared_from_this<Impl> {
     std::size_t start; // each core begins with another address
     // By origin name. More than one for a name only while a reload is recent.
     std::map<std::string, std::vector<GroupPtr>, std::less<>> groups;
+    OpeningSockets opening;
     bool closed = false;
 };
 
@@ -315,14 +316,17 @@ void Lease::give_back() {
 UpstreamPool::UpstreamPool(Core& core, Resolver& resolver, std::shared_ptr<ConnectionTotals> totals)
     : impl_(std::make_shared<Impl>(core, resolver, std::move(totals))) {}
 
-UpstreamPool::~UpstreamPool() {
-    impl_->closed = true;
-    impl_->close_idle();
-}
+UpstreamPool::~UpstreamPool() { stop(); }
 
 std::shared_ptr<ConnectionTotals> UpstreamPool::make_totals() { return std::make_shared<ConnectionTotals>(); }
 
 void UpstreamPool::close_idle() { impl_->close_idle(); }
+
+void UpstreamPool::stop() {
+    impl_->closed = true;
+    impl_->close_idle();
+    impl_->opening.stop();
+}
 
 std::size_t UpstreamPool::idle() const noexcept {
     std::size_t count = 0;
@@ -370,6 +374,7 @@ awaitable<http::Result<Lease>> UpstreamPool::Impl::acquire(std::shared_ptr<Impl>
     plan.origin = &origin;
     plan.addresses = connect_order((*addresses)->list, group->next_start++);
     plan.session = group->session;
+    plan.opening = &impl->opening;
     if (limit > http::Duration::zero()) {
         const auto spent = std::chrono::duration_cast<http::Duration>(impl->core.clock().steady_now() - began);
         plan.timeout = std::max(limit - spent, http::Duration(1));

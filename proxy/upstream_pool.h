@@ -53,6 +53,8 @@ public:
     awaitable<http::Result<Lease>> acquire(const config::Origin& origin, bool fresh);
     // Closes idle connections (shutdown).
     void close_idle();
+    // Ends what is being opened, too, and lends nothing any more.
+    void stop();
     std::size_t idle() const noexcept;
 
 private:

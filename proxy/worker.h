@@ -24,7 +24,8 @@ struct ConnectionCount {
     std::atomic<std::uint32_t> total{0};
 };
 
-// Request states of finished requests, to be used again: one or two are in use at a time on the hit path.
+// Request states of finished requests, to be used again: one is in use at a time on the hit path, or as many as a
+// client pipelines.
 class StatePool {
 public:
     std::unique_ptr<RequestState> take() {
@@ -43,7 +44,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t kSpare = 16;
+    static constexpr std::size_t kSpare = 64;
     std::vector<std::unique_ptr<RequestState>> spare_;
 };
 

@@ -102,7 +102,9 @@ RequestFacts request_facts(const http::RequestHead& request, bool has_content) {
     // Range is defined for GET only and is ignored with every other method. RFC 9110 section 14.2
     facts.range = facts.method == http::Method::Get && request.fields.contains("Range");
     facts.has_content = has_content;
-    facts.upgrade = wants_upgrade(request.fields);
+    // Not from HTTP/1.0, and not with content: the protocol may only change once the request is complete, and its
+    // content is still on its way when the origin answers. RFC 9110 section 7.8
+    facts.upgrade = request.version != http::Version::Http10 && !has_content && wants_upgrade(request.fields);
     facts.origin_only_precondition = http::has_origin_only_precondition(request.fields);
     return facts;
 }

@@ -69,6 +69,9 @@ http::Fields end_to_end_fields(const http::ResponseHead& response, WallTime resp
     // Fields that are for one connection only, and those of proxy authentication, are not stored.
     // RFC 9111 section 3.1
     http::remove_hop_by_hop(fields);
+    // The name of ours says what we did. What a cache before us said of itself in it would stand beside it unattributed,
+    // unlike in Cache-Status, where each member names its cache.
+    fields.remove("X-Cache");
     http::append_via(fields, response.version, kPseudonym);
     ensure_date(fields, response_time);
     return fields;

@@ -1,4 +1,4 @@
-// CONNECT and TRACE are refused and never forwarded.
+// CONNECT and TRACE are refused and never forwarded; OPTIONS goes as far as Max-Forwards says.
 #include "tests/support/proxy_under_test.h"
 
 #include <doctest/doctest.h>
@@ -23,4 +23,22 @@ TEST_CASE("CONNECT is answered with 501 and the connection ends; TRACE with 405"
     CHECK(traced.content.find("secret") == std::string::npos);
     CHECK(origin.requests() == 0);
     CHECK(origin.connections() == 0);
+}
+
+TEST_CASE("OPTIONS with Max-Forwards 0 is answered here, and a larger number is counted down") {
+    ScriptedOrigin origin;
+    origin.on("/a", [](OriginExchange& x) { x.ok("no-store", "from the origin"); });
+    ProxyUnderTest proxy(origin);
+    const auto options = [&](const std::string& hops) {
+        return proxy.ask("OPTIONS /a HTTP/1.1\r\nHost: gate.test\r\nMax-Forwards: " + hops + "\r\n\r\n");
+    };
+    const Response here = options("0");
+    CHECK(here.status == 204);
+    CHECK(here.get("Allow").find("OPTIONS") != std::string::npos);
+    CHECK(origin.requests() == 0);
+    CHECK(options("1").content == "from the origin");
+    FieldLines asked;
+    parse_head(origin.heads("/a").at(0), asked);
+    CHECK(asked.get("Max-Forwards") == "0");
+    CHECK(options("soon").content == "from the origin"); // no number: passed on as it is
 }

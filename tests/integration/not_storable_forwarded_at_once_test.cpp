@@ -7,7 +7,7 @@
 using namespace gatehouse::testing;
 
 TEST_CASE("an answer that may not be stored releases all who wait, and the key is remembered") {
-    constexpr int kClients = 200;
+    constexpr int kClients = 1000;
     ScriptedOrigin origin;
     origin.on("/live", [](OriginExchange& x) {
         if (x.number() == 1) {

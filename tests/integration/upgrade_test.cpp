@@ -120,3 +120,37 @@ TEST_CASE("an origin that breaks ends the tunnel for the client") {
     origin.open("break");
     CHECK(client.ended());
 }
+
+TEST_CASE("an upgrade is not offered with content or by HTTP/1.0, and a 101 that nobody asked for is 502") {
+    struct Row {
+        const char* why;
+        std::string request;
+    };
+    const std::string fields = "Host: gate.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n";
+    const Row rows[] = {
+        {"content of a known length", "POST /socket HTTP/1.1\r\n" + fields + "Content-Length: 3\r\n\r\nabc"},
+        {"chunked content",
+         "POST /socket HTTP/1.1\r\n" + fields + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"},
+        {"HTTP/1.0", "GET /socket HTTP/1.0\r\n" + fields + "\r\n"},
+    };
+    ScriptedOrigin origin;
+    origin.on("/socket", [](OriginExchange& x) { x.send(kSwitch); });
+    ProxyUnderTest proxy(origin);
+    for (const Row& row : rows) {
+        CAPTURE(row.why);
+        const Response response = proxy.ask(row.request);
+        CHECK(response.status == 502);
+        CHECK(response.get("Proxy-Status").find("http_protocol_error") != std::string::npos);
+        FieldLines asked;
+        parse_head(origin.heads("/socket").back(), asked);
+        CHECK_FALSE(asked.has("Upgrade"));
+    }
+    CHECK(proxy.metric("gatehouse_tunnels_total") == 0);
+}
+
+TEST_CASE("a 101 that names no protocol is 502") {
+    ScriptedOrigin origin;
+    origin.on("/socket", [](OriginExchange& x) { x.send("HTTP/1.1 101 Switching Protocols\r\n\r\n"); });
+    ProxyUnderTest proxy(origin);
+    CHECK(proxy.ask(kUpgrade).status == 502);
+}

@@ -1,5 +1,6 @@
 // Connections to origins: how they are opened, where to, in what time, and what is said when that fails.
 #include "tests/integration/upstream_pool_tools.h"
+#include "tests/support/full_backlog.h"
 #include "tests/support/dns_server.h"
 #include "tests/support/tls_server.h"
 
@@ -58,18 +59,7 @@ TEST_CASE("Each error of a connection attempt has its kind, and says where it we
         CHECK(acquired.error().detail.starts_with("255.255.255.255:80: "));
     }
     SUBCASE("no answer") {
-        // A full backlog: the kernel drops what else would like to connect.
-        Listener full("127.0.0.1", 0, 0);
-        std::vector<Socket> waiting;
-        for (int i = 0; i < 4; ++i) {
-            waiting.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-            sockaddr_in to{};
-            to.sin_family = AF_INET;
-            to.sin_port = htons(full.port());
-            to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-            const void* raw = &to;
-            static_cast<void>(::connect(waiting.back().descriptor(), static_cast<const sockaddr*>(raw), sizeof to));
-        }
+        const testing::FullBacklog full;
         auto config = origin_at(full.port());
         config.timeouts.connect = 5s;
         auto task = pool.loop.start(pool.pool->acquire(config, false));

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -182,4 +184,21 @@ TEST_CASE("addresses are plain in X-Forwarded-For and quoted where Forwarded nee
         CHECK(fields.first("X-Forwarded-For") == row.forwarded_for);
         CHECK(fields.first("Forwarded") == row.forwarded);
     }
+}
+
+TEST_CASE("Max-Forwards is a number or nothing") {
+    struct Row {
+        const char* value;
+        std::optional<std::uint32_t> hops;
+    };
+    static constexpr Row kRows[] = {{"0", 0U},      {"1", 1U},
+                                    {"007", 7U},    {"4294967294", 4294967294U},
+                                    {"4294967295", 4294967295U}, {"4294967296", 4294967295U},
+                                    {"-1", {}},     {"1.0", {}},
+                                    {"", {}},       {"1, 2", {}}};
+    for (const Row& row : kRows) {
+        CAPTURE(std::string(row.value));
+        CHECK(max_forwards(make({{"Max-Forwards", row.value}})) == row.hops);
+    }
+    CHECK(max_forwards(Fields()) == std::nullopt);
 }

@@ -55,6 +55,11 @@ TEST_CASE("a protocol switch needs both fields, and h2c alone is none") {
     for (const Row& row : rows) {
         SUBCASE(row.lines) { CHECK(request_facts_of(row.lines).upgrade == row.upgrade); }
     }
+    // RFC 9110 section 7.8
+    http::RequestHead old = request_of("Connection: Upgrade\nUpgrade: websocket");
+    CHECK_FALSE(request_facts(old, true).upgrade); // its content is still to come
+    old.version = http::Version::Http10;
+    CHECK_FALSE(request_facts(old, false).upgrade);
 }
 
 TEST_CASE("Date, Expires and Last-Modified") {
