@@ -31,6 +31,7 @@ TEST_CASE("more clients than may wait for one fetch go to the origin at once, an
         alone += response.get("Cache-Status").ends_with("detail=too_many_waiters") ? 1 : 0;
     }
     CHECK(alone == kClients - kWaiting - 1);
+    proxy.await_metric("gatehouse_forward_reasons_total", alone, "too_many_waiters"); // counted when it was sent
     CHECK(proxy.metric("gatehouse_forward_reasons_total", "too_many_waiters") == alone);
     CHECK(proxy.metric("gatehouse_collapsed_total") == kWaiting);
     CHECK(proxy.get("/it").get("X-Cache") == "Hit from gatehouse");
