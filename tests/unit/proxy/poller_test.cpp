@@ -106,9 +106,9 @@ TEST_CASE("A descriptor that is removed while its news is on the way is not told
     const auto alone = [&](End& self, End& one, End& two) {
         return [&] {
             ++told;
-            self.then = nullptr;
             one.leave();
             two.leave();
+            self.then = nullptr; // last: this is what it destroys
         };
     };
     first.then = alone(first, second, third);
