@@ -132,7 +132,10 @@ awaitable<http::Result<std::unique_ptr<Stream>>> attempt(Core& core, const Conne
     if (!socket) {
         co_return socket.take_error();
     }
-    const OpeningSockets::Member opening(*plan.opening, *socket.value());
+    std::optional<OpeningSockets::Member> opening;
+    if (plan.opening != nullptr) {
+        opening.emplace(*plan.opening, *socket.value());
+    }
     const http::Status connected = co_await finish_connecting(socket.value(), peer, timeout);
     if (!connected) {
         co_return connected.error();
@@ -220,7 +223,7 @@ awaitable<http::Result<Connected>> connect_to_origin(Core& core, ConnectPlan pla
             connected.address = plan.addresses[i];
             co_return connected;
         }
-        if (plan.opening->stopped()) {
+        if (plan.opening != nullptr && plan.opening->stopped()) {
             co_return Error(ErrorKind::OriginUnavailable, "the proxy is stopping");
         }
         Error error = stream.take_error();

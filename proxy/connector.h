@@ -53,7 +53,7 @@ struct ConnectPlan {
     http::Duration timeout{0};                // for all attempts together; zero: none
     std::shared_ptr<const TlsContext> tls;    // null for an http origin
     std::shared_ptr<TlsSessionSlot> session;
-    OpeningSockets* opening = nullptr; // valid as `origin` is
+    OpeningSockets* opening = nullptr; // valid as `origin` is; null: nobody stops it
 };
 
 struct Connected {

@@ -3,6 +3,7 @@
 
 #include "http/conditional.h"
 #include "http/forwarding.h"
+#include "proxy/acquisition.h"
 #include "proxy/body_pump.h"
 #include "proxy/head_parser.h"
 #include "proxy/spawn.h"
@@ -29,25 +30,6 @@ constexpr std::size_t kHeadBuffer = 8 * 1024;
 constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
 
 Error total_timeout_error() { return Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout"); }
-
-// A connection on its way. Whoever waits for it may leave: it is then kept for the next request.
-struct Acquisition {
-    explicit Acquisition(Core& core) : done(core.io()) {}
-    Event done;
-    std::optional<http::Result<Lease>> result;
-    bool abandoned = false;
-    std::shared_ptr<const config::Config> config; // holds the origin
-};
-
-awaitable<void> acquire(std::shared_ptr<Acquisition> acquisition, awaitable<http::Result<Lease>> acquiring) {
-    auto leased = co_await std::move(acquiring);
-    if (!acquisition->abandoned) {
-        acquisition->result.emplace(std::move(leased));
-        acquisition->done.signal();
-    } else if (leased) {
-        leased->give_back();
-    }
-}
 
 class FetchTask final : public FetchRegistry::Member, public std::enable_shared_from_this<FetchTask> {
 public:
@@ -136,7 +118,7 @@ awaitable<void> FetchTask::run([[maybe_unused]] std::shared_ptr<FetchTask> self)
 void FetchTask::interrupt() noexcept {
     room_event_.signal();
     if (acquisition_) {
-        acquisition_->done.signal();
+        acquisition_->interrupt();
     }
     if (lease_) {
         lease_.stream().close();
@@ -231,25 +213,19 @@ awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
 }
 
 awaitable<http::Result<Lease>> FetchTask::wait_for_connection() {
-    const auto acquisition = std::make_shared<Acquisition>(core_);
-    acquisition->config = order_.config;
+    const auto acquisition = Acquisition::start(core_, worker_.pool, order_.config, origin_, fresh_);
     acquisition_ = acquisition;
-    spawn_logged(core_.io().get_executor(), "origin connection",
-                 acquire(acquisition, worker_.pool.acquire(origin_, fresh_)));
     std::optional<Error> over = given_up();
-    while (!acquisition->result && !over) {
-        co_await acquisition->done.wait();
+    while (!acquisition->done() && !over) {
+        co_await acquisition->wait();
         over = given_up();
     }
     acquisition_.reset();
     if (over) {
-        acquisition->abandoned = true;
-        if (acquisition->result && *acquisition->result) {
-            (*acquisition->result)->give_back();
-        }
+        acquisition->abandon();
         co_return *over;
     }
-    co_return *std::move(acquisition->result);
+    co_return acquisition->take();
 }
 
 awaitable<FetchTask::Attempt> FetchTask::attempt() {
@@ -355,7 +331,9 @@ http::Status FetchTask::take_interim(http::ResponseHead head) {
         }
     }
     http::remove_hop_by_hop(head.fields);
-    http::append_via(head.fields, head.version, "gatehouse"); // RFC 9110 section 7.6.3: of every message
+    if (head.status != 100) { // that one only tells the client to go on, as we would without the origin
+        http::append_via(head.fields, head.version, "gatehouse"); // RFC 9110 section 7.6.3: in every message
+    }
     order_.fetch->add_interim(std::move(head));
     return http::success();
 }

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 using namespace gatehouse::testing;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -25,13 +27,16 @@ struct Log {
     Log& operator=(const Log&) = delete;
 
     std::string yaml() const { return "{path: '" + path.string() + "'}"; }
-    // Once the proxy has ended, which writes what is queued.
+    // Once the proxy has ended, which writes what is queued. In the order of their beginnings: cores are written in
+    // turn.
     std::vector<boost::json::object> lines() const {
         std::ifstream file(path);
         std::vector<boost::json::object> all;
         for (std::string line; std::getline(file, line);) {
             all.push_back(boost::json::parse(line).as_object());
         }
+        std::ranges::stable_sort(
+            all, [](const auto& a, const auto& b) { return a.at("ts").as_string() < b.at("ts").as_string(); });
         return all;
     }
 
@@ -60,12 +65,15 @@ TEST_CASE("each request is one line that says what the cache did") {
     {
         ProxyUnderTest proxy(origin, yaml);
         proxy.get("/a");
+        proxy.advance(1s);
         proxy.get("/a");
+        proxy.advance(1s);
         RawClient broken(proxy.port());
         broken.get("/broken");
         broken.read_content(4);
         origin.open("break");
         CHECK_FALSE(broken.read_what_comes().complete);
+        proxy.advance(1s);
         proxy.ask("NONSENSE\r\n\r\n");
     }
     const auto lines = log.lines();
@@ -96,12 +104,14 @@ TEST_CASE("a client that goes away is named as the one who did, and its bytes ar
     {
         ProxyUnderTest proxy(origin, yaml);
         REQUIRE(proxy.get("/large").content.size() == kSize);
+        proxy.advance(1s);
         {
             RawClient leaving(proxy.port(), 4096);
             leaving.get("/large");
             leaving.read_content(1); // a hit that has begun
         }
         proxy.await([&] { return proxy.metric("gatehouse_connections_open") == 0; }, "the first client is gone");
+        proxy.advance(1s);
         {
             RawClient leaving(proxy.port(), 4096);
             leaving.get("/large", "Cache-Control: no-cache\r\n");
@@ -138,8 +148,9 @@ TEST_CASE("a tunnel is no hit, and what a client does wrong is no error of the o
         tunnel.send("GET /socket HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
         CHECK(tunnel.read().status == 101);
         CHECK(tunnel.ended());
-        const Response malformed = proxy.ask(
-            "POST /upload HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n");
+        proxy.advance(1s);
+        const Response malformed =
+            proxy.ask("POST /upload HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n");
         CHECK(malformed.status == 400);
         CHECK(malformed.get("Cache-Status").find("origin_error") == std::string::npos);
         CHECK(proxy.metric("gatehouse_requests_total", "result=\"hit\"") == 0);

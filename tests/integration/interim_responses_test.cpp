@@ -17,7 +17,7 @@ TEST_CASE("103 and other interim responses come in order, each as soon as it is 
     RawClient first(proxy.port());
     first.get("/page");
     origin.await_requests("/page", 1);
-    const std::string hint = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n";
+    const std::string hint = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nVia: 1.1 gatehouse\r\n";
     CHECK(first.read_raw(hint.size()) == hint); // the origin still holds the rest
     RawClient second(proxy.port()); // joins later, and gets all of them too
     second.get("/page");

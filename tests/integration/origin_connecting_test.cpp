@@ -32,7 +32,7 @@ TEST_CASE("total_timeout counts while the origin's connection is being opened") 
     proxy.advance(200ms);
     const Response response = client.read();
     CHECK(response.status == 504);
-    CHECK(response.content.find("total_timeout") != std::string::npos);
+    CHECK(response.get("Proxy-Status").find("http_response_timeout") != std::string::npos);
 }
 
 TEST_CASE("stop: a connection that is being opened does not outlast timeouts.shutdown") {

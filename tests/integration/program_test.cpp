@@ -15,7 +15,9 @@ TEST_CASE("the log names the ports that the system chose, and SIGTERM is an orde
     CHECK(client.read().content == "/a");
     client.get("/a");
     CHECK(client.read().get("X-Cache") == "Hit from gatehouse");
-    CHECK(sum_of_metric(gatehouse.metrics(), "gatehouse_requests_total") == 2);
+    // A request is counted just after its bytes were sent.
+    ProxyUnderTest::await([&] { return sum_of_metric(gatehouse.metrics(), "gatehouse_requests_total") == 2; },
+                          "both requests are counted");
     CHECK(gatehouse.stop() == 0);
     CHECK(gatehouse.log().find("stopping") != std::string::npos);
 }

@@ -13,7 +13,8 @@ namespace gatehouse::testing {
 
 class FullBacklog {
 public:
-    FullBacklog() : listening_(Socket::listen(0)) {
+    FullBacklog() : listening_(Socket::listen(1)) {
+        ::listen(listening_.descriptor(), 0); // the smallest there is
         for (int i = 0; i < 4; ++i) {
             waiting_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
             sockaddr_in to{};

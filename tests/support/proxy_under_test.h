@@ -78,6 +78,7 @@ private:
     unsigned long escaped_before_;
     ManualClock clock_;
     std::unique_ptr<proxy::Server> server_;
+    bool stopped_ = false;
 };
 
 } // namespace gatehouse::testing
