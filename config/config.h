@@ -130,6 +130,7 @@ struct CachePolicy {
     bool refuse_set_cookie = true; // own policies; RFC9111 stores it when the origin names a lifetime
     KeyRules key;
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};
+    bool withhold_targeted_cache_control = false; // targeted_cache_control_to_clients: remove
     SourcePlace place;
 };
 

@@ -89,6 +89,10 @@ const Record<CachePolicy>& cache_policy_fields() {
         texts<CachePolicy>({"targeted_cache_control", "Response fields that are read instead of Cache-Control, first "
                                                       "valid one wins (RFC 9213)."},
                            &CachePolicy::targeted_cache_control, {"a field name", http::is_token}),
+        choice<CachePolicy>({"targeted_cache_control_to_clients", "Whether clients get those fields too; keep them "
+                                                                  "where a CDN stands in front of Gatehouse."},
+                            &CachePolicy::withhold_targeted_cache_control,
+                            std::vector<std::pair<std::string, bool>>{{"keep", false}, {"remove", true}}),
     };
     return kFields;
 }

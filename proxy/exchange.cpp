@@ -140,7 +140,8 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
                             const policy::CacheResult& result) {
     const http::WallTime now = worker_.core.turn_wall();
     const std::uint64_t size = entry->body_size();
-    const Assembly assembly = policy::assemble(state_.head, head, size, now, worker_.random());
+    Assembly assembly = policy::assemble(state_.head, head, size, now, worker_.random());
+    assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     policy::CacheResult shown = result;
     shown.error = assembly.status >= 400;
     const std::uint64_t length = policy::content_length(assembly, head, size);
@@ -488,7 +489,8 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     // Conditions and ranges were taken off the request only when the answer was fetched to be stored.
     http::RequestHead unconditional;
     const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
-    const Assembly assembly = policy::assemble(asked, head, answer.length, now, worker_.random());
+    Assembly assembly = policy::assemble(asked, head, answer.length, now, worker_.random());
+    assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     const bool whole = assembly.kind == Assembly::Kind::Whole;
     std::optional<std::uint64_t> length = answer.length;
     if (!whole) {

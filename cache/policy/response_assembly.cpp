@@ -159,15 +159,26 @@ Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
     return whole;
 }
 
+std::span<const std::string> withheld_fields(const config::CachePolicy& policy) noexcept {
+    if (!policy.withhold_targeted_cache_control) {
+        return {};
+    }
+    return policy.targeted_cache_control;
+}
+
 void append_head(std::string& out, const Assembly& assembly, const StoredHead& stored,
                  std::optional<std::uint64_t> complete_length) {
     append_status_line(out, assembly.status);
-    if (assembly.kind == Assembly::Kind::Whole) {
+    if (assembly.kind == Assembly::Kind::Whole && assembly.withheld.empty()) {
         out += stored.field_lines;
         return;
     }
+    const auto is_withheld = [&](std::string_view name) {
+        return std::any_of(assembly.withheld.begin(), assembly.withheld.end(),
+                           [&](const std::string& withheld) { return http::iequals(withheld, name); });
+    };
     for_each_line(stored.field_lines, [&](std::string_view name, std::string_view line) {
-        if (is_sent(name, assembly.kind, !stored.etag.empty())) {
+        if (is_sent(name, assembly.kind, !stored.etag.empty()) && !is_withheld(name)) {
             out += line;
         }
     });

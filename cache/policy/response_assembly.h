@@ -6,6 +6,7 @@
 #include "http/range.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ struct Assembly {
     enum class Kind : std::uint8_t { Whole, NotModified, SinglePart, MultiPart, Unsatisfiable };
     Kind kind = Kind::Whole;
     int status = 200;
-    std::vector<http::ByteSpan> spans; // SinglePart: one; MultiPart: several; else empty
-    std::string boundary;              // MultiPart
+    std::vector<http::ByteSpan> spans;     // SinglePart: one; MultiPart: several; else empty
+    std::string boundary;                  // MultiPart
+    std::span<const std::string> withheld; // names of stored fields that are not sent; see withheld_fields
 };
 
 // Evaluates the request's preconditions and Range against a stored response (RFC 9110 section 13.2.2 order).
@@ -25,6 +27,10 @@ struct Assembly {
 // `boundary_seed` makes the multipart boundary unpredictable (a random 64-bit number from the caller).
 Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
                   std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed);
+
+// The fields that this policy keeps from clients: the targeted ones (RFC 9213), where it says so. They stay in the
+// store, because a 304 without them leaves them in force (RFC 9111 section 3.2). The names live as long as the policy.
+std::span<const std::string> withheld_fields(const config::CachePolicy& policy) noexcept;
 
 // Appends the status line and the stored field lines that belong to this assembly (all for 200 and others; for 304
 // only Cache-Control, Content-Location, Date, ETag, Expires, Vary and non-representation fields such as Set-Cookie and

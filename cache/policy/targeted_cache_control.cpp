@@ -1,243 +1,103 @@
 #include "cache/policy/targeted_cache_control.h"
 
-#include "http/ascii.h"
+#include "http/structured_fields.h"
 
 #include <algorithm>
-#include <string>
-#include <vector>
+#include <array>
+#include <utility>
+#include <variant>
 
 namespace gatehouse::cache::policy {
 
 namespace {
 
-enum class Kind : std::uint8_t { True, False, Integer, Other };
+namespace structured = http::structured;
+using http::DeltaSeconds;
+using http::ResponseCacheControl;
 
-struct Member {
-    std::string_view key;
-    Kind kind = Kind::True;
-    std::string_view text; // Integer: as written
-};
+constexpr std::int64_t kDeltaSecondsMax = std::int64_t{1} << 31; // RFC 9111 section 1.2.2
 
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
-constexpr bool is_alpha(char c) noexcept { return is_lower(http::to_lower(c)); }
+template <class T>
+using Directive = std::pair<std::string_view, T ResponseCacheControl::*>;
 
-// Reads a dictionary from front to back. Every function that reads returns false, or an empty value, on a mistake;
-// one mistake makes the whole field unusable.
-class DictionaryReader {
-public:
-    explicit DictionaryReader(std::string_view text) : rest_(text) {}
+// These forbid something, and count whatever their value is: to ignore `no-store=5` would store what was not to be.
+// The qualified forms of no-cache and private count as unqualified.
+constexpr std::array<Directive<bool>, 7> kRestrictions = {{
+    {"no-store", &ResponseCacheControl::no_store},
+    {"no-cache", &ResponseCacheControl::no_cache},
+    {"private", &ResponseCacheControl::is_private},
+    {"must-revalidate", &ResponseCacheControl::must_revalidate},
+    {"proxy-revalidate", &ResponseCacheControl::proxy_revalidate},
+    {"immutable", &ResponseCacheControl::immutable},
+    {"no-transform", &ResponseCacheControl::no_transform},
+}};
 
-    // RFC 8941 section 4.2.2: members separated by commas, no comma at the end, the last of equal keys counts.
-    bool read(std::vector<Member>& members) {
-        skip(" ");
-        while (!rest_.empty()) {
-            Member member;
-            if (!read_member(member)) {
-                return false;
-            }
-            const auto same = [&](const Member& known) { return known.key == member.key; };
-            members.erase(std::remove_if(members.begin(), members.end(), same), members.end());
-            members.push_back(member);
-            skip(" \t");
-            if (rest_.empty()) {
-                return true;
-            }
-            if (!take(',')) {
-                return false;
-            }
-            skip(" \t");
-            if (rest_.empty()) {
-                return false;
-            }
-        }
-        return true;
+// These permit something, and count only where they are what they are defined to be: without a value.
+constexpr std::array<Directive<bool>, 2> kPermissions = {{
+    {"public", &ResponseCacheControl::is_public},
+    {"must-understand", &ResponseCacheControl::must_understand},
+}};
+
+constexpr std::array<Directive<DeltaSeconds>, 4> kLifetimes = {{
+    {"max-age", &ResponseCacheControl::max_age},
+    {"s-maxage", &ResponseCacheControl::s_maxage},
+    {"stale-while-revalidate", &ResponseCacheControl::stale_while_revalidate},
+    {"stale-if-error", &ResponseCacheControl::stale_if_error},
+}};
+
+// A directive without a value is true, and `?0` says that it is not there. RFC 9213 section 2.1
+bool is_boolean(const structured::BareItem* value, bool wanted) noexcept {
+    const bool* boolean = value == nullptr ? nullptr : std::get_if<bool>(value);
+    return boolean != nullptr && *boolean == wanted;
+}
+
+// Seconds are an integer; anything else, a string of digits too, is no lifetime. RFC 9213 section 2.1
+DeltaSeconds lifetime_of(const structured::BareItem* value) noexcept {
+    const auto* seconds = value == nullptr ? nullptr : std::get_if<std::int64_t>(value);
+    if (seconds == nullptr || *seconds < 0) {
+        return {DeltaSeconds::State::Invalid, 0};
     }
+    return {DeltaSeconds::State::Valid, static_cast<std::uint32_t>(std::min(*seconds, kDeltaSecondsMax))};
+}
 
-private:
-    bool take(char c) noexcept {
-        if (rest_.empty() || rest_.front() != c) {
-            return false;
-        }
-        rest_.remove_prefix(1);
-        return true;
-    }
-
-    void skip(std::string_view characters) noexcept {
-        rest_.remove_prefix(std::min(rest_.find_first_not_of(characters), rest_.size()));
-    }
-
-    template <class Predicate>
-    std::string_view take_while(Predicate&& accept) noexcept {
-        const auto end = std::find_if_not(rest_.begin(), rest_.end(), accept);
-        const auto size = static_cast<std::size_t>(end - rest_.begin());
-        const std::string_view taken = rest_.substr(0, size);
-        rest_.remove_prefix(size);
-        return taken;
-    }
-
-    // A key begins with a lower-case letter or '*'. RFC 8941 section 3.1.2
-    std::string_view read_key() noexcept {
-        if (rest_.empty() || (!is_lower(rest_.front()) && rest_.front() != '*')) {
-            return {};
-        }
-        return take_while(
-            [](char c) { return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*'; });
-    }
-
-    bool read_member(Member& member) noexcept {
-        member.key = read_key();
-        if (member.key.empty()) {
-            return false;
-        }
-        if (!take('=')) {
-            return read_parameters();
-        }
-        if (rest_.starts_with('(')) {
-            member.kind = Kind::Other;
-            return read_inner_list() && read_parameters();
-        }
-        return read_bare_item(member.kind, member.text) && read_parameters();
-    }
-
-    // Parameters are read over: no directive gives them a meaning. RFC 9213 section 2.1
-    bool read_parameters() noexcept {
-        while (take(';')) {
-            skip(" ");
-            Kind kind = Kind::True;
-            std::string_view text;
-            if (read_key().empty() || (take('=') && !read_bare_item(kind, text))) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    // RFC 8941 section 4.2.1.2
-    bool read_inner_list() noexcept {
-        take('(');
-        while (!rest_.empty()) {
-            skip(" ");
-            if (take(')')) {
-                return true;
-            }
-            Kind kind = Kind::True;
-            std::string_view text;
-            if (!read_bare_item(kind, text) || !read_parameters()) {
-                return false;
-            }
-            if (!rest_.starts_with(' ') && !rest_.starts_with(')')) {
-                return false;
-            }
-        }
-        return false;
-    }
-
-    // RFC 8941 section 4.2.3.1
-    bool read_bare_item(Kind& kind, std::string_view& text) noexcept {
-        if (rest_.empty()) {
-            return false;
-        }
-        const char first = rest_.front();
-        if (first == '-' || is_digit(first)) {
-            return read_number(kind, text);
-        }
-        if (take('?')) {
-            kind = rest_.starts_with('1') ? Kind::True : Kind::False;
-            return take('1') || take('0');
-        }
-        kind = Kind::Other;
-        if (take('"')) {
-            return read_string();
-        }
-        if (take(':')) {
-            take_while([](char c) { return is_alpha(c) || is_digit(c) || c == '+' || c == '/' || c == '='; });
-            return take(':');
-        }
-        if (is_alpha(first) || first == '*') {
-            take_while([](char c) { return http::is_token_char(c) || c == ':' || c == '/'; });
-            return true;
-        }
-        return false;
-    }
-
-    // At most 15 digits, or 12 before the point and one to three behind it. RFC 8941 section 4.2.4
-    bool read_number(Kind& kind, std::string_view& text) noexcept {
-        const std::string_view begin = rest_;
-        take('-');
-        const std::size_t whole = take_while(is_digit).size();
-        kind = Kind::Integer;
-        bool well_formed = whole >= 1 && whole <= 15;
-        if (take('.')) {
-            kind = Kind::Other;
-            const std::size_t fraction = take_while(is_digit).size();
-            well_formed = whole >= 1 && whole <= 12 && fraction >= 1 && fraction <= 3;
-        }
-        text = begin.substr(0, begin.size() - rest_.size());
-        return well_formed;
-    }
-
-    // Printable ASCII; a backslash escapes a quote or a backslash and nothing else. RFC 8941 section 4.2.5
-    bool read_string() noexcept {
-        while (!rest_.empty()) {
-            if (take('"')) {
-                return true;
-            }
-            if (take('\\')) {
-                if (!take('"') && !take('\\')) {
-                    return false;
-                }
-                continue;
-            }
-            if (rest_.front() < 0x20 || rest_.front() > 0x7e) {
-                return false;
-            }
-            rest_.remove_prefix(1);
-        }
-        return false;
-    }
-
-    std::string_view rest_;
-};
-
-// Whether a value of the wrong type would permit something; such a directive is left out.
-bool permits(std::string_view key) noexcept { return key == "public" || key == "must-understand"; }
-
-// The member as a directive of Cache-Control. A bare lifetime is one without a value, which is Invalid.
-void append_directive(const Member& member, std::string& out) {
-    if (member.kind == Kind::False || (member.kind != Kind::True && permits(member.key))) {
+void take_directive(const structured::DictionaryMember& member, ResponseCacheControl& control) {
+    // Parameters are passed over: no directive gives them a meaning. RFC 9213 section 2.1
+    const auto* item = std::get_if<structured::Item>(&member.value);
+    const structured::BareItem* value = item == nullptr ? nullptr : &item->value; // null: an inner list
+    if (is_boolean(value, false)) {
         return;
     }
-    if (!out.empty()) {
-        out += ", ";
+    for (const auto& [name, flag] : kRestrictions) {
+        control.*flag = control.*flag || name == member.key;
     }
-    out += member.key;
-    if (member.kind == Kind::Integer) {
-        out += '=';
-        out += member.text;
+    for (const auto& [name, flag] : kPermissions) {
+        control.*flag = control.*flag || (name == member.key && is_boolean(value, true));
+    }
+    for (const auto& [name, lifetime] : kLifetimes) {
+        if (name == member.key) {
+            control.*lifetime = lifetime_of(value);
+        }
     }
 }
 
 } // namespace
 
-std::optional<http::ResponseCacheControl> parse_targeted_cache_control(const http::Fields& fields,
-                                                                       std::string_view field_name) {
+std::optional<ResponseCacheControl> parse_targeted_cache_control(const http::Fields& fields,
+                                                                 std::string_view field_name) {
     if (!fields.contains(field_name)) {
         return std::nullopt;
     }
-    const std::string text = fields.combined(field_name);
-    std::vector<Member> members;
+    const auto dictionary = structured::parse_dictionary(fields.combined(field_name));
     // A field that is empty or cannot be parsed is ignored as if it were absent. RFC 9213 section 2.1
-    if (!DictionaryReader(text).read(members) || members.empty()) {
+    if (!dictionary || dictionary->empty()) {
         return std::nullopt;
     }
-    std::string directives;
-    for (const Member& member : members) {
-        append_directive(member, directives);
+    ResponseCacheControl control;
+    control.present = true;
+    for (const structured::DictionaryMember& member : *dictionary) {
+        take_directive(member, control); // what is not known is ignored
     }
-    http::Fields translated;
-    translated.add("Cache-Control", directives);
-    return http::parse_response_cache_control(translated);
+    return control;
 }
 
 } // namespace gatehouse::cache::policy

@@ -11,7 +11,7 @@
 namespace gatehouse::cache::policy {
 
 // The directives of the field of that name. nullopt when it is absent, empty, or no well-formed dictionary
-// (RFC 8941 section 3.2): it is then ignored as a whole. A directive whose value has the wrong type is never given
+// (RFC 9651 section 3.2): it is then ignored as a whole. A directive whose value has the wrong type is never given
 // the benefit of the doubt: a lifetime becomes Invalid, `public` and `must-understand` do not count.
 // Qualified forms (no-cache="a", private="a") count as unqualified, which restricts more (RFC 9111 section 5.2.2.4).
 std::optional<http::ResponseCacheControl> parse_targeted_cache_control(const http::Fields& fields,

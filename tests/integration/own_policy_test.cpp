@@ -61,3 +61,24 @@ TEST_CASE("the first behavior that matches decides") {
     CHECK(nowhere.content.find("no_behavior") != std::string::npos);
     CHECK(origin.requests() == 2);
 }
+
+TEST_CASE("a targeted field decides, and clients do not get it where the policy says so") {
+    ScriptedOrigin origin;
+    origin.otherwise([](OriginExchange& x) {
+        x.reply(200, "Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60\r\n", "targeted");
+    });
+    Yaml yaml;
+    yaml.policies = "own: {targeted_cache_control_to_clients: remove}";
+    yaml.behaviors = "[{path_pattern: '/kept', origin: api}, {path_pattern: '*', origin: api, cache_policy: own}]";
+    ProxyUnderTest proxy(origin, yaml);
+    for (const char* cache : {"Miss from gatehouse", "Hit from gatehouse"}) {
+        const Response removed = proxy.get("/removed");
+        CHECK(removed.get("X-Cache") == cache);
+        CHECK(removed.get("CDN-Cache-Control") == "");
+        CHECK(removed.get("Cache-Control") == "no-store");
+        const Response kept = proxy.get("/kept");
+        CHECK(kept.get("X-Cache") == cache);
+        CHECK(kept.get("CDN-Cache-Control") == "max-age=60");
+    }
+    CHECK(origin.requests() == 2);
+}

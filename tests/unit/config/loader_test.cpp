@@ -227,6 +227,16 @@ TEST_CASE("Every spelling of a selection") {
     CHECK(c.cookies.mode == Mode::Allow);
 }
 
+TEST_CASE("Targeted fields go to clients unless a policy removes them") {
+    const auto config =
+        load(minimal_with("cache_policies:\n  silent: {}\n  keeps: {targeted_cache_control_to_clients: keep}\n"
+                          "  removes: {targeted_cache_control_to_clients: remove}\n"));
+    CHECK_FALSE(config->cache_policies.at(kRfc9111PolicyName).withhold_targeted_cache_control);
+    CHECK_FALSE(config->cache_policies.at("silent").withhold_targeted_cache_control);
+    CHECK_FALSE(config->cache_policies.at("keeps").withhold_targeted_cache_control);
+    CHECK(config->cache_policies.at("removes").withhold_targeted_cache_control);
+}
+
 TEST_CASE("Small spellings: off, workers, shutdown_timeout, set_cookie, host") {
     CHECK_FALSE(load(minimal_with("access_log: off\n"))->access_log.enabled);
     CHECK_FALSE(load(minimal_with("access_log: {enabled: false}\n"))->access_log.enabled);

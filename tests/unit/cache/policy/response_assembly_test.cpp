@@ -9,6 +9,7 @@
 
 using namespace gatehouse::cache::policy;
 using namespace gatehouse::cache::policy::testing;
+namespace config = gatehouse::config;
 namespace http = gatehouse::http;
 using Kind = Assembly::Kind;
 
@@ -268,4 +269,24 @@ TEST_CASE("an unsatisfiable range (RFC 9110 section 15.5.17)") {
         CHECK(fields.contains(name));
     }
     CHECK(content_length(assembly, stored.view(), 10) == 0);
+}
+
+TEST_CASE("targeted fields are kept from clients where the policy says so, in every kind of answer") {
+    const Stored stored = stored_of("", std::string(kResponse) + "\nCDN-Cache-Control: max-age=5\nEdge-Control: x");
+    config::CachePolicy policy = own();
+    policy.targeted_cache_control = {"edge-control", "CDN-Cache-Control"};
+    for (const char* request : {"", "Range: bytes=0-1", "Range: bytes=0-0,9-9", "If-None-Match: \"a\"", "HEAD"}) {
+        CAPTURE(request);
+        policy.withhold_targeted_cache_control = false;
+        Assembly assembly = assembly_of(request, stored);
+        assembly.withheld = withheld_fields(policy);
+        CHECK(fields_in(head_of(assembly, stored)).contains("CDN-Cache-Control"));
+        policy.withhold_targeted_cache_control = true;
+        assembly.withheld = withheld_fields(policy);
+        const http::Fields fields = fields_in(head_of(assembly, stored));
+        CHECK_FALSE(fields.contains("CDN-Cache-Control"));
+        CHECK_FALSE(fields.contains("Edge-Control"));
+        CHECK(fields.contains("Cache-Control"));
+        CHECK(fields.contains("Date"));
+    }
 }
