@@ -41,13 +41,20 @@ std::shared_ptr<Fetch> HttpCache::make_private_fetch(unsigned core) {
     return std::make_shared<Fetch>(poster_, core, true);
 }
 
+// `head`: policy::encode_stored_head.
+bool HttpCache::killed(std::string_view key, std::string_view head, std::uint64_t sequence,
+                       std::uint64_t checked) const {
+    return purges_.kills(key, sequence, checked) ||
+           purges_.kills_group(key, policy::view_stored_head(head).groups, sequence, checked);
+}
+
 bool HttpCache::alive(const store::EntryRef& entry) {
     const std::uint64_t newest = purges_.current();
     const std::uint64_t checked = entry->checked_sequence().load(std::memory_order_relaxed);
     if (checked >= newest || entry->sequence() >= newest) {
         return true; // one compare on a hit (DESIGN 4.11)
     }
-    if (purges_.kills(entry->key(), entry->sequence(), checked)) {
+    if (killed(entry->key(), entry->metadata(), entry->sequence(), checked)) {
         store_.erase(entry);
         return false;
     }
@@ -223,7 +230,8 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
             return false;
         }
         const StoredHead head = policy::view_stored_head(answer.head);
-        return policy::variant_matches(head.vary_names, head.vary_values, context.request.fields) &&
+        return !purges_.kills_group(context.key, head.groups, fetch.sequence, 0) &&
+               policy::variant_matches(head.vary_names, head.vary_values, context.request.fields) &&
                (usable_now(context, head) || stands_for(context, head, fetch.sequence, plan.arrived));
     };
     const auto make = [&](const std::vector<std::shared_ptr<Fetch>>& others) -> std::shared_ptr<Fetch> {

@@ -131,6 +131,10 @@ public:
 
     // Effective when it returns, for what is stored and what is in flight. Returns the purge's number.
     std::uint64_t purge(PurgeMatcher matcher) { return purges_.record(std::move(matcher)); }
+    // The same for the responses of a group of that host (RFC 9875).
+    std::uint64_t purge_group(std::string_view authority, std::string_view group) {
+        return purges_.record_group(authority, group);
+    }
     // Removes what a purge killed, to free its memory; returns how many. A walk over the store: not for an event loop.
     std::size_t sweep(const PurgeMatcher& matcher);
 
@@ -150,8 +154,10 @@ private:
     Match find(const RequestContext& context);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);
-    policy::Reason kept_out(const Fetch& fetch, const FetchRequest& sent, int status, http::WallTime now);
+    policy::Reason kept_out(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
+                            http::WallTime now);
     bool alive(const store::EntryRef& entry);
+    bool killed(std::string_view key, std::string_view head, std::uint64_t sequence, std::uint64_t checked) const;
     struct JoinRules {
         bool solo = false;      // wants an answer of its own
         bool each_time = false; // the answer will have to be validated for every request, as the stored one has to be

@@ -1,6 +1,7 @@
 // The fetch task's side: what an origin answered is judged, published, stored. What clients get: http_cache.cpp.
 #include "cache/http_cache.h"
 
+#include "cache/policy/cache_groups.h"
 #include "cache/policy/storability.h"
 #include "cache/policy/validation.h"
 #include "cache/policy/variant.h"
@@ -87,14 +88,16 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
 }
 
 // Why a storable response is not stored after all, or None.
-Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, int status, http::WallTime now) {
+Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
+                           http::WallTime now) {
     if (fetch.key.empty()) {
         return Reason::NotShareable; // it was made for one client only
     }
-    if (purges_.kills(fetch.key, fetch.sequence, 0)) {
+    if (purges_.kills(fetch.key, fetch.sequence, 0) ||
+        purges_.kills_group(fetch.key, policy::stored_groups(response.fields), fetch.sequence, 0)) {
         return Reason::PurgedMeanwhile;
     }
-    if (policy::is_stale_if_error_status(status)) {
+    if (policy::is_stale_if_error_status(response.status)) {
         // An error that a stored response may hide must not take its place: it would be gone when it is needed.
         const Match match = find({sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now});
         if (match.entry && policy::may_serve_on_error(sent.facts, match.head.facts, sent.policy, now)) {
@@ -108,9 +111,12 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
                                         const http::Framing& framing, http::WallTime request_time,
                                         http::WallTime response_time, Intake& intake) {
     if (response.status == 304 && fetch.validating) {
-        // A purge that came after the content is not undone by a 304, whenever that was asked for.
-        if (!policy::freshens(response, policy::view_stored_head(fetch.validating->metadata())) ||
-            purges_.kills(fetch.validating->key(), fetch.validating->sequence(), 0)) {
+        // A purge that came after the content is not undone by a 304, whenever that was asked for; and one of a group
+        // that the 304 names, which came while it was asked for, is newer than what it says.
+        const store::Entry& entry = *fetch.validating;
+        if (!policy::freshens(response, policy::view_stored_head(entry.metadata())) ||
+            killed(entry.key(), entry.metadata(), entry.sequence(), 0) ||
+            purges_.kills_group(entry.key(), policy::stored_groups(response.fields), fetch.sequence, 0)) {
             return BeginResult::RetryUnconditional;
         }
         freshen(fetch, sent, response, request_time, response_time);
@@ -140,7 +146,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     }
     answer.not_stored = decision.reason;
     if (decision.store) {
-        answer.not_stored = kept_out(fetch, sent, response.status, response_time);
+        answer.not_stored = kept_out(fetch, sent, response, response_time);
     }
     if (decision.store && answer.not_stored == Reason::None) {
         const std::string secondary = secondary_key(names, values);
@@ -196,7 +202,7 @@ Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
         intake.body->complete();
     }
     if (intake.writer) {
-        if (purges_.kills(fetch.key, fetch.sequence, 0)) {
+        if (killed(fetch.key, intake.metadata, fetch.sequence, 0)) {
             reason = Reason::PurgedMeanwhile;
         } else if (const store::EntryRef stored = intake.writer->commit(intake.metadata); !stored) {
             reason = Reason::MemoryBudget;

@@ -1,6 +1,8 @@
 // Exact matchers as hashes, prefixes in the order of their numbers; merging keeps the list bounded.
 #include "cache/purge_log.h"
 
+#include "cache/policy/cache_groups.h"
+
 #include <algorithm>
 
 namespace gatehouse::cache {
@@ -8,6 +10,8 @@ namespace gatehouse::cache {
 namespace {
 
 using policy::KeyParts;
+
+constexpr std::string_view kAnyHost = "*"; // the authority in a key made with host: any
 
 // One matcher that matches at least what both do.
 PurgeMatcher widened(const PurgeMatcher& a, const PurgeMatcher& b) {
@@ -39,6 +43,14 @@ bool matches_parts(const PurgeMatcher& matcher, const KeyParts& parts) noexcept 
     return parts.path == matcher.path && (matcher.any_query || parts.query == matcher.query);
 }
 
+// The hash of a group of a host, without putting both into one text. The halves change places, so that host and name
+// cannot. What is purged by path has another hash, but by accident.
+store::KeyHash hash_of_group(std::string_view authority, std::string_view group) noexcept {
+    const store::KeyHash host = store::hash_key(authority);
+    const store::KeyHash name = store::hash_key(group);
+    return {name.low + host.high, name.high + host.low};
+}
+
 } // namespace
 
 bool PurgeMatcher::matches(std::string_view key) const noexcept {
@@ -67,12 +79,18 @@ void PurgeLog::record_exact(const PurgeMatcher& matcher, std::uint64_t number) {
     key.append(matcher.query).append(1, '\n');
     const KeyParts parts = policy::split_cache_key(key);
     const Shape every_host = matcher.any_query ? EveryHostPath : EveryHostUri;
-    if (matcher.authority) {
-        exact_.record(parts, matcher.any_query ? HostPath : HostUri, number);
-    } else {
-        exact_.record(parts, every_host, number);
-    }
-    any_host_.record(parts, every_host, number);
+    const Shape shape = !matcher.authority ? every_host : matcher.any_query ? HostPath : HostUri;
+    exact_.record(hash_of(parts, shape), shape, number);
+    any_host_.record(hash_of(parts, every_host), every_host, number);
+}
+
+std::uint64_t PurgeLog::record_group(std::string_view authority, std::string_view group) {
+    const std::lock_guard lock(recording_);
+    const std::uint64_t number = next();
+    exact_.record(hash_of_group(authority, group), Group, number);
+    any_host_.record(hash_of_group(kAnyHost, group), Group, number);
+    newest_.store(number, std::memory_order_release);
+    return number;
 }
 
 void PurgeLog::record_prefix(PurgeMatcher matcher) {
@@ -93,6 +111,24 @@ bool PurgeLog::kills(std::string_view key, std::uint64_t sequence, std::uint64_t
     }
     const KeyParts parts = policy::split_cache_key(key);
     return killed_exactly(parts, after) || killed_by_prefix(parts, after);
+}
+
+bool PurgeLog::kills_group(std::string_view key, std::string_view groups, std::uint64_t sequence,
+                           std::uint64_t checked) const {
+    const std::uint64_t after = std::max(sequence, checked);
+    if (groups.empty() || current() <= after) {
+        return false;
+    }
+    const std::string_view authority = policy::split_cache_key(key).authority;
+    const Exact& exact = authority == kAnyHost ? any_host_ : exact_;
+    if (exact.newest[Group].load(std::memory_order_relaxed) <= after) {
+        return false;
+    }
+    bool is_dead = false;
+    policy::for_each_group(groups, [&](std::string_view group) {
+        is_dead = is_dead || group == policy::kEveryGroup || exact.table.kills(hash_of_group(authority, group), after);
+    });
+    return is_dead;
 }
 
 bool PurgeLog::killed_exactly(const KeyParts& parts, std::uint64_t after) const {
@@ -118,8 +154,8 @@ bool PurgeLog::killed_by_prefix(const KeyParts& parts, std::uint64_t after) cons
     return false;
 }
 
-void PurgeLog::Exact::record(const KeyParts& parts, Shape shape, std::uint64_t number) {
-    table.record(hash_of(parts, shape), number);
+void PurgeLog::Exact::record(const store::KeyHash& hash, Shape shape, std::uint64_t number) {
+    table.record(hash, number);
     newest[shape].store(number, std::memory_order_relaxed);
 }
 

@@ -1,6 +1,7 @@
 // The story of one request (docs/LIFE_OF_A_REQUEST.md tells it with the file names).
 #include "proxy/exchange.h"
 
+#include "cache/policy/cache_groups.h"
 #include "cache/policy/cache_key.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/invalidation.h"
@@ -404,6 +405,9 @@ void Exchange::invalidate(const Fetch& fetch) {
                                                                        .policy_ref->key.query_strings)
                                  : uri.query;
         worker_.cache.purge(std::move(matcher));
+    }
+    for (const std::string& group : policy::invalidated_groups(state_.facts.method, response)) {
+        worker_.cache.purge_group(state_.target.authority, group);
     }
 }
 

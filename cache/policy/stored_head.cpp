@@ -1,5 +1,6 @@
 #include "cache/policy/stored_head.h"
 
+#include "cache/policy/cache_groups.h"
 #include "http/ascii.h"
 #include "http/cache_control.h"
 #include "http/date.h"
@@ -29,6 +30,7 @@ struct StoredHeadPrefix {
     Slice date;
     Slice vary_names;
     Slice vary_values;
+    Slice groups;
 };
 static_assert(std::is_trivially_copyable_v<StoredHeadPrefix>);
 
@@ -82,6 +84,7 @@ http::Fields end_to_end_fields(const http::ResponseHead& response, WallTime resp
 std::string encode_stored_head(const ResponseFacts& facts, const http::Fields& lines, std::string_view vary_names,
                                std::string_view vary_values) {
     const std::string_view text = lines.serialised();
+    const std::string groups = stored_groups(lines);
     StoredHeadPrefix prefix;
     std::memset(static_cast<void*>(&prefix), 0, sizeof prefix); // no indeterminate padding in a stored block
     prefix.facts = facts;
@@ -91,12 +94,13 @@ std::string encode_stored_head(const ResponseFacts& facts, const http::Fields& l
     prefix.date = value_slice(lines, "Date");
     prefix.vary_names = slice_of(text.size(), vary_names.size());
     prefix.vary_values = slice_of(text.size() + vary_names.size(), vary_values.size());
+    prefix.groups = slice_of(text.size() + vary_names.size() + vary_values.size(), groups.size());
 
     std::string block;
-    block.reserve(sizeof prefix + text.size() + vary_names.size() + vary_values.size());
+    block.reserve(sizeof prefix + text.size() + vary_names.size() + vary_values.size() + groups.size());
     block.resize(sizeof prefix);
     std::memcpy(block.data(), &prefix, sizeof prefix);
-    block.append(text).append(vary_names).append(vary_values);
+    block.append(text).append(vary_names).append(vary_values).append(groups);
     return block;
 }
 
@@ -106,7 +110,7 @@ StoredHead view_stored_head(std::string_view bytes) noexcept {
     const std::string_view rest = bytes.substr(sizeof prefix);
     const auto part = [&](const Slice& slice) { return rest.substr(slice.at, slice.size); };
     return {prefix.facts,      part(prefix.field_lines), part(prefix.etag),       part(prefix.last_modified),
-            part(prefix.date), part(prefix.vary_names),  part(prefix.vary_values)};
+            part(prefix.date), part(prefix.vary_names),  part(prefix.vary_values), part(prefix.groups)};
 }
 
 http::Fields fields_to_store(const http::ResponseHead& response, WallTime response_time, http::Fields* left_out) {

@@ -1,7 +1,7 @@
 // A stored response's head as one block of bytes, and the view that reads it in place.
 //
 // Layout (version 1; native byte order, memory only: the disk has its own format page):
-//   [StoredHeadPrefix][field lines][etag offset data is inside the lines][vary names][vary values]
+//   [StoredHeadPrefix][field lines][etag offset data is inside the lines][vary names][vary values][groups]
 // The field lines are ready to be sent: hop-by-hop fields, Content-Length, Age and the fields a directive excludes are
 // already gone, Via is already appended.
 #pragma once
@@ -24,6 +24,7 @@ struct StoredHead {
     std::string_view date;          // value of the Date field
     std::string_view vary_names;    // nominated names: lower case, sorted, comma-separated; empty without Vary
     std::string_view vary_values;   // the variant key those names gave for the request that caused it
+    std::string_view groups;        // see cache/policy/cache_groups.h; empty without Cache-Groups
 
     http::Fields fields() const { return http::Fields::from_serialised(field_lines); }
 };
