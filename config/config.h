@@ -140,6 +140,7 @@ struct Behavior {
     std::string cache_policy; // name; "RFC9111" when absent
     enum class HostMode : std::uint8_t { Origin, Viewer };
     HostMode host = HostMode::Origin;
+    bool cache_status_key = false; // Cache-Status shows the key
     SourcePlace place;
     // Resolved by validation; they live as long as the Config.
     const Origin* origin_ref = nullptr;

@@ -110,6 +110,9 @@ const Record<Behavior>& behavior_fields() {
         choice<Behavior>(
             {"host", "Which Host the origin gets: its own, or the one the viewer sent."}, &Behavior::host,
             std::vector<std::pair<std::string, HostMode>>{{"origin", HostMode::Origin}, {"viewer", HostMode::Viewer}}),
+        boolean<Behavior>({"cache_status_key", "Whether Cache-Status shows clients the key that the response is stored "
+                                               "under, with the cookies and fields that are part of it."},
+                          &Behavior::cache_status_key),
     };
     return kFields;
 }

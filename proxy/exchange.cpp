@@ -137,6 +137,12 @@ cache::RequestContext Exchange::context() const {
             state_.hash, worker_.core.index(), worker_.core.turn_wall(),     arrived_};
 }
 
+// A request that was not looked up has no use for its key.
+std::string_view Exchange::shown_key() const noexcept {
+    return state_.behavior->cache_status_key && state_.decision.lookup ? std::string_view(state_.key)
+                                                                        : std::string_view();
+}
+
 void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& head,
                             const policy::CacheResult& result) {
     const http::WallTime now = worker_.core.turn_wall();
@@ -146,7 +152,7 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
     policy::CacheResult shown = result;
     shown.error = assembly.status >= 400;
     const std::uint64_t length = policy::content_length(assembly, head, size);
-    ResponseSink::Head out{assembly, head, shown, size, length, !state_.is_head(), age_seconds(head, now)};
+    ResponseSink::Head out{assembly, head, shown, size, length, !state_.is_head(), age_seconds(head, now), shown_key()};
     sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = shown;
@@ -340,9 +346,11 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         if (resolution.kind == Resolution::Kind::Rejoin && joins < kMaxJoins) {
             arrived_ = plan.arrived;
             state_.plan = worker_.cache.plan(context(), state_.decision);
+            state_.plan.result.collapse_failed = !state_.plan.result.collapsed;
             continue;
         }
         plan.result = resolution.result;
+        plan.result.collapse_failed = true; // waited for in vain: RFC 9211 section 2.6
         plan.result.reason = Reason::NotShareable;
         plan.kind = Plan::Kind::Alone;
         plan.may_store = plan.may_store && !state_.is_head();
@@ -513,7 +521,7 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     if (answer.not_stored != Reason::None) {
         shown.reason = answer.not_stored;
     }
-    ResponseSink::Head out{assembly, head, shown, answer.length, length, content, age};
+    ResponseSink::Head out{assembly, head, shown, answer.length, length, content, age, shown_key()};
     sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = result;

@@ -85,7 +85,7 @@ void Http1Sink::head(const Head& head) {
         append_number(out, *head.age_seconds);
         out.append("\r\n");
     }
-    policy::append_cache_status(out, head.cache);
+    policy::append_cache_status(out, head.cache, head.shown_key);
     out.append("X-Cache: ").append(policy::x_cache(head.cache)).append("\r\n");
     finish_head(!http::status_has_no_content(head.assembly.status), head.content_length, head.content_follows);
 }

@@ -52,9 +52,34 @@ void append_forwarding(std::string& out, const CacheResult& result) {
     if (result.stored) {
         out += "; stored";
     }
+    // True when the answer came by the request of another; false when that was waited for in vain, and absent when
+    // nothing was waited for. RFC 9211 section 2.6
     if (result.collapsed) {
         out += "; collapsed";
+    } else if (result.collapse_failed) {
+        out += "; collapsed=?0";
     }
+}
+
+// As a String: printable ASCII with quotes and backslashes escaped. RFC 9211 section 2.7
+// Whatever separates the parts of the key becomes a space, and other characters a question mark.
+void append_key(std::string& out, std::string_view key) {
+    while (key.ends_with('\n')) {
+        key.remove_suffix(1);
+    }
+    const bool is_cut = key.size() > kMaxShownKey;
+    out += "; key=\"";
+    for (const char c : key.substr(0, kMaxShownKey)) {
+        if (c == '\n') {
+            out += ' ';
+        } else if (c < ' ' || c > '~') {
+            out += '?';
+        } else {
+            out += c == '"' || c == '\\' ? "\\" : "";
+            out += c;
+        }
+    }
+    out += is_cut ? "...\"" : "\"";
 }
 
 // A 504 for only-if-cached was neither found nor forwarded.
@@ -88,7 +113,7 @@ Forwarded forwarded_for(Reason reason) noexcept {
     }
 }
 
-void append_cache_status(std::string& out, const CacheResult& result) {
+void append_cache_status(std::string& out, const CacheResult& result, std::string_view key) {
     out += "Cache-Status: gatehouse";
     if (result.forwarded != Forwarded::No) {
         append_forwarding(out, result);
@@ -98,6 +123,9 @@ void append_cache_status(std::string& out, const CacheResult& result) {
     if (result.ttl_seconds) {
         out += "; ttl=";
         append_number(out, *result.ttl_seconds);
+    }
+    if (!key.empty()) {
+        append_key(out, key);
     }
     if (!is_plain(result.reason)) {
         out.append("; detail=").append(to_string(result.reason));

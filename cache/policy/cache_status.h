@@ -3,6 +3,7 @@
 
 #include "cache/policy/reason.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@ struct CacheResult {
     std::optional<std::int64_t> ttl_seconds; // remaining lifetime; negative when stale
     bool stored = false;
     bool collapsed = false;
+    bool collapse_failed = false; // it waited for an answer that could not be used for it, and was forwarded itself
     Reason reason = Reason::None; // `detail`
     bool revalidated = false;     // a 304 freshened what is sent: X-Cache says RefreshHit
     bool error = false;           // the status sent is an error: X-Cache says Error
@@ -27,8 +29,13 @@ struct CacheResult {
 // RFC 9211's fwd for a reason: UriMiss -> UriMiss, RequestNoCache -> Request, Stale -> Stale, ...
 Forwarded forwarded_for(Reason reason) noexcept;
 
-// Appends "Cache-Status: gatehouse; hit; ttl=42\r\n" (allocation-free when `out` has capacity).
-void append_cache_status(std::string& out, const CacheResult& result);
+// LIMIT: of a key that is shown; what follows is cut off and marked by "...".
+inline constexpr std::size_t kMaxShownKey = 1000;
+
+// Appends "Cache-Status: gatehouse; hit; ttl=42\r\n" (allocation-free when `out` has capacity). Ours is the last member
+// of the list: the caller has appended what caches nearer to the origin said (RFC 9211 section 2).
+// `key`: the cache key where it is to be shown, else empty. Its parts are shown with spaces between them.
+void append_cache_status(std::string& out, const CacheResult& result, std::string_view key = {});
 // "Hit from gatehouse", "Miss from gatehouse", "RefreshHit from gatehouse", "Error from gatehouse"
 std::string_view x_cache(const CacheResult& result) noexcept;
 

@@ -31,6 +31,8 @@ TEST_CASE("an answer that may not be stored releases all who wait, and the key i
     for (const Response& response : swarm.collect()) {
         REQUIRE(response.complete);
         REQUIRE(response.status == 200);
+        const bool waited = response.get("Cache-Status").find("; collapsed=?0; ") != std::string::npos;
+        REQUIRE(waited == (response.content != "1"));
         const auto number = static_cast<std::size_t>(std::stoi(response.content));
         REQUIRE_FALSE(seen[number]); // nobody got what was meant for somebody else
         seen[number] = true;

@@ -227,6 +227,14 @@ TEST_CASE("Every spelling of a selection") {
     CHECK(c.cookies.mode == Mode::Allow);
 }
 
+TEST_CASE("Cache-Status shows no key unless a behavior says so") {
+    const auto config = load("listeners: [{address: '127.0.0.1:0'}]\norigins: {api: {url: 'http://127.0.0.1:1'}}\n"
+                             "behaviors:\n  - {path_pattern: /a, origin: api, cache_status_key: true}\n"
+                             "  - {path_pattern: '*', origin: api}\n");
+    CHECK(config->behaviors.at(0).cache_status_key);
+    CHECK_FALSE(config->behaviors.at(1).cache_status_key);
+}
+
 TEST_CASE("Targeted fields go to clients unless a policy removes them") {
     const auto config =
         load(minimal_with("cache_policies:\n  silent: {}\n  keeps: {targeted_cache_control_to_clients: keep}\n"

@@ -2,6 +2,7 @@
 #include "cache/policy/cache_status.h"
 
 #include "http/ascii.h"
+#include "http/structured_fields.h"
 
 #include <doctest/doctest.h>
 
@@ -9,10 +10,37 @@ using namespace gatehouse::cache::policy;
 
 namespace {
 
-std::string field_of(const CacheResult& result) {
+namespace structured = gatehouse::http::structured;
+
+std::string field_of(const CacheResult& result, std::string_view key = {}) {
     std::string out = "Age: 1\r\n";
-    append_cache_status(out, result);
+    append_cache_status(out, result, key);
     return out.substr(8);
+}
+
+// The parameters of the only member of a Cache-Status line, read as what the RFC says that it is.
+structured::Parameters parameters_of(const std::string& line) {
+    constexpr std::string_view kName = "Cache-Status: ";
+    REQUIRE(line.starts_with(kName));
+    REQUIRE(line.ends_with("\r\n"));
+    const auto list =
+        structured::parse_list(std::string_view(line).substr(kName.size(), line.size() - kName.size() - 2));
+    REQUIRE(list);
+    REQUIRE(list->size() == 1);
+    const auto& item = std::get<structured::Item>(list->front());
+    CHECK(std::get<structured::Token>(item.value).text == "gatehouse");
+    return item.parameters;
+}
+
+template <class T>
+std::optional<T> parameter(const structured::Parameters& parameters, std::string_view name) {
+    for (const structured::Parameter& one : parameters) {
+        if (one.key == name) {
+            REQUIRE(std::holds_alternative<T>(one.value));
+            return std::get<T>(one.value);
+        }
+    }
+    return std::nullopt;
 }
 
 CacheResult hit(std::int64_t ttl, Reason reason = Reason::None) {
@@ -126,4 +154,65 @@ TEST_CASE("X-Cache") {
     CHECK(x_cache(result) == "RefreshHit from gatehouse");
     result.error = true;
     CHECK(x_cache(result) == "Error from gatehouse");
+}
+
+TEST_CASE("collapsed says whether the answer of another request could be used (RFC 9211 section 2.6)") {
+    CacheResult result = forwarded(Reason::UriMiss);
+    CHECK_FALSE(parameter<bool>(parameters_of(field_of(result)), "collapsed"));
+    result.collapse_failed = true;
+    CHECK(field_of(result) == "Cache-Status: gatehouse; fwd=uri-miss; collapsed=?0\r\n");
+    result.collapsed = true; // another one that was joined after it
+    CHECK(parameter<bool>(parameters_of(field_of(result)), "collapsed") == true);
+    CacheResult found = hit(1);
+    found.collapse_failed = true;
+    CHECK(field_of(found) == "Cache-Status: gatehouse; hit; ttl=1\r\n");
+}
+
+TEST_CASE("the key is shown as a string of printable characters (RFC 9211 section 2.7)") {
+    struct Row {
+        std::string key;
+        std::string shown;
+    };
+    const Row rows[] = {
+        {"rules|*\napi\nh\n/a\nq=1\n", "rules|* api h /a q=1"},
+        {"rules|*\napi\nh\n/a\n\n", "rules|* api h /a"},
+        {"rules|*\napi\nh\n/a\n\naccept:x\n;a=1\n", "rules|* api h /a  accept:x ;a=1"},
+        {"a\"b\\c", "a\"b\\c"},
+        {"\xc3\xa4\t\x7f", "????"},
+        {std::string(kMaxShownKey, 'x'), std::string(kMaxShownKey, 'x')},
+        {std::string(kMaxShownKey + 1, 'x'), std::string(kMaxShownKey, 'x') + "..."},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.key);
+        CHECK(parameter<std::string>(parameters_of(field_of(hit(1), row.key)), "key") == row.shown);
+    }
+    CHECK(field_of(hit(1, Reason::RequestMaxStale), "a") ==
+          "Cache-Status: gatehouse; hit; ttl=1; key=\"a\"; detail=request_max_stale\r\n");
+    CHECK(field_of(hit(1)).find("key") == std::string::npos);
+}
+
+TEST_CASE("whatever happened, the member is a structured field whose parameters have their types") {
+    for (std::size_t i = 0; i < kReasonCount; ++i) {
+        for (unsigned bits = 0; bits < 64; ++bits) {
+            const auto has = [&](unsigned bit) { return (bits >> bit & 1U) != 0; };
+            CacheResult result = forwarded(static_cast<Reason>(i));
+            result.stored = has(0);
+            result.collapsed = has(1);
+            result.collapse_failed = has(2);
+            result.forward_status = has(3) ? std::optional(504) : std::nullopt;
+            result.ttl_seconds = has(4) ? std::optional<std::int64_t>(-7) : std::nullopt;
+            const structured::Parameters all = parameters_of(field_of(result, has(5) ? "k\n" : ""));
+            const auto is_hit = parameter<bool>(all, "hit");
+            const auto token = parameter<structured::Token>(all, "fwd");
+            CHECK_FALSE((is_hit && token)); // they exclude each other: RFC 9211 section 2.1
+            CHECK(token.has_value() == (result.forwarded != Forwarded::No));
+            // Without fwd these say nothing: RFC 9211 sections 2.3, 2.5 and 2.6.
+            CHECK(parameter<bool>(all, "stored") == (token && has(0) ? std::optional(true) : std::nullopt));
+            CHECK(parameter<std::int64_t>(all, "fwd-status").has_value() == (token && has(3)));
+            CHECK(parameter<bool>(all, "collapsed").has_value() == (token && (has(1) || has(2))));
+            CHECK(parameter<std::int64_t>(all, "ttl") == (has(4) ? std::optional<std::int64_t>(-7) : std::nullopt));
+            CHECK(parameter<std::string>(all, "key") == (has(5) ? std::optional<std::string>("k") : std::nullopt));
+            static_cast<void>(parameter<structured::Token>(all, "detail"));
+        }
+    }
 }
