@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <random>
 #include <string>
+#include <string_view>
 
 using namespace gatehouse::http::structured;
 
@@ -129,4 +131,37 @@ TEST_CASE("what has no form is not written") {
     CHECK_FALSE(serialise(Dictionary{{"", Item{true, {}}}}));
     CHECK_FALSE(serialise(List{InnerList{{Item{Token{"?"}, {}}}, {}}}));
     CHECK(serialise(List{}) == "");
+}
+
+TEST_CASE("random texts are read or refused, and what is read is written to a text that reads the same") {
+    constexpr unsigned kSeed = 9651;
+    constexpr std::string_view kPieces = "aZ*09-.,;= ()\"\\:?@%c3/_\t\x7f\xc3";
+    std::mt19937 engine(kSeed);
+    int read = 0;
+    for (int round = 0; round < 60'000; ++round) {
+        std::string text;
+        for (std::size_t size = engine() % 12; size > 0; --size) {
+            text += kPieces[engine() % kPieces.size()];
+        }
+        CAPTURE(text);
+        if (const auto list = parse_list(text)) {
+            const auto written = serialise(*list);
+            REQUIRE(written);
+            CHECK(parse_list(*written) == list);
+            ++read;
+        }
+        if (const auto dictionary = parse_dictionary(text)) {
+            const auto written = serialise(*dictionary);
+            REQUIRE(written);
+            CHECK(parse_dictionary(*written) == dictionary);
+            ++read;
+        }
+        if (const auto item = parse_item(text)) {
+            const auto written = serialise(*item);
+            REQUIRE(written);
+            CHECK(parse_item(*written) == item);
+            ++read;
+        }
+    }
+    CHECK(read > 5'000);
 }
