@@ -15,11 +15,12 @@ namespace gatehouse::testing {
 
 namespace {
 
-// A port that was free a moment ago, for UDP; somebody may be faster, so starting is tried again.
-std::uint16_t free_port() {
-    const int descriptor = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+// A port of this kind of socket bound to 127.0.0.1, 0: any; -1 where it is taken. Closed again at once.
+int try_port(int kind, std::uint16_t port) {
+    const int descriptor = ::socket(AF_INET, kind | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     void* raw = &address;
@@ -28,10 +29,19 @@ std::uint16_t free_port() {
     if (descriptor >= 0) {
         ::close(descriptor);
     }
-    if (!bound) {
-        throw HarnessError("no UDP port is free");
+    return bound ? ntohs(address.sin_port) : -1;
+}
+
+// A port that was free a moment ago, for UDP and for TCP; somebody may be faster, so starting is tried again.
+std::uint16_t free_port() {
+    constexpr int kTries = 100;
+    for (int i = 0; i < kTries; ++i) {
+        const int port = try_port(SOCK_DGRAM, 0);
+        if (port > 0 && try_port(SOCK_STREAM, static_cast<std::uint16_t>(port)) == port) {
+            return static_cast<std::uint16_t>(port);
+        }
     }
-    return ntohs(address.sin_port);
+    throw HarnessError("no port is free for UDP and TCP");
 }
 
 std::string configuration(const std::string& directory, std::uint16_t port, const std::string& control) {
