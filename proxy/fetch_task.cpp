@@ -26,7 +26,9 @@ using store_body = cache::store::Body;
 
 namespace {
 
-constexpr std::size_t kHeadBuffer = 8 * 1024;
+// Most heads fit. What comes behind one stays in this buffer until its reader makes room, which thousands of stalled
+// responses multiply; the rest of the content goes straight into blocks.
+constexpr std::size_t kHeadBuffer = 2 * 1024;
 constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
 
 Error total_timeout_error() { return Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout"); }
