@@ -36,7 +36,7 @@ void silence_log() {
 } // namespace
 
 std::string Yaml::text(std::uint16_t origin_port) const {
-    const std::string url = "http://127.0.0.1:" + std::to_string(origin_port);
+    const std::string url = scheme + "://" + host + ":" + std::to_string(origin_port);
     std::string text = "listeners: " + listeners + "\nadmin: {address: '127.0.0.1:0'}\nworkers: " + workers + "\n";
     text += "access_log: " + access_log + "\n";
     text += "cache: {memory: {" + memory + "}}\n";

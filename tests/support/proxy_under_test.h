@@ -18,6 +18,8 @@ namespace gatehouse::testing {
 struct Yaml {
     std::string listeners = "[{address: '127.0.0.1:0'}]";
     std::string origin;   // fields of the origin "api" beside url: "first_byte_timeout: 2s"
+    std::string scheme = "http";
+    std::string host = "127.0.0.1"; // of the origin's URL
     std::string path;     // put behind the origin's URL: "/prod"
     std::string policies; // "own: {default_ttl: 60s}"
     std::string behaviors = "[{path_pattern: '*', origin: api}]";
