@@ -140,7 +140,7 @@ cache::RequestContext Exchange::context() const {
 // A request that was not looked up has no use for its key.
 std::string_view Exchange::shown_key() const noexcept {
     return state_.behavior->cache_status_key && state_.decision.lookup ? std::string_view(state_.key)
-                                                                        : std::string_view();
+                                                                       : std::string_view();
 }
 
 void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& head,

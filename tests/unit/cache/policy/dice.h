@@ -12,7 +12,8 @@
 
 namespace gatehouse::cache::policy::testing {
 
-// 9111, or what GATEHOUSE_TEST_SEED says: the same tests with other luck. Printed once, so that a failure can be repeated.
+// 9111, or what GATEHOUSE_TEST_SEED says: the same tests with other luck. Printed once, so that a failure can be
+// repeated.
 inline unsigned property_seed() {
     static const unsigned seed = [] {
         const char* const given = std::getenv("GATEHOUSE_TEST_SEED");
