@@ -75,14 +75,10 @@ void Core::run(bool keep_time) {
 
 awaitable<void> Core::follow_poller() {
     while (!finishing_) {
-        if (!poller_.turn_wanted()) {
-            const auto [error] =
-                co_await asio_side_->readiness.async_wait(asio::posix::descriptor_base::wait_read, kAwait);
-            if (error) {
-                break;
-            }
-        } else {
-            co_await asio::post(asio::use_awaitable);
+        const auto [error] =
+            co_await asio_side_->readiness.async_wait(asio::posix::descriptor_base::wait_read, kAwait);
+        if (error) {
+            break;
         }
         begin_turn();
         poller_.wait(0);
@@ -91,7 +87,7 @@ awaitable<void> Core::follow_poller() {
 }
 
 void Core::run_asio(bool keep_time) {
-    asio_side_ = std::make_unique<AsioSide>(io_, poller_.descriptor());
+    asio_side_ = std::make_unique<AsioSide>(io_, poller_.follow());
     guard_.emplace(io_.get_executor());
     spawn_logged(io_.get_executor(), "poller", follow_poller());
     if (keep_time) {

@@ -451,7 +451,7 @@ awaitable<bool> FetchTask::wait_for_room(cache::Intake& intake) {
     room_event_.reset();
     room_deadline_.arm(order_.config->timeouts.slow_reader);
     for (;;) {
-        if (!order_.fetch->wanted() || broken_off_) {
+        if (!order_.fetch->wanted() || broken_off_ || total_expired_) {
             room_deadline_.disarm();
             co_return false;
         }

@@ -155,7 +155,7 @@ http::Status Listener::start() {
 }
 
 void Listener::on_ready(std::uint32_t events) noexcept {
-    if ((events & EPOLLIN) != 0) {
+    if ((events & EPOLLIN) != 0 && !paused_) {
         accept_some();
     }
 }
@@ -177,13 +177,20 @@ void Listener::accept_some() noexcept {
             spdlog::error("no descriptors left to accept on {}: {} advice=\"raise the limit of open files "
                           "(LimitNOFILE) or lower limits.connections\"",
                           address_.text, std::strerror(errno));
-            // Connections wait in the backlog meanwhile; trying again at once would only burn the core.
+            // Connections wait in the backlog meanwhile; trying again for each that comes would only burn the core.
+            paused_ = true;
             pause_deadline_.arm(kPauseWithoutDescriptors);
             return;
         }
         // ECONNABORTED and the network errors of accept(2) concern that one connection.
     }
     core_.poller().next_turn(*this);
+}
+
+void Listener::on_pause_over(void* self) {
+    auto& listener = *static_cast<Listener*>(self);
+    listener.paused_ = false;
+    listener.accept_some();
 }
 
 void Listener::close() noexcept {

@@ -34,13 +34,14 @@ private:
     void on_ready(std::uint32_t events) noexcept override;
     void on_turn() noexcept override { accept_some(); }
     void on_core_end() noexcept override { stop(); }
-    static void on_pause_over(void* self) { static_cast<Listener*>(self)->accept_some(); }
+    static void on_pause_over(void* self);
 
     Core& core_;
     config::Address address_;
     Accepted accepted_;
     int descriptor_ = -1;
     bool started_ = false; // the poller knows it
+    bool paused_ = false;  // out of descriptors
     Deadline pause_deadline_;
     std::uint16_t port_ = 0;
 };

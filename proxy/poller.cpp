@@ -57,10 +57,14 @@ void Poller::remove(int descriptor, Watched& watched) noexcept {
     all_.pop_back();
 }
 
-void Poller::next_turn(Watched& watched) {
-    if (!watched.turn_wanted_) {
-        watched.turn_wanted_ = true;
-        turns_.push_back(&watched);
+void Poller::next_turn(Watched& watched) noexcept {
+    if (watched.turn_wanted_) {
+        return;
+    }
+    watched.turn_wanted_ = true;
+    turns_.push_back(&watched);
+    if (followed_) {
+        ring();
     }
 }
 
@@ -98,10 +102,14 @@ std::size_t Poller::dispatch() noexcept {
     return told;
 }
 
+void Poller::ring() noexcept {
+    const std::uint64_t one = 1;
+    static_cast<void>(::write(wake_, &one, sizeof one));
+}
+
 void Poller::wake() noexcept {
     if (waiting_.exchange(false, std::memory_order_seq_cst)) {
-        const std::uint64_t one = 1;
-        static_cast<void>(::write(wake_, &one, sizeof one));
+        ring();
     }
 }
 

@@ -49,7 +49,7 @@ public:
     // Before the descriptor is closed. No call reaches `watched` afterwards.
     void remove(int descriptor, Watched& watched) noexcept;
     // Calls on_turn() after everybody who is ready now had a turn: for those who could go on for ever.
-    void next_turn(Watched& watched);
+    void next_turn(Watched& watched) noexcept;
 
     // Waits for readiness, a wake() or the time (-1: without end; rounded up to milliseconds), and not at all while
     // somebody wants a turn. dispatch() then tells everybody; returns how many were told.
@@ -62,18 +62,23 @@ public:
     // Any thread. Costs a system call only if the core has announced that it waits.
     void wake() noexcept;
 
-    // Becomes readable when somebody is ready: for a loop that is not ours.
-    int descriptor() const noexcept { return epoll_; }
+    // Becomes readable when somebody is ready or wants a turn: for a loop that is not ours.
+    int follow() noexcept {
+        followed_ = true;
+        return epoll_;
+    }
     bool turn_wanted() const noexcept { return !turns_.empty(); }
     // Lets go of everybody (Watched::on_core_end).
     void end() noexcept;
 
 private:
     static constexpr std::size_t kBatch = 128;
+    void ring() noexcept;
 
     int epoll_ = -1;
     int wake_ = -1;
     std::atomic<bool> waiting_{false};
+    bool followed_ = false; // by a loop that waits without asking turn_wanted()
     std::array<epoll_event, kBatch> events_{};
     std::size_t count_ = 0;           // of events_, from the last wait
     std::size_t next_ = 0;            // of them, the first one that has not been told yet

@@ -97,6 +97,15 @@ void Session::keep(std::string_view bytes) {
     }
 }
 
+// Of a request that is refused before it is one.
+void Session::begin_record(http::SteadyTime since) {
+    ExchangeRecord& record = state_->record;
+    const http::Duration ago = std::chrono::duration_cast<http::Duration>(worker_.core.turn_steady() - since);
+    record.started_steady = since;
+    record.started = worker_.core.turn_wall() - ago;
+    record.client = client_.address;
+}
+
 // The response to the request in state_ is queued, or given up.
 void Session::answered() {
     const OutputQueue& output = connection_->output;
@@ -124,7 +133,7 @@ bool Session::rest() {
     settle_records();
     worker_.states.give(std::move(state_));
     std::string& input = connection_->input;
-    if (sink_.failed() || (stopping_ && input.empty())) {
+    if (sink_.failed() || !connection_->stream->socket().is_open() || (stopping_ && input.empty())) {
         return false;
     }
     connection_->output.shrink();
@@ -188,6 +197,7 @@ void Session::give_up_waiting() {
     state_ = worker_.states.take();
     state_->head.clear();
     sink_.start(http::Version::Http11, false, worker_.config->timeouts.send);
+    begin_record(head_since_);
     Exchange exchange(worker_, *state_, sink_, client_);
     exchange.refuse(Error(ErrorKind::RequestTimeout, "the request head did not arrive within timeouts.header"));
     answered();
@@ -203,7 +213,10 @@ void Session::end() noexcept {
     settle_records();
     connection_->output.clear();
     connection_->stream->close();
-    worker_.states.give(std::move(state_));
+    if (state_) {
+        state_->clear();
+        worker_.states.give(std::move(state_));
+    }
     worker_.registry.remove(shared_from_this());
 }
 
@@ -244,9 +257,7 @@ Session::Next Session::take_head(std::string_view& bytes) {
     sink_.start(refused ? http::Version::Http11 : state_->head.version, keep_alive, worker_.config->timeouts.send);
     if (refused) {
         Exchange exchange(worker_, *state_, sink_, client_);
-        state_->record.started_steady = worker_.core.clock().steady_now();
-        state_->record.started = worker_.core.clock().wall_now();
-        state_->record.client = client_.address;
+        begin_record(worker_.core.turn_steady());
         exchange.refuse(*refused);
         answered();
         return Next::Close;
@@ -339,6 +350,7 @@ void Session::proceed(Step step) {
 }
 
 awaitable<void> Session::serve([[maybe_unused]] std::shared_ptr<Session> self, Step step) {
+    const EndOnException guard(*this);
     bool open = true;
     while (open) {
         // Answers to pipelined requests before this one do not wait for its origin.
@@ -403,6 +415,7 @@ awaitable<bool> Session::serve_waiting() {
     const bool goes_on = sink_.keep_alive();
     if (!goes_on && body && !body->done() && !sink_.failed()) {
         const bool sent = co_await sink_.flush();
+        settle_records();
         if (sent) {
             co_await linger();
         }

@@ -11,6 +11,7 @@
 #include "proxy/http1_sink.h"
 #include "proxy/worker.h"
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,6 +43,23 @@ private:
         End    // the connection ends when everything queued is sent
     };
 
+    // An exception that leaves serve() is a bug; without a coroutine and without resting the session would never end.
+    class EndOnException {
+    public:
+        explicit EndOnException(Session& session) : session_(session) {}
+        ~EndOnException() {
+            if (std::uncaught_exceptions() > before_) {
+                session_.end();
+            }
+        }
+        EndOnException(const EndOnException&) = delete;
+        EndOnException& operator=(const EndOnException&) = delete;
+
+    private:
+        Session& session_;
+        int before_ = std::uncaught_exceptions();
+    };
+
     void on_readable() noexcept override;
     Step advance(std::string_view bytes);
     void proceed(Step step);
@@ -59,6 +77,7 @@ private:
     awaitable<void> tunnel(TunnelSlot& slot);
     awaitable<void> linger();
     void keep(std::string_view bytes);
+    void begin_record(http::SteadyTime since);
     void answered();
     void settle_records() noexcept;
     static void on_body_deadline(void* context);

@@ -12,7 +12,7 @@ namespace {
 
 // Sorted. What is not listed counts as a credential: an unknown field is a secret of its own more often than not
 // (X-Api-Key, X-Amz-Security-Token).
-constexpr std::array<std::string_view, 36> kAnonymous = {
+constexpr std::array<std::string_view, 44> kAnonymous = {
     "accept",
     "accept-charset",
     "accept-encoding",
@@ -41,6 +41,7 @@ constexpr std::array<std::string_view, 36> kAnonymous = {
     "referer",
     "rtt",
     "save-data",
+    "sec-gpc",
     "te",
     "traceparent",
     "tracestate",
@@ -48,12 +49,20 @@ constexpr std::array<std::string_view, 36> kAnonymous = {
     "user-agent",
     "via",
     "x-correlation-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
     "x-request-id",
 };
 static_assert(std::is_sorted(kAnonymous.begin(), kAnonymous.end()));
 
-// Fetch metadata and client hints; addresses and names of the way here; traces of Zipkin and of X-Ray.
-constexpr std::array<std::string_view, 4> kAnonymousPrefixes = {"sec-", "x-forwarded-", "x-b3-", "x-amzn-trace-"};
+// Client hints and fetch metadata; traces of Zipkin and of X-Ray. Not all of Sec- and X-Forwarded-: tokens are bound by
+// the one, and authenticating proxies name their user in the other (X-Forwarded-User, X-Forwarded-Access-Token).
+constexpr std::array<std::string_view, 4> kAnonymousPrefixes = {"sec-ch-", "sec-fetch-", "x-b3-", "x-amzn-trace-"};
 
 bool is_anonymous(std::string_view lower_name) noexcept {
     return std::binary_search(kAnonymous.begin(), kAnonymous.end(), lower_name) ||

@@ -29,6 +29,8 @@ TEST_CASE("requests that differ only in what says nothing of the client are the 
         {"negotiation", "Accept: a\nAccept-Language: de\nAccept-Encoding: br", "Accept: b", true},
         {"browsers", "User-Agent: a\nSec-Fetch-Mode: cors\nSec-CH-UA: x\nDNT: 1", "User-Agent: b", true},
         {"the way here", "X-Forwarded-For: 192.0.2.1\nVia: 1.1 a\nForwarded: for=x", "", true},
+        {"a user that a proxy names", "X-Forwarded-User: a", "X-Forwarded-User: b", false},
+        {"a token that is bound", "Sec-Token-Binding: a", "", false},
         {"traces", "traceparent: 00-1\nX-Request-Id: 1\nX-Amzn-Trace-Id: 1\nX-B3-TraceId: 1", "", true},
         {"conditions and ranges", "If-None-Match: \"1\"\nRange: bytes=0-1\nIf-Modified-Since: @0", "", true},
         {"caching", "Cache-Control: max-stale\nPragma: no-cache", "", true},
