@@ -272,6 +272,28 @@ void Exchange::plan_private() {
     }
 }
 
+void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel) {
+    Plan& plan = state_.plan;
+    if (plan.kind == Plan::Kind::Alone) {
+        plan_private();
+    }
+    if (plan.leader) {
+        for_store_ = plan.may_store;
+        plan.fetch->expect_initiator();
+        start(plan.fetch, plan.may_store, plan.may_store && plan.validate, body, tunnel);
+    } else {
+        for_store_ = true;
+        worker_.core.metrics().collapsed.add();
+    }
+}
+
+void Exchange::abandon() {
+    if (state_.plan.leader) {
+        state_.plan.fetch->initiator_left();
+    }
+    client_left();
+}
+
 awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
     for (int joins = 0;; ++joins) {
         Plan& plan = state_.plan;
@@ -286,18 +308,10 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             answer_gateway_timeout();
             break;
         }
-        if (plan.kind == Plan::Kind::Alone) {
-            plan_private();
+        if (joins > 0) {
+            launch(body, tunnel);
         }
         const std::shared_ptr<Fetch> fetch = plan.fetch;
-        if (plan.leader) {
-            for_store_ = plan.may_store;
-            fetch->expect_initiator();
-            start(fetch, plan.may_store, plan.may_store && plan.validate, body, tunnel);
-        } else {
-            for_store_ = true;
-            worker_.core.metrics().collapsed.add();
-        }
         const bool connected = co_await wait_for_answer(fetch);
         if (!connected) {
             if (plan.leader) {

@@ -27,8 +27,12 @@ public:
     Exchange(Worker& worker, RequestState& state, ResponseSink& sink, const ClientFacts& client) noexcept
         : worker_(worker), state_(state), sink_(sink), client_(client) {}
 
-    // True: the response is queued. False: finish() has to be awaited. state.head and state.framing are set.
+    // True: the response is queued. False: launch() has to be called, before anything is waited for, because others may
+    // wait already for the fetch that was planned; then finish(), or abandon(). state.head and state.framing are set.
     bool begin();
+    void launch(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel);
+    // Instead of finish(): the client is gone.
+    void abandon();
     // `body` is the request's content, null without any. `tunnel` receives a connection that switched protocols.
     awaitable<void> finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel);
     // Answers with an error of the client's making, before or instead of begin().

@@ -353,12 +353,12 @@ awaitable<void> Session::serve([[maybe_unused]] std::shared_ptr<Session> self, S
     const EndOnException guard(*this);
     bool open = true;
     while (open) {
-        // Answers to pipelined requests before this one do not wait for its origin.
-        const bool sent = co_await sink_.flush();
-        settle_records();
-        open = sent && step != Step::End;
-        if (open && step == Step::Wait) {
+        if (step == Step::Wait) {
             open = co_await serve_waiting();
+        } else {
+            const bool sent = co_await sink_.flush();
+            settle_records();
+            open = sent && step != Step::End;
         }
         if (open) {
             step = advance(connection_->input);
@@ -393,7 +393,16 @@ awaitable<bool> Session::serve_waiting() {
     // Without content begin() has been asked already, and said that there is something to wait for.
     const bool done = has_content && exchange.begin();
     if (!done) {
+        exchange.launch(body, tunnel_slot);
+    }
+    // Answers to pipelined requests before this one do not wait for its origin, nor does its fetch, which others may
+    // wait for, wait until this client has taken them.
+    const bool sent = co_await sink_.flush();
+    settle_records();
+    if (!done && sent) {
         co_await exchange.finish(body, tunnel_slot);
+    } else if (!done) {
+        exchange.abandon();
     }
     if (body) {
         state.record.request_body_bytes = body->received();
@@ -414,9 +423,9 @@ awaitable<bool> Session::serve_waiting() {
     answered();
     const bool goes_on = sink_.keep_alive();
     if (!goes_on && body && !body->done() && !sink_.failed()) {
-        const bool sent = co_await sink_.flush();
+        const bool all_sent = co_await sink_.flush();
         settle_records();
-        if (sent) {
+        if (all_sent) {
             co_await linger();
         }
     }

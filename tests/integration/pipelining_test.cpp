@@ -110,3 +110,24 @@ TEST_CASE("a client that half-closes behind its request gets the answer") {
     CHECK(client.read().content == "content");
     CHECK(client.ended());
 }
+
+TEST_CASE("a client that takes nothing of a hit holds up nobody who wants what it asked for behind it") {
+    constexpr std::size_t kSize = 8'000'000; // more than all socket buffers on the way
+    ScriptedOrigin origin;
+    origin.on("/large", [](OriginExchange& x) { x.ok("max-age=60", std::string(kSize, 'x')); });
+    origin.on("/wanted", [](OriginExchange& x) { x.ok("max-age=60", "content"); });
+    ProxyUnderTest proxy(origin);
+    REQUIRE(proxy.get("/large").content.size() == kSize);
+    RawClient greedy(proxy.port(), 4096);
+    const std::size_t before = proxy.received();
+    const std::string both =
+        "GET /large HTTP/1.1\r\nHost: gate.test\r\n\r\nGET /wanted HTTP/1.1\r\nHost: gate.test\r\n\r\n";
+    greedy.send(both);
+    proxy.await_received(before + both.size());
+    SUBCASE("while it stays") { CHECK(proxy.get("/wanted").content == "content"); }
+    SUBCASE("after it has gone") {
+        greedy.reset();
+        CHECK(proxy.get("/wanted").content == "content");
+    }
+    CHECK(origin.requests() == 2);
+}
