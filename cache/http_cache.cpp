@@ -17,6 +17,10 @@ using policy::StoredHead;
 
 namespace {
 
+bool is_variant(std::string_view names, std::string_view values, const RequestContext& context) {
+    return policy::variant_matches(names, values, context.request.fields, context.policy.accept_language);
+}
+
 // Whether this client asks for an answer of the origin that is newer than its request. What others are fetching
 // already may be older.
 bool wants_newer(const http::RequestCacheControl& request) noexcept {
@@ -82,7 +86,8 @@ HttpCache::Match HttpCache::find(const RequestContext& context) {
     }
     match.newest = found[index[0]];
     match.vary_names = heads[0].vary_names;
-    const auto selected = policy::select_variant(std::span<const StoredHead>(heads.data(), heads.size()), context.request.fields);
+    const auto selected = policy::select_variant(std::span<const StoredHead>(heads.data(), heads.size()),
+                                                 context.request.fields, context.policy.accept_language);
     if (!selected) {
         match.reason = Reason::VaryMiss;
         return match;
@@ -107,8 +112,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
     rules.seen = match.sequence;
     Reason reason = match.reason;
     if (match.entry) {
-        const ReuseDecision reuse =
-            policy::decide_reuse(context.facts, match.head.facts, context.policy, context.now);
+        const ReuseDecision reuse = policy::decide_reuse(context.facts, match.head.facts, context.policy, context.now);
         reason = reuse.reason;
         plan.entry = match.entry;
         plan.head = match.head;
@@ -221,7 +225,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         }
         if (fetch.phase() == Fetch::Phase::Pending) {
             // What will vary is known only from what is stored; unknown counts as "the same".
-            return policy::variant_matches(fetch.vary_names, fetch.vary_values, context.request.fields) &&
+            return is_variant(fetch.vary_names, fetch.vary_values, context) &&
                    (!rules.each_time || fetch.asker == asker);
         }
         const Answer& answer = fetch.answer();
@@ -231,7 +235,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         }
         const StoredHead head = policy::view_stored_head(answer.head);
         return !purges_.kills_group(context.key, head.groups, fetch.sequence, 0) &&
-               policy::variant_matches(head.vary_names, head.vary_values, context.request.fields) &&
+               is_variant(head.vary_names, head.vary_values, context) &&
                (usable_now(context, head) || stands_for(context, head, fetch.sequence, plan.arrived));
     };
     const auto make = [&](const std::vector<std::shared_ptr<Fetch>>& others) -> std::shared_ptr<Fetch> {
@@ -249,7 +253,8 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
                 fetch->vary_names = policy::view_stored_head(other->answer().head).vary_names;
             }
         }
-        fetch->vary_values = policy::variant_key(fetch->vary_names, context.request.fields);
+        fetch->vary_values =
+            policy::variant_key(fetch->vary_names, context.request.fields, context.policy.accept_language);
         fetch->asker = asker;
         if (plan.validate) {
             fetch->validating = plan.entry;
@@ -292,9 +297,12 @@ Resolution::Kind HttpCache::use_of_answer(const RequestContext& context, const P
                                                                      : Resolution::Kind::Alone;
 }
 
-std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context, const Plan& plan) const {
-    if (!plan.entry ||
-        !policy::may_serve_on_error(context.facts, plan.head.facts, context.policy, context.now)) {
+std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context, const Plan& plan,
+                                                   policy::OriginFailure failure) const {
+    const Reason reason =
+        plan.entry ? policy::reason_to_serve_on(failure, context.facts, plan.head.facts, context.policy, context.now)
+                   : Reason::None;
+    if (reason == Reason::None) {
         return std::nullopt;
     }
     Resolution resolution;
@@ -302,16 +310,15 @@ std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context
     resolution.entry = plan.entry;
     resolution.head = plan.head;
     resolution.result = plan.result;
-    resolution.result.reason = Reason::StaleIfError;
+    resolution.result.reason = reason;
     resolution.result.forwarded = policy::Forwarded::Stale;
-    resolution.result.ttl_seconds =
-        ttl_seconds(policy::freshness(plan.head.facts, context.policy, context.now));
+    resolution.result.ttl_seconds = ttl_seconds(policy::freshness(plan.head.facts, context.policy, context.now));
     return resolution;
 }
 
 Resolution HttpCache::failed(const RequestContext& context, const Plan& plan, const http::Error& error) const {
     const std::optional<int> status = plan.fetch->trace().origin_status;
-    if (auto stale = stale_instead(context, plan)) {
+    if (auto stale = stale_instead(context, plan, policy::failure_of(error.kind))) {
         stale->result.forward_status = status;
         return *std::move(stale);
     }
@@ -344,7 +351,7 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
             policy::view_stored_head(stored ? answer.entry->metadata() : std::string_view(answer.head));
         const bool mine = plan.leader;
         if (!mine) {
-            const bool matches = policy::variant_matches(head.vary_names, head.vary_values, context.request.fields);
+            const bool matches = is_variant(head.vary_names, head.vary_values, context);
             resolution.kind = matches ? use_of_answer(context, plan, head) : Resolution::Kind::Alone;
             if (resolution.kind != Resolution::Kind::Stream) {
                 resolution.result.reason = Reason::NotShareable;
@@ -359,11 +366,10 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
         resolution.result.ttl_seconds = ttl_seconds(policy::freshness(head.facts, context.policy, context.now));
         return resolution;
     }
-    case Answer::Kind::Response:
-        break;
+    case Answer::Kind::Response: break;
     }
     if (policy::is_stale_if_error_status(answer.status)) {
-        if (auto stale = stale_instead(context, plan)) {
+        if (auto stale = stale_instead(context, plan, policy::OriginFailure::Error)) {
             stale->result.forward_status = answer.status;
             return *std::move(stale);
         }
@@ -375,7 +381,7 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
             resolution.result.reason = Reason::NotShareable;
             return resolution;
         }
-        if (!policy::variant_matches(head.vary_names, head.vary_values, context.request.fields)) {
+        if (!is_variant(head.vary_names, head.vary_values, context)) {
             resolution.kind = Resolution::Kind::Rejoin;
             return resolution;
         }

@@ -170,7 +170,8 @@ private:
                     std::uint64_t arrived) const;
     Resolution::Kind use_of_answer(const RequestContext& context, const Plan& plan,
                                    const policy::StoredHead& head) const;
-    std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan) const;
+    std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan,
+                                            policy::OriginFailure failure) const;
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
 
     store::Store& store_;

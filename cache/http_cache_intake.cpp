@@ -2,6 +2,7 @@
 #include "cache/http_cache.h"
 
 #include "cache/policy/cache_groups.h"
+#include "cache/policy/language.h"
 #include "cache/policy/storability.h"
 #include "cache/policy/validation.h"
 #include "cache/policy/variant.h"
@@ -25,6 +26,14 @@ std::string secondary_key(std::string_view names, std::string_view values) {
 // Whether a reason not to store lies in the request that happened to be sent.
 bool is_about_request(Reason reason) noexcept {
     return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
+}
+
+// What the names that a response nominates stand for in the request that caused it.
+std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response) {
+    const auto matching = sent.policy.accept_language;
+    const bool by_language = matching == config::LanguageMatching::Preferred;
+    return policy::variant_key(names, sent.request.fields, matching,
+                               by_language ? policy::content_language(response) : std::string());
 }
 
 // Whether the next request for the same key will most likely not be storable either. What lies in this request, in a
@@ -66,7 +75,7 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
                                    sent.policy.targeted_cache_control);
     updated.facts.asker = fetch.asker;
     const std::string names = policy::nominated_names(updated.lines);
-    const std::string values = policy::variant_key(names, sent.request.fields);
+    const std::string values = variant_values(names, sent, updated.lines);
     std::string metadata = policy::encode_stored_head(updated.facts, updated.lines, names, values);
     Answer answer;
     answer.kind = Answer::Kind::Freshened;
@@ -136,7 +145,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     answer.kind = Answer::Kind::Response;
     answer.status = response.status;
     const std::string names = policy::nominated_names(response.fields);
-    const std::string values = policy::variant_key(names, sent.request.fields);
+    const std::string values = variant_values(names, sent, response.fields);
     const bool has_content = framing.kind != http::Framing::Kind::None;
     answer.length = declared_length(sent, response, framing);
 

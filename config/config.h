@@ -113,6 +113,13 @@ struct StatusDurations {
     bool empty() const noexcept { return by_status.empty() && by_class.empty(); }
 };
 
+// Which requests that differ in Accept-Language get the same stored response where Vary names it.
+enum class LanguageMatching : std::uint8_t {
+    AsSent,   // those whose field means the same
+    AnyOrder, // those that list the same languages with the same weights
+    Preferred // also those that prefer, above all others, the language that Content-Language names
+};
+
 struct CachePolicy {
     std::string name;
     bool disabled = false; // CachingDisabled: neither looked up nor stored
@@ -125,9 +132,13 @@ struct CachePolicy {
     std::optional<Milliseconds> ttl;                    // instead of the origin's
     std::optional<Milliseconds> stale_while_revalidate; // when the response names none
     std::optional<Milliseconds> stale_if_error;         // when the response names none
+    // While the origin cannot be reached at all, when nothing says anything about errors (RFC 9111 section 4.2.4). Off
+    // unless the operator asks for it: what is stale is served only where somebody said so.
+    Milliseconds stale_if_disconnected{0};
     StatusDurations error_ttl;
     bool heuristic = true;         // RFC 9111 section 4.2.2; off where default_ttl is set
     bool refuse_set_cookie = true; // own policies; RFC9111 stores it when the origin names a lifetime
+    LanguageMatching accept_language = LanguageMatching::AsSent;
     KeyRules key;
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};
     bool withhold_targeted_cache_control = false; // targeted_cache_control_to_clients: remove

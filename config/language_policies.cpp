@@ -76,6 +76,10 @@ const Record<CachePolicy>& cache_policy_fields() {
         duration<CachePolicy>({"stale_if_error", "How long after its end a response is still served while the origin "
                                                  "fails, when the response itself does not say."},
                               &CachePolicy::stale_if_error, kLifetime),
+        duration<CachePolicy>({"stale_if_disconnected", "How long after its end a response is still served while the "
+                                                        "origin cannot be reached at all, when neither the response "
+                                                        "nor stale_if_error says anything; 0s: never."},
+                              &CachePolicy::stale_if_disconnected, kLifetime),
         error_ttl_field(),
         boolean<CachePolicy>({"heuristic", "Whether a tenth of the time since Last-Modified is taken as the lifetime "
                                            "when neither the origin nor default_ttl names one."},
@@ -84,6 +88,15 @@ const Record<CachePolicy>& cache_policy_fields() {
                                            "lifetime for it."},
                             &CachePolicy::refuse_set_cookie,
                             std::vector<std::pair<std::string, bool>>{{"refuse", true}, {"honor", false}}),
+        choice<CachePolicy>(
+            {"accept_language", "Which requests get the same stored response where Vary names "
+                                "Accept-Language: those with the same field, those that list the same "
+                                "languages in any order, or also those that prefer the language the "
+                                "response is in."},
+            &CachePolicy::accept_language,
+            std::vector<std::pair<std::string, LanguageMatching>>{{"as_sent", LanguageMatching::AsSent},
+                                                                  {"any_order", LanguageMatching::AnyOrder},
+                                                                  {"preferred", LanguageMatching::Preferred}}),
         mapping<CachePolicy>({"key", "What tells stored responses apart, beside origin, host and path."},
                              &CachePolicy::key, key_fields()),
         texts<CachePolicy>({"targeted_cache_control", "Response fields that are read instead of Cache-Control, first "

@@ -128,7 +128,7 @@ std::string_view reason_text(Reason reason) noexcept {
 
 bool is_served_stale(Reason reason) noexcept {
     return reason == Reason::StaleWhileRevalidate || reason == Reason::StaleIfError ||
-           reason == Reason::RequestMaxStale;
+           reason == Reason::StaleIfDisconnected || reason == Reason::RequestMaxStale;
 }
 
 } // namespace

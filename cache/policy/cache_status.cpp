@@ -108,7 +108,7 @@ Forwarded forwarded_for(Reason reason) noexcept {
     case Reason::Stale:
     case Reason::ResponseNoCache: // it may not be used without validation, as if it were stale
     case Reason::StaleIfError:    // forwarded first, answered from the cache after that
-        return Forwarded::Stale;
+    case Reason::StaleIfDisconnected: return Forwarded::Stale;
     default: return Forwarded::Miss;
     }
 }
@@ -140,7 +140,8 @@ std::string_view x_cache(const CacheResult& result) noexcept {
     if (result.revalidated) {
         return "RefreshHit from gatehouse";
     }
-    const bool is_hit = result.forwarded == Forwarded::No || result.reason == Reason::StaleIfError;
+    const bool is_hit = result.forwarded == Forwarded::No || result.reason == Reason::StaleIfError ||
+                        result.reason == Reason::StaleIfDisconnected;
     return is_hit ? "Hit from gatehouse" : "Miss from gatehouse";
 }
 

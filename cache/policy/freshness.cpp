@@ -174,6 +174,26 @@ Duration stale_if_error_window(const ResponseFacts& response, const RequestFacts
     return asked.valid() && !response.s_maxage.present() ? std::max<Duration>(granted, asked.value()) : granted;
 }
 
+Duration disconnected_window(const ResponseFacts& response, const RequestFacts& request,
+                             const config::CachePolicy& policy, const Lifetime& lifetime) noexcept {
+    const Duration granted = stale_if_error_window(response, request, policy);
+    const bool is_decided = response.stale_if_error.present() || policy.stale_if_error.has_value();
+    // s-maxage implies proxy-revalidate. RFC 9111 section 5.2.2.10
+    const bool is_forbidden = must_not_serve_stale(response) || response.s_maxage.present() ||
+                              is_stale_if_error_status(response.status) || lifetime.duration <= kZero;
+    // Who says no-cache, max-age or min-fresh wants nothing stale, unless max-stale is there too.
+    // RFC 9111 section 5.2.1.1
+    const auto& wishes = request.cache_control;
+    const bool accepts_stale = wishes.max_stale_any || wishes.max_stale.valid();
+    const bool is_unwanted =
+        wishes.no_cache || ((wishes.max_age.valid() || wishes.min_fresh.valid()) && !accepts_stale);
+    if (is_decided || is_forbidden || is_unwanted) {
+        return granted;
+    }
+    // A cache that is disconnected may serve stale responses. RFC 9111 section 4.2.4
+    return std::max<Duration>(granted, policy.stale_if_disconnected);
+}
+
 // A cache does not serve stale what an explicit directive forbids to: must-revalidate, proxy-revalidate (this cache is
 // shared) and no-cache. RFC 9111 section 4.2.4
 bool must_not_serve_stale(const ResponseFacts& response) noexcept {

@@ -52,6 +52,13 @@ Freshness freshness(const ResponseFacts& response, const config::CachePolicy& po
 Duration stale_while_revalidate_window(const ResponseFacts& response, const config::CachePolicy& policy) noexcept;
 Duration stale_if_error_window(const ResponseFacts& response, const RequestFacts& request,
                                const config::CachePolicy& policy) noexcept;
+// The same while the origin cannot be reached at all: what stale_if_error_window gives, or, where neither the response
+// nor the policy says anything about errors, the policy's stale_if_disconnected. RFC 9111 section 4.2.4 lets a cache
+// that is disconnected serve stale responses; s-maxage forbids it (RFC 9111 section 5.2.2.10), and so does a client
+// that asks for a fresh response. A response that was never fresh is not meant to be used without asking, and gets
+// nothing.
+Duration disconnected_window(const ResponseFacts& response, const RequestFacts& request,
+                             const config::CachePolicy& policy, const Lifetime& lifetime) noexcept;
 // Whether staleness is forbidden whatever is allowed elsewhere (RFC 9111 section 4.2.4).
 bool must_not_serve_stale(const ResponseFacts& response) noexcept;
 

@@ -66,6 +66,8 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "The response is stale and is served while it is revalidated."},
     {Reason::StaleIfError, "stale_if_error",
      "The origin failed, and the stored response may be served although it is stale."},
+    {Reason::StaleIfDisconnected, "stale_if_disconnected",
+     "The origin cannot be reached, and the policy lets the stored response be served stale meanwhile."},
     {Reason::RequestMaxStale, "request_max_stale", "The response is stale, and the request's max-stale accepts that."},
 }};
 

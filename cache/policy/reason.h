@@ -52,6 +52,7 @@ enum class Reason : std::uint8_t {
     // Why a stale response was served.
     StaleWhileRevalidate,
     StaleIfError,
+    StaleIfDisconnected,
     RequestMaxStale,
     kCount
 };

@@ -152,22 +152,42 @@ bool answers_collapsed(const RequestFacts& request, const ResponseFacts& answer,
     return !makes_demands && decide_storability(answer, policy).store;
 }
 
-bool may_serve_on_error(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
-                        WallTime now) noexcept {
+// A cache is disconnected when it cannot contact the origin or find another way forward. RFC 9111 section 4.2.4
+OriginFailure failure_of(http::ErrorKind error) noexcept {
+    switch (error) {
+    case http::ErrorKind::DnsError:
+    case http::ErrorKind::DnsTimeout:
+    case http::ErrorKind::ConnectionRefused:
+    case http::ErrorKind::ConnectionTimeout:
+    case http::ErrorKind::ConnectionTerminated:
+    case http::ErrorKind::ResponseTimeout:
+    case http::ErrorKind::OriginUnavailable: return OriginFailure::Disconnected;
+    default: return OriginFailure::Error;
+    }
+}
+
+Reason reason_to_serve_on(OriginFailure failure, const RequestFacts& request, const ResponseFacts& stored,
+                          const config::CachePolicy& policy, WallTime now) noexcept {
     const StoreDecision today = decide_storability(stored, policy);
     // no-cache: not even when the origin cannot be reached. RFC 9111 section 5.2.2.4
     if (!today.store || stored.no_cache) {
-        return false;
+        return Reason::None;
     }
     const Freshness freshness{today.lifetime, current_age(stored, now)};
     // What is still fresh was forwarded only because the request wanted it fresher. With no-cache it is used only
     // where an allowance for errors was given. RFC 9111 section 5.2.1.4
     if (freshness.is_fresh() && !request.cache_control.no_cache) {
-        return true;
+        return Reason::StaleIfError;
     }
+    const auto is_within = [&](Duration window) { return window > kZero && staleness_of(freshness) <= window; };
     // RFC 5861 section 4: for this long after it became stale; zero where RFC 9111 section 4.2.4 forbids it.
-    const Duration window = stale_if_error_window(stored, request, policy);
-    return window > kZero && staleness_of(freshness) <= window;
+    if (is_within(stale_if_error_window(stored, request, policy))) {
+        return Reason::StaleIfError;
+    }
+    const bool is_disconnected = failure == OriginFailure::Disconnected;
+    return is_disconnected && is_within(disconnected_window(stored, request, policy, today.lifetime))
+               ? Reason::StaleIfDisconnected
+               : Reason::None;
 }
 
 // RFC 5861 section 4: these four are the errors that a stale response may hide.
@@ -176,11 +196,12 @@ bool is_stale_if_error_status(int status) noexcept {
 }
 
 // With several that match, the most recent one is used. RFC 9111 section 4
-std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates, const http::Fields& request) {
+std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates, const http::Fields& request,
+                                          config::LanguageMatching matching) {
     std::optional<std::size_t> best;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const StoredHead& candidate = candidates[i];
-        if (!variant_matches(candidate.vary_names, candidate.vary_values, request)) {
+        if (!variant_matches(candidate.vary_names, candidate.vary_values, request, matching)) {
             continue;
         }
         const auto recency = [](const StoredHead& head) {

@@ -5,6 +5,7 @@
 #include "cache/policy/freshness.h"
 #include "cache/policy/reason.h"
 #include "cache/policy/stored_head.h"
+#include "http/result.h"
 
 #include <optional>
 #include <span>
@@ -58,14 +59,25 @@ bool is_validated_each_time(const ResponseFacts& stored, const config::CachePoli
 bool answers_collapsed(const RequestFacts& request, const ResponseFacts& answer,
                        const config::CachePolicy& policy) noexcept;
 
-// Whether the stored response may answer although the origin failed (no answer, or status 500, 502, 503, 504):
-// RFC 5861 section 4 and RFC 9111 section 4.2.4.
-bool may_serve_on_error(const RequestFacts& request, const ResponseFacts& stored, const config::CachePolicy& policy,
-                        WallTime now) noexcept;
+// Why the stored response may answer although the origin failed: StaleIfError (RFC 5861 section 4), StaleIfDisconnected
+// (RFC 9111 section 4.2.4), or None when it may not. What is fresh, but was not fresh enough for the request, may as
+// StaleIfError.
+enum class OriginFailure : std::uint8_t {
+    Error,       // an answer with status 500, 502, 503 or 504, or one that cannot be used
+    Disconnected // no answer at all: it cannot be reached, or says nothing
+};
+OriginFailure failure_of(http::ErrorKind error) noexcept;
+Reason reason_to_serve_on(OriginFailure failure, const RequestFacts& request, const ResponseFacts& stored,
+                          const config::CachePolicy& policy, WallTime now) noexcept;
+inline bool may_serve_on_error(const RequestFacts& request, const ResponseFacts& stored,
+                               const config::CachePolicy& policy, WallTime now) noexcept {
+    return reason_to_serve_on(OriginFailure::Error, request, stored, policy, now) != Reason::None;
+}
 bool is_stale_if_error_status(int status) noexcept; // 500, 502, 503, 504
 
 // Which of several stored responses that match is used: the one with the latest Date, then the latest response_time
 // (RFC 9111 section 4). Index into `candidates`; nullopt when none matches the request's fields.
-std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates, const http::Fields& request);
+std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates, const http::Fields& request,
+                                          config::LanguageMatching matching = config::LanguageMatching::AsSent);
 
 } // namespace gatehouse::cache::policy

@@ -1,5 +1,6 @@
 #include "cache/policy/variant.h"
 
+#include "cache/policy/language.h"
 #include "http/ascii.h"
 #include "http/list_parser.h"
 
@@ -11,11 +12,24 @@ namespace gatehouse::cache::policy {
 
 namespace {
 
+using config::LanguageMatching;
+
 // A text of its own for each name: '-' when the field is missing, else '=' and the value; then '\n', which no field
-// value contains.
+// value contains. Languages without their order have '~' for '='; in front of it may stand '@' and the language of the
+// response, which has neither of these characters.
 constexpr char kMissing = '-';
 constexpr char kPresent = '=';
+constexpr char kUnordered = '~';
+constexpr char kLanguage = '@';
 constexpr char kEnd = '\n';
+
+constexpr std::string_view kAcceptLanguage = "accept-language";
+
+// Request fields in which no letter's case means anything: language ranges (RFC 5646 section 2.1.1), content codings
+// (RFC 9110 section 8.4.1) and charsets (RFC 9110 section 8.3.2).
+bool ignores_case(std::string_view name) noexcept {
+    return name == kAcceptLanguage || name == "accept-encoding" || name == "accept-charset";
+}
 
 // Request fields whose value is no list, so that a comma in them separates nothing.
 bool is_list_based(std::string_view name) noexcept {
@@ -30,7 +44,7 @@ bool is_list_based(std::string_view name) noexcept {
 template <class Sink>
 class ListWriter {
 public:
-    explicit ListWriter(Sink& sink) : sink_(sink) {}
+    ListWriter(Sink& sink, bool lower) : sink_(sink), lower_(lower) {}
 
     void write(std::string_view value) {
         for (std::size_t at = 0; at < value.size(); ++at) {
@@ -57,12 +71,13 @@ public:
             }
             at_separator_ = false;
             quoted_ = c == '"';
-            sink_.put(c);
+            sink_.put(lower_ ? http::to_lower(c) : c);
         }
     }
 
 private:
     Sink& sink_;
+    bool lower_;
     std::size_t space_ = 0; // seen, and written only when no comma follows
     bool at_separator_ = true;
     bool quoted_ = false;
@@ -85,7 +100,8 @@ void write_plain(std::string_view name, const http::Fields& request, Sink& sink)
 
 template <class Sink>
 void write_list(std::string_view name, const http::Fields& request, Sink& sink) {
-    ListWriter<Sink> writer(sink);
+    // Letters may be changed where their case means nothing. RFC 9111 section 4.1
+    ListWriter<Sink> writer(sink, ignores_case(name));
     bool is_first = true;
     // Lines of one name are compared as one value. RFC 9110 section 5.3
     request.for_each(name, [&](std::string_view value) {
@@ -95,26 +111,6 @@ void write_list(std::string_view name, const http::Fields& request, Sink& sink) 
         is_first = false;
         writer.write(value);
     });
-}
-
-template <class Sink>
-void write_variant(std::string_view names, const http::Fields& request, Sink& sink) {
-    while (!names.empty()) {
-        const std::string_view name = names.substr(0, names.find(','));
-        names.remove_prefix(std::min(name.size() + 1, names.size()));
-        // A field missing from one request matches only when it is missing from the other. RFC 9111 section 4.1
-        if (!request.contains(name)) {
-            sink.put(kMissing);
-        } else {
-            sink.put(kPresent);
-            if (is_list_based(name)) {
-                write_list(name, request, sink);
-            } else {
-                write_plain(name, request, sink);
-            }
-        }
-        sink.put(kEnd);
-    }
 }
 
 struct StringSink {
@@ -134,6 +130,63 @@ struct CompareSink {
         rest.remove_prefix(1);
     }
 };
+
+template <class Sink>
+void write_text(std::string_view text, Sink& sink) {
+    for (const char c : text) {
+        sink.put(c);
+    }
+}
+
+// DEVIATION: RFC 9110 section 12.5.4 leaves open whether the order of languages means something; an operator may say
+// that it does not, and that whoever prefers the language that a stored response is in may have that response.
+void write_languages(const http::Fields& request, LanguageMatching /*matching*/, std::string_view language,
+                     StringSink& sink) {
+    if (!language.empty()) {
+        sink.put(kLanguage);
+        write_text(language, sink);
+    }
+    sink.put(kUnordered);
+    write_text(unordered_languages(request), sink);
+}
+
+void write_languages(const http::Fields& request, LanguageMatching matching, std::string_view /*language*/,
+                     CompareSink& sink) {
+    if (sink.rest.starts_with(kLanguage)) {
+        const std::size_t end = std::min(sink.rest.find(kUnordered), sink.rest.size());
+        const std::string_view stored_language = sink.rest.substr(1, end - 1);
+        sink.rest.remove_prefix(end);
+        if (matching == LanguageMatching::Preferred && preferred_language(request) == stored_language) {
+            sink.rest.remove_prefix(std::min(sink.rest.find(kEnd), sink.rest.size()));
+            return;
+        }
+    }
+    sink.put(kUnordered);
+    write_text(unordered_languages(request), sink);
+}
+
+template <class Sink>
+void write_variant(std::string_view names, const http::Fields& request, LanguageMatching matching,
+                   std::string_view language, Sink& sink) {
+    while (!names.empty()) {
+        const std::string_view name = names.substr(0, names.find(','));
+        names.remove_prefix(std::min(name.size() + 1, names.size()));
+        // A field missing from one request matches only when it is missing from the other. RFC 9111 section 4.1
+        if (!request.contains(name)) {
+            sink.put(kMissing);
+        } else if (name == kAcceptLanguage && matching != LanguageMatching::AsSent) {
+            write_languages(request, matching, language, sink);
+        } else {
+            sink.put(kPresent);
+            if (is_list_based(name)) {
+                write_list(name, request, sink);
+            } else {
+                write_plain(name, request, sink);
+            }
+        }
+        sink.put(kEnd);
+    }
+}
 
 } // namespace
 
@@ -159,16 +212,19 @@ std::string nominated_names(const http::Fields& response) {
     return joined;
 }
 
-std::string variant_key(std::string_view names, const http::Fields& request) {
+std::string variant_key(std::string_view names, const http::Fields& request, LanguageMatching matching,
+                        std::string_view language) {
     if (names.empty() || names == "*") {
         return {};
     }
     StringSink sink;
-    write_variant(names, request, sink);
+    write_variant(names, request, matching, matching == LanguageMatching::Preferred ? language : std::string_view(),
+                  sink);
     return std::move(sink.text);
 }
 
-bool variant_matches(std::string_view names, std::string_view key, const http::Fields& request) {
+bool variant_matches(std::string_view names, std::string_view key, const http::Fields& request,
+                     LanguageMatching matching) {
     if (names.empty()) {
         return true;
     }
@@ -177,7 +233,7 @@ bool variant_matches(std::string_view names, std::string_view key, const http::F
         return false;
     }
     CompareSink sink{key};
-    write_variant(names, request, sink);
+    write_variant(names, request, matching, {}, sink);
     return sink.equal && sink.rest.empty();
 }
 

@@ -24,8 +24,8 @@ TEST_CASE("stale-if-error hides the origin's 5xx, and only within its window") {
         CHECK(stale.status == 200);
         CHECK(stale.content == "good");
         CHECK(stale.get("Age") == "70");
-        CHECK(stale.get("Cache-Status") == "gatehouse; fwd=stale; fwd-status=" + std::to_string(status) +
-                                               "; ttl=-60; detail=stale_if_error");
+        CHECK(stale.get("Cache-Status") ==
+              "gatehouse; fwd=stale; fwd-status=" + std::to_string(status) + "; ttl=-60; detail=stale_if_error");
         proxy.advance(1s);
         const Response error = proxy.get("/a");
         CHECK(error.status == status);
@@ -49,12 +49,40 @@ TEST_CASE("a 4xx is the origin's word: it is not hidden") {
     CHECK(proxy.get("/a").status == 404);
 }
 
-TEST_CASE("stale-if-error hides a refused connection; without it the client gets 502") {
+TEST_CASE(
+    "an origin that cannot be reached is hidden where stale_if_disconnected says so, one that answers 503 is not") {
+    ScriptedOrigin origin;
+    origin.on("/a", [](OriginExchange& x) {
+        if (x.number() == 1) {
+            x.ok("max-age=10", "good");
+        } else {
+            x.reply(503, "", "broken");
+        }
+    });
+    Yaml yaml;
+    yaml.policies = "own: {stale_if_disconnected: 1d}";
+    yaml.behaviors = "[{path_pattern: '*', origin: api, cache_policy: own}]";
+    ProxyUnderTest proxy(origin, yaml);
+    proxy.get("/a");
+    proxy.advance(11s);
+    CHECK(proxy.get("/a").status == 503);
+    origin.refuse();
+    const Response stale = proxy.get("/a");
+    CHECK(stale.status == 200);
+    CHECK(stale.content == "good");
+    CHECK(stale.get("Cache-Status") == "gatehouse; fwd=stale; ttl=-1; detail=stale_if_disconnected");
+    proxy.advance(24h);
+    CHECK(proxy.get("/a").status == 502);
+}
+
+TEST_CASE("stale-if-error hides a refused connection; without it, or against must-revalidate, the client gets 502") {
     ScriptedOrigin origin;
     origin.on("/kept", [](OriginExchange& x) { x.ok("max-age=10, stale-if-error=60", "good"); });
+    origin.on("/plain", [](OriginExchange& x) { x.ok("max-age=10", "good"); });
     origin.on("/strict", [](OriginExchange& x) { x.ok("max-age=10, must-revalidate", "good"); });
     ProxyUnderTest proxy(origin);
     proxy.get("/kept");
+    proxy.get("/plain");
     proxy.get("/strict");
     origin.refuse();
     proxy.advance(11s);
@@ -62,9 +90,10 @@ TEST_CASE("stale-if-error hides a refused connection; without it the client gets
     CHECK(stale.status == 200);
     CHECK(stale.content == "good");
     CHECK(stale.get("Cache-Status") == "gatehouse; fwd=stale; ttl=-1; detail=stale_if_error");
+    CHECK(proxy.get("/plain").status == 502);
     const Response error = proxy.get("/strict");
     CHECK(error.status == 502);
     CHECK(error.get("Proxy-Status").starts_with("gatehouse; error=connection_refused"));
     CHECK(error.get("X-Cache") == "Error from gatehouse");
-    CHECK(origin.requests() == 2);
+    CHECK(origin.requests() == 3);
 }

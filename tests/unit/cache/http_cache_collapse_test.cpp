@@ -241,6 +241,43 @@ TEST_CASE("clients that may not be served stale fail where those that may are se
     CHECK(bench.resolve(*other).kind == Resolution::Kind::Failed);
 }
 
+TEST_CASE("an origin that cannot be reached, and one that answers nonsense, are different failures") {
+    using http::ErrorKind;
+    struct Row {
+        ErrorKind kind;
+        bool is_disconnected;
+    };
+    const Row rows[] = {
+        {ErrorKind::DnsError, true},
+        {ErrorKind::DnsTimeout, true},
+        {ErrorKind::ConnectionRefused, true},
+        {ErrorKind::ConnectionTimeout, true},
+        {ErrorKind::ConnectionTerminated, true},
+        {ErrorKind::ResponseTimeout, true},
+        {ErrorKind::OriginUnavailable, true},
+        {ErrorKind::TlsCertificateError, false},
+        {ErrorKind::TlsProtocolError, false},
+        {ErrorKind::ProtocolError, false},
+        {ErrorKind::ResponseHeadTooLarge, false},
+        {ErrorKind::Internal, false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(http::to_string(row.kind));
+        CacheBench bench;
+        bench.policy.stale_if_disconnected = std::chrono::seconds(60);
+        bench.stored("Cache-Control: max-age=60\nETag: \"1\"\nContent-Length: 0");
+        bench.now = after(61);
+        const auto client = bench.asking();
+        bench.cache.fail(*client->plan.fetch, http::Error(row.kind, "failed"));
+        const Resolution resolution = bench.resolve(*client);
+        CHECK((resolution.kind == Resolution::Kind::Serve) == row.is_disconnected);
+        CHECK((resolution.result.reason == Reason::StaleIfDisconnected) == row.is_disconnected);
+        CHECK((resolution.kind == Resolution::Kind::Failed) == !row.is_disconnected);
+        const bool is_the_origins = http::source_of(row.kind) == http::ErrorSource::Upstream;
+        CHECK((resolution.result.reason == Reason::OriginError) == (is_the_origins && !row.is_disconnected));
+    }
+}
+
 TEST_CASE("an answer for another variant is joined again: one fetch for each variant") {
     CacheBench bench;
     const auto german = bench.asking("Accept-Language: de");

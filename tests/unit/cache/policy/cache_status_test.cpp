@@ -127,6 +127,7 @@ TEST_CASE("fwd for each reason (RFC 9211 section 2.2)") {
         {Reason::Stale, "stale"},
         {Reason::ResponseNoCache, "stale"},
         {Reason::StaleIfError, "stale"},
+        {Reason::StaleIfDisconnected, "stale"},
         {Reason::PolicyChanged, "miss"},
         {Reason::Purged, "miss"},
         {Reason::KnownUncacheable, "miss"},
@@ -148,6 +149,7 @@ TEST_CASE("X-Cache") {
     CHECK(x_cache(hit(-1, Reason::StaleWhileRevalidate)) == "Hit from gatehouse");
     CHECK(x_cache(forwarded(Reason::UriMiss)) == "Miss from gatehouse");
     CHECK(x_cache(forwarded(Reason::StaleIfError)) == "Hit from gatehouse");
+    CHECK(x_cache(forwarded(Reason::StaleIfDisconnected)) == "Hit from gatehouse");
     CHECK(x_cache(forwarded(Reason::OnlyIfCached)) == "Error from gatehouse");
     CacheResult result = forwarded(Reason::Stale);
     result.revalidated = true;

@@ -377,6 +377,75 @@ TEST_CASE("an answer that must be validated serves all requests that were forwar
     }
 }
 
+TEST_CASE("what may be served while the origin cannot be reached (RFC 9111 section 4.2.4)") {
+    struct DisconnectedRow {
+        const char* name;
+        const char* clause;
+        const char* request;
+        const char* response;
+        seconds now;
+        Rules rules;
+        Reason reason; // None: not served
+    };
+    const Rules minute = [](auto& p) { p.stale_if_disconnected = seconds(60); };
+    const Rules never = [](auto& p) { p.stale_if_disconnected = seconds(0); };
+    const Rules errors = [](auto& p) { p.stale_if_error = seconds(5); };
+    const char* const kTen = "Cache-Control: max-age=10";
+    const auto kStale = Reason::StaleIfDisconnected;
+    const DisconnectedRow rows[] = {
+        {"fresh", "RFC 9111 section 4", "Cache-Control: max-age=0", kTen, seconds(9), minute, Reason::StaleIfError},
+        {"just stale", "RFC 9111 section 4.2.4", "", kTen, seconds(10), minute, kStale},
+        {"one less", "RFC 9111 section 4.2.4", "", kTen, seconds(69), minute, kStale},
+        {"equal", "RFC 9111 section 4.2.4", "", kTen, seconds(70), minute, kStale},
+        {"one more", "RFC 9111 section 4.2.4", "", kTen, seconds(71), minute, Reason::None},
+        {"never by default", "DESIGN section 6", "", kTen, seconds(10), nullptr, Reason::None},
+        {"switched off", "DESIGN section 6", "", kTen, seconds(10), never, Reason::None},
+        {"stale-if-error", "RFC 5861 section 4", "", "Cache-Control: max-age=10, stale-if-error=5", seconds(15), minute,
+         Reason::StaleIfError},
+        {"beyond stale-if-error", "RFC 5861 section 4", "", "Cache-Control: max-age=10, stale-if-error=5", seconds(16),
+         minute, Reason::None},
+        {"stale-if-error=0", "RFC 5861 section 4", "", "Cache-Control: max-age=10, stale-if-error=0", seconds(11),
+         minute, Reason::None},
+        {"beyond the policy's stale_if_error", "DESIGN section 6", "", kTen, seconds(16), errors, Reason::None},
+        {"must-revalidate", "RFC 9111 section 5.2.2.2", "", "Cache-Control: max-age=10, must-revalidate", seconds(11),
+         minute, Reason::None},
+        {"proxy-revalidate", "RFC 9111 section 5.2.2.8", "", "Cache-Control: max-age=10, proxy-revalidate", seconds(11),
+         minute, Reason::None},
+        {"no-cache", "RFC 9111 section 5.2.2.4", "", "Cache-Control: max-age=10, no-cache\nETag: \"a\"", seconds(1),
+         minute, Reason::None},
+        {"s-maxage", "RFC 9111 section 5.2.2.10", "", "Cache-Control: s-maxage=10", seconds(11), minute, Reason::None},
+        {"never fresh", "DESIGN section 6", "", "Cache-Control: max-age=0\nETag: \"a\"", seconds(1), minute,
+         Reason::None},
+        {"an error", "DESIGN section 6", "", "503\nCache-Control: max-age=10", seconds(11), minute, Reason::None},
+        {"request no-cache", "RFC 9111 section 5.2.1.4", "Cache-Control: no-cache", kTen, seconds(11), minute,
+         Reason::None},
+        {"request max-age", "RFC 9111 section 5.2.1.1", "Cache-Control: max-age=600", kTen, seconds(11), minute,
+         Reason::None},
+        {"request min-fresh", "RFC 9111 section 5.2.1.3", "Cache-Control: min-fresh=1", kTen, seconds(11), minute,
+         Reason::None},
+        {"request max-age, max-stale", "RFC 9111 section 5.2.1.2", "Cache-Control: max-age=600, max-stale", kTen,
+         seconds(11), minute, kStale},
+        {"request stale-if-error", "RFC 5861 section 4", "Cache-Control: stale-if-error=99", kTen, seconds(11), never,
+         Reason::StaleIfError},
+        {"not stored by today's rules", "DESIGN 4.12", "", "ETag: \"a\"", seconds(1), minute, Reason::None},
+    };
+    for (const DisconnectedRow& row : rows) {
+        SUBCASE(row.name) {
+            CAPTURE(row.clause);
+            const auto policy = policy_of(row.rules);
+            const auto request = request_facts_of(row.request);
+            const auto stored = facts_of("", row.response, policy);
+            const Reason reason =
+                reason_to_serve_on(OriginFailure::Disconnected, request, stored, policy, kArrival + row.now);
+            CHECK(to_string(reason) == to_string(row.reason));
+            // An answer that is an error is no disconnection.
+            if (row.reason == kStale) {
+                CHECK_FALSE(may_serve_on_error(request, stored, policy, kArrival + row.now));
+            }
+        }
+    }
+}
+
 TEST_CASE("of several stored responses the most recent that matches is used (RFC 9111 section 4)") {
     const std::vector<Stored> stored = {
         stored_of("Foo: 1", "Vary: Foo\nDate: @-20\nA: 0"), stored_of("Foo: 1", "Vary: Foo\nDate: @-10\nA: 1"),

@@ -98,3 +98,81 @@ TEST_CASE("a key that is longer or shorter than the request's does not match") {
     CHECK_FALSE(variant_matches("foo", key.substr(0, key.size() - 1), fields));
     CHECK_FALSE(variant_matches("foo", "", fields));
 }
+
+TEST_CASE("letters whose case means nothing are compared without it (RFC 9111 section 4.1)") {
+    struct Row {
+        const char* names;
+        const char* stored;
+        const char* presented;
+        bool matches;
+    };
+    const Row rows[] = {
+        {"accept-language", "Accept-Language: en, de", "Accept-Language: eN, De", true},
+        {"accept-language", "Accept-Language: en;q=0.5", "Accept-Language: en;Q=0.5", true},
+        {"accept-encoding", "Accept-Encoding: gzip, br", "Accept-Encoding: GZip,BR", true},
+        {"accept-charset", "Accept-Charset: utf-8", "Accept-Charset: UTF-8", true},
+        {"accept-language", "Accept-Language: en, de", "Accept-Language: de, en", false},
+        {"accept", "Accept: text/html", "Accept: TEXT/HTML", false}, // a parameter's value may depend on case
+        {"cookie", "Cookie: a=b", "Cookie: a=B", false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.presented);
+        const std::string key = variant_key(row.names, fields_of(row.stored));
+        CHECK(variant_matches(row.names, key, fields_of(row.presented)) == row.matches);
+        CHECK((key == variant_key(row.names, fields_of(row.presented))) == row.matches);
+    }
+}
+
+TEST_CASE("an operator may say how languages are matched") {
+    using Matching = gatehouse::config::LanguageMatching;
+    struct Row {
+        const char* name;
+        Matching matching;
+        const char* language; // of the response
+        const char* stored;
+        const char* presented;
+        bool matches;
+    };
+    const Row rows[] = {
+        {"as sent: another order", Matching::AsSent, "de", "en, de", "de, en", false},
+        {"as sent: preferred", Matching::AsSent, "de", "en, de", "de", false},
+        {"any order: another order", Matching::AnyOrder, "de", "en, de", "de, en", true},
+        {"any order: other weights", Matching::AnyOrder, "de", "en, de;q=0.5", "de, en;q=0.5", false},
+        {"any order: preferred", Matching::AnyOrder, "de", "en, de", "de", false},
+        {"preferred: another order", Matching::Preferred, "de", "en, de", "de, en", true},
+        {"preferred: the same again", Matching::Preferred, "de", "en, de", "en, de", true},
+        {"preferred: the response's language", Matching::Preferred, "de", "en, de", "fr;q=0.5, de;q=1.0", true},
+        {"preferred: the response's language alone", Matching::Preferred, "de", "en, de", "DE", true},
+        {"preferred: another language", Matching::Preferred, "de", "en, de", "fr, de;q=0.9", false},
+        {"preferred: a part of the language", Matching::Preferred, "de-ch", "en, de", "de", false},
+        {"preferred: equally preferred", Matching::Preferred, "de", "de", "fr, de", false},
+        {"preferred: the response names none", Matching::Preferred, "", "en, de", "de", false},
+        {"preferred: no text passes for a language", Matching::Preferred, "", "x@de~", "de", false},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            const auto stored = fields_of(std::string("Accept-Language: ") + row.stored + "\nFoo: 1");
+            const auto presented = fields_of(std::string("Accept-Language: ") + row.presented + "\nFoo: 1");
+            const auto other = fields_of(std::string("Accept-Language: ") + row.presented + "\nFoo: 2");
+            const char* const names = "accept-language,foo";
+            const std::string key = variant_key(names, stored, row.matching, row.language);
+            CHECK(variant_matches(names, key, presented, row.matching) == row.matches);
+            CHECK(variant_matches(names, key, stored, row.matching));
+            CHECK_FALSE(variant_matches(names, key, other, row.matching));
+            CHECK_FALSE(variant_matches(names, key, fields_of("Foo: 1"), row.matching));
+        }
+    }
+}
+
+TEST_CASE("what was stored under another rule for languages matches only what that rule shares") {
+    using Matching = gatehouse::config::LanguageMatching;
+    const auto request = fields_of("Accept-Language: de");
+    const auto key = [&](Matching matching) { return variant_key("accept-language", request, matching, "de"); };
+    CHECK_FALSE(variant_matches("accept-language", key(Matching::AnyOrder), request, Matching::AsSent));
+    CHECK_FALSE(variant_matches("accept-language", key(Matching::Preferred), request, Matching::AsSent));
+    CHECK_FALSE(variant_matches("accept-language", key(Matching::AsSent), request, Matching::Preferred));
+    CHECK(variant_matches("accept-language", key(Matching::Preferred), request, Matching::AnyOrder));
+    const auto prefers = fields_of("Accept-Language: de, fr;q=0.1");
+    CHECK_FALSE(variant_matches("accept-language", key(Matching::Preferred), prefers, Matching::AnyOrder));
+    CHECK(variant_matches("accept-language", key(Matching::Preferred), prefers, Matching::Preferred));
+}
