@@ -137,6 +137,7 @@ struct CachePolicy {
     Milliseconds stale_if_disconnected{0};
     StatusDurations error_ttl;
     bool heuristic = true;         // RFC 9111 section 4.2.2; off where default_ttl is set
+    bool immutable = false;        // the content at a URL never changes, whatever validators say of it
     bool refuse_set_cookie = true; // own policies; RFC9111 stores it when the origin names a lifetime
     LanguageMatching accept_language = LanguageMatching::AsSent;
     KeyRules key;

@@ -84,6 +84,10 @@ const Record<CachePolicy>& cache_policy_fields() {
         boolean<CachePolicy>({"heuristic", "Whether a tenth of the time since Last-Modified is taken as the lifetime "
                                            "when neither the origin nor default_ttl names one."},
                              &CachePolicy::heuristic),
+        boolean<CachePolicy>({"immutable", "Whether the content at a URL never changes, so that its parts belong "
+                                           "together and nothing was modified since any date, also where the origin "
+                                           "gives no ETag and no Last-Modified."},
+                             &CachePolicy::immutable),
         choice<CachePolicy>({"set_cookie", "Whether a response with Set-Cookie may be stored when the origin names a "
                                            "lifetime for it."},
                             &CachePolicy::refuse_set_cookie,

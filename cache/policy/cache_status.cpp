@@ -37,6 +37,7 @@ bool is_plain(Reason reason) noexcept {
     case Reason::UriMiss:
     case Reason::VaryMiss:
     case Reason::Stale:
+    case Reason::PartialMiss:
     case Reason::Method: return true;
     default: return false;
     }
@@ -98,6 +99,7 @@ Forwarded forwarded_for(Reason reason) noexcept {
     case Reason::UriMiss: return Forwarded::UriMiss;
     case Reason::VaryMiss: return Forwarded::VaryMiss;
     case Reason::Method: return Forwarded::Method;
+    case Reason::PartialMiss: return Forwarded::Partial;
     case Reason::CachingDisabled:
     case Reason::RequestBody:
     case Reason::RequestPrecondition:

@@ -1,5 +1,6 @@
 #include "cache/policy/facts.h"
 
+#include "cache/policy/partial.h"
 #include "cache/policy/stored_head.h"
 #include "cache/policy/targeted_cache_control.h"
 #include "cache/policy/variant.h"
@@ -128,6 +129,7 @@ ResponseFacts response_facts(const http::RequestHead& /*request*/, const Request
     take_caching_fields(fields, response_time, targeted_names, facts);
     take_validators(fields, response_time, facts);
     facts.has_set_cookie = fields.contains("Set-Cookie") && !is_excluded_from_storage(fields, "Set-Cookie");
+    facts.is_part = content_part(response).has_value();
     facts.vary_star = fields.contains("Vary") && nominated_names(fields) == "*";
     return facts;
 }

@@ -74,6 +74,7 @@ struct ResponseFacts {
     bool has_validator = false; // a well-formed ETag or a valid Last-Modified
     bool has_set_cookie = false;
     bool vary_star = false;
+    bool is_part = false; // a 206 whose Content-Range says which part of how much it is (cache/policy/partial.h)
 };
 static_assert(std::is_trivially_copyable_v<ResponseFacts>);
 

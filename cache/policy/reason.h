@@ -27,6 +27,7 @@ enum class Reason : std::uint8_t {
     Invalidated,         // an unsafe request invalidated it (RFC 9111 section 4.4)
     RequestBody,         // a GET or HEAD with content is never looked up on behalf of others
     RequestRange,        // a range of something that is not stored
+    PartialMiss,         // only a part is stored, and the request wants more than that
     RequestPrecondition, // If-Match or If-Unmodified-Since: the origin decides
     RequestUpgrade,      // a protocol switch is tunnelled
     KnownUncacheable,    // an earlier answer to this key could not be stored; not queued for
@@ -40,7 +41,8 @@ enum class Reason : std::uint8_t {
     SetCookie,
     CookieForwarded, // the request's cookies reached the origin without being in the key
     VaryStar,
-    StatusNotStorable, // not final, 206 or 304; not understood where that matters
+    StatusNotStorable, // not final, or 304; not understood where that matters
+    ContentRange,      // a 206 that does not say which part it is, or is not what it says
     NoLifetime,        // no explicit lifetime, no default, and heuristics do not apply
     ResponseTooLarge,
     MemoryBudget, // all memory is pinned

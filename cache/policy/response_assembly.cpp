@@ -2,6 +2,7 @@
 
 #include "http/ascii.h"
 #include "http/conditional.h"
+#include "http/date.h"
 
 #include <algorithm>
 #include <array>
@@ -15,10 +16,6 @@ constexpr std::string_view kCrLf = "\r\n";
 
 std::optional<std::string_view> unless_empty(std::string_view value) noexcept {
     return value.empty() ? std::nullopt : std::optional(value);
-}
-
-http::Validators validators_of(const StoredHead& stored) noexcept {
-    return {unless_empty(stored.etag), unless_empty(stored.last_modified), unless_empty(stored.date)};
 }
 
 std::string boundary_text(std::uint64_t seed) {
@@ -103,6 +100,16 @@ std::string_view value_of(const StoredHead& stored, std::string_view wanted) noe
     return value;
 }
 
+// DEVIATION: RFC 9111 section 4.3.2 compares If-Modified-Since with Last-Modified, or with Date where there is none.
+// What an operator calls immutable has not been modified since any date.
+bool is_not_modified(const http::Fields& request, const StoredHead& stored, WallTime now, bool immutable) {
+    if (immutable && stored.last_modified.empty() && !request.contains("If-None-Match")) {
+        const auto since = request.first("If-Modified-Since");
+        return since && request.count("If-Modified-Since") == 1 && http::parse_http_date(*since, now);
+    }
+    return http::evaluate_preconditions(request, validators_of(stored), now) == http::PreconditionResult::NotModified;
+}
+
 Assembly select_spans(const http::RequestHead& request, const StoredHead& stored, std::uint64_t complete_length,
                       WallTime now, std::uint64_t boundary_seed) {
     const auto range = request.fields.first("Range");
@@ -133,27 +140,31 @@ Assembly select_spans(const http::RequestHead& request, const StoredHead& stored
 
 } // namespace
 
+http::Validators validators_of(const StoredHead& stored) noexcept {
+    return {unless_empty(stored.etag), unless_empty(stored.last_modified), unless_empty(stored.date)};
+}
+
 // Preconditions come before Range. RFC 9110 section 13.2.2
 Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
-                  std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed) {
+                  std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed,
+                  bool immutable) {
     Assembly whole;
     whole.status = stored.facts.status;
     const http::Method method = request.method_kind();
     const bool is_get = method == http::Method::Get;
     // A precondition is evaluated only where the answer without it would be a success. RFC 9110 section 13.2.1
-    if (stored.facts.status != 200 || (!is_get && method != http::Method::Head)) {
+    const bool is_complete = stored.facts.status == 200;
+    if ((!is_complete && stored.facts.status != 206) || (!is_get && method != http::Method::Head)) {
         return whole;
     }
     // A cache answers If-None-Match and If-Modified-Since from what it has stored. RFC 9111 section 4.3.2
-    if (http::has_cache_precondition(request.fields) &&
-        http::evaluate_preconditions(request.fields, validators_of(stored), now) ==
-            http::PreconditionResult::NotModified) {
+    if (http::has_cache_precondition(request.fields) && is_not_modified(request.fields, stored, now, immutable)) {
         whole.kind = Assembly::Kind::NotModified;
         whole.status = 304;
         return whole;
     }
     // Range is defined for GET only. RFC 9110 section 14.2
-    if (is_get && complete_length && request.fields.contains("Range")) {
+    if (is_get && is_complete && complete_length && request.fields.contains("Range")) {
         return select_spans(request, stored, *complete_length, now, boundary_seed);
     }
     return whole;

@@ -3,6 +3,7 @@
 
 #include "cache/policy/facts.h"
 #include "cache/policy/stored_head.h"
+#include "http/conditional.h"
 #include "http/range.h"
 
 #include <cstdint>
@@ -18,15 +19,21 @@ struct Assembly {
     int status = 200;
     std::vector<http::ByteSpan> spans;     // SinglePart: one; MultiPart: several; else empty
     std::string boundary;                  // MultiPart
+    std::uint64_t content_first = 0;       // where in the representation the stored content begins; 0 but for a part
     std::span<const std::string> withheld; // names of stored fields that are not sent; see withheld_fields
 };
 
+http::Validators validators_of(const StoredHead& stored) noexcept;
+
 // Evaluates the request's preconditions and Range against a stored response (RFC 9110 section 13.2.2 order).
 // complete_length: size of the stored content; nullopt while it is still arriving and unknown: Range is then ignored.
-// Only a stored 200 is subject to Range; other statuses are sent whole, but 304 for If-None-Match applies to 200 only.
-// `boundary_seed` makes the multipart boundary unpredictable (a random 64-bit number from the caller).
+// Only a stored 200 is subject to Range; other statuses are sent whole. 304 is for 200 and, of a part of it, for 206;
+// what a stored part gives to a Range is assemble_part's to say (cache/policy/partial.h).
+// `boundary_seed` makes the multipart boundary unpredictable (a random 64-bit number from the caller). `immutable`: the
+// content never changes (config::CachePolicy::immutable).
 Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
-                  std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed);
+                  std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed,
+                  bool immutable = false);
 
 // The fields that this policy keeps from clients: the targeted ones (RFC 9213), where it says so. They stay in the
 // store, because a 304 without them leaves them in force (RFC 9111 section 3.2). The names live as long as the policy.

@@ -108,8 +108,9 @@ RequestDecision decide_request(const RequestFacts& request, const config::CacheP
     if (request.cache_control.no_store) {
         return {true, false, Reason::RequestNoStore};
     }
+    // The answer to a range may be stored as a part. RFC 9111 section 3.3
     if (request.range) {
-        return {true, false, Reason::RequestRange};
+        return {true, true, Reason::RequestRange};
     }
     return {true, true, Reason::None};
 }
@@ -201,6 +202,10 @@ std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates
     std::optional<std::size_t> best;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const StoredHead& candidate = candidates[i];
+        // A part answers only ranges that lie within it: see cache/policy/partial.h. RFC 9111 section 3.3
+        if (candidate.facts.is_part) {
+            continue;
+        }
         if (!variant_matches(candidate.vary_names, candidate.vary_values, request, matching)) {
             continue;
         }

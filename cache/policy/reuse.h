@@ -22,8 +22,8 @@ struct RequestDecision {
 };
 // lookup is refused for: methods other than GET and HEAD (Method), a disabled policy (CachingDisabled), Upgrade
 // (RequestUpgrade), If-Match and If-Unmodified-Since (RequestPrecondition). A GET with content may be answered from
-// the cache but its answer is not stored (RequestBody, may_store false). Range: lookup, answer of a forwarded range
-// is not stored. Request no-store: lookup (RFC 9111 section 5.2.1.5 speaks of storing), may_store false.
+// the cache but its answer is not stored (RequestBody, may_store false). Range: lookup, and the answer to a forwarded
+// range is stored as a part. Request no-store: lookup (RFC 9111 section 5.2.1.5 speaks of storing), may_store false.
 RequestDecision decide_request(const RequestFacts& request, const config::CachePolicy& policy) noexcept;
 
 struct ReuseDecision {
@@ -76,7 +76,7 @@ inline bool may_serve_on_error(const RequestFacts& request, const ResponseFacts&
 bool is_stale_if_error_status(int status) noexcept; // 500, 502, 503, 504
 
 // Which of several stored responses that match is used: the one with the latest Date, then the latest response_time
-// (RFC 9111 section 4). Index into `candidates`; nullopt when none matches the request's fields.
+// (RFC 9111 section 4). Index into `candidates`; nullopt when none matches the request's fields. Parts are passed over.
 std::optional<std::size_t> select_variant(std::span<const StoredHead> candidates, const http::Fields& request,
                                           config::LanguageMatching matching = config::LanguageMatching::AsSent);
 

@@ -8,12 +8,10 @@ namespace {
 
 constexpr Duration kZero{0};
 
-// The status is final and whole, and where must-understand is there its caching requirements are understood.
-// RFC 9111 section 3
+// The status is final, and where must-understand is there its caching requirements are understood. RFC 9111 section 3
 bool is_storable_status(const ResponseFacts& response) noexcept {
     const int status = response.status;
-    return status >= 200 && status != 206 && status != 304 &&
-           (!response.must_understand || http::is_understood(status));
+    return status >= 200 && status != 304 && (!response.must_understand || http::is_understood(status));
 }
 
 // DEVIATION: RFC 9111 section 3 asks for understanding a status only with must-understand, 206 and 304. A lifetime
@@ -75,6 +73,10 @@ Reason forbidden_by_response(const ResponseFacts& response) noexcept {
     }
     if (!is_storable_status(response)) {
         return Reason::StatusNotStorable;
+    }
+    // A partial response is stored where it is understood which part it is. RFC 9111 section 3.3
+    if (response.status == 206 && !response.is_part) {
+        return Reason::ContentRange;
     }
     // no-store forbids storing (RFC 9111 section 5.2.2.5), but beside must-understand it is ignored where the status is
     // understood, which it is here: RFC 9111 section 5.2.2.3

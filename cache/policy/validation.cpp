@@ -52,10 +52,13 @@ http::Fields replacements(const http::ResponseHead& not_modified) {
 
 } // namespace
 
-void remove_client_conditions(http::Fields& request) {
-    static constexpr std::array<std::string_view, 6> kConditions = {
-        "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"};
-    request.remove_if([](const http::Fields::Line& line) { return is_one_of(line.name, kConditions); });
+void remove_client_conditions(http::Fields& request, bool keep_range) {
+    static constexpr std::array<std::string_view, 4> kConditions = {"If-None-Match", "If-Modified-Since", "If-Match",
+                                                                    "If-Unmodified-Since"};
+    static constexpr std::array<std::string_view, 2> kRange = {"Range", "If-Range"};
+    request.remove_if([&](const http::Fields::Line& line) {
+        return is_one_of(line.name, kConditions) || (!keep_range && is_one_of(line.name, kRange));
+    });
 }
 
 bool add_validators(http::Fields& request, const StoredHead& stored) {

@@ -8,8 +8,8 @@
 namespace gatehouse::cache::policy {
 
 // Removes the client's own preconditions and Range (the answer is to be stored whole) from the fields of a request
-// that goes to the origin on behalf of the cache.
-void remove_client_conditions(http::Fields& request);
+// that goes to the origin on behalf of the cache. `keep_range`: Range and If-Range stay (a part of it is to be stored).
+void remove_client_conditions(http::Fields& request, bool keep_range = false);
 
 // Adds If-None-Match (a well-formed stored ETag, also a weak one) and If-Modified-Since (stored Last-Modified)
 // (RFC 9111 section 4.3.1). Returns false, adding nothing, when the stored response has no validator.

@@ -82,6 +82,8 @@ public:
             expected.kind = Plan::Kind::GatewayTimeout;
             expected.reason = Reason::OnlyIfCached;
             return expected;
+        } else if (client.facts.range) {
+            expected.may_store = false; // the origin's to answer
         }
         if (expected.may_store) {
             expected.kind = Plan::Kind::Wait;

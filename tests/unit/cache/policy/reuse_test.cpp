@@ -80,7 +80,7 @@ TEST_CASE("a request before anything is looked up") {
         {"content", "RFC 9110 section 9.3.1", "GET", true, nullptr, true, false, Reason::RequestBody},
         {"no-store", "RFC 9111 section 5.2.1.5", "Cache-Control: no-store", false, nullptr, true, false,
          Reason::RequestNoStore},
-        {"Range", "RFC 9111 section 3.3", "Range: bytes=0-1", false, nullptr, true, false, Reason::RequestRange},
+        {"Range", "RFC 9111 section 3.3", "Range: bytes=0-1", false, nullptr, true, true, Reason::RequestRange},
         {"Range with HEAD", "RFC 9110 section 14.2", "HEAD\nRange: bytes=0-1", false, nullptr, true, true,
          Reason::None},
         {"no-cache", "RFC 9111 section 5.2.1.4", "Cache-Control: no-cache", false, nullptr, true, true, Reason::None},
@@ -468,6 +468,11 @@ TEST_CASE("of several stored responses the most recent that matches is used (RFC
     CHECK(select_variant(heads, fields_of("Foo: 1")) == 5);
     CHECK(select_variant(heads, fields_of("Foo: 2")) == 3);
     CHECK(select_variant(heads, fields_of("Foo: 3")) == 5);
+
+    // A part is not used as if it were the whole. RFC 9111 section 3.3
+    const Stored part = stored_of("Foo: 1", "206\nVary: Foo\nDate: @0\nContent-Range: bytes 0-1/2");
+    heads.push_back(part.view());
+    CHECK(select_variant(heads, fields_of("Foo: 1")) == 5);
 
     // Of two with one Date the one that arrived later.
     std::vector<StoredHead> twins = {plain.view(), plain.view(), plain.view()};

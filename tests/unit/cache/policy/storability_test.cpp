@@ -93,7 +93,7 @@ TEST_CASE("what directives, methods and fields say about storing (RFC 9111 secti
 }
 
 TEST_CASE("the first reason that applies is given") {
-    const char* kEverything = "206\nCache-Control: no-store, private\nVary: *\nSet-Cookie: a=1";
+    const char* kEverything = "304\nCache-Control: no-store, private\nVary: *\nSet-Cookie: a=1";
     const Row rows[] = {
         {"1 request no-store", "", "POST\nCache-Control: no-store\nAuthorization: x\nCookie: a=1", kEverything, nullptr,
          Reason::RequestNoStore},
@@ -148,6 +148,36 @@ TEST_CASE("statuses (RFC 9111 section 3)") {
         CHECK(stored("\nCache-Control: must-understand, max-age=1") == may_store);
         CHECK(stored("\nCache-Control: must-understand, public") == may_store);
         CHECK_FALSE(stored("\nCache-Control: no-store, max-age=1"));
+    }
+}
+
+TEST_CASE("a part is stored where it says which one it is (RFC 9111 section 3.3)") {
+    const Row rows[] = {
+        {"a part", "RFC 9111 section 3.3", "Range: bytes=0-4",
+         "206\nContent-Range: bytes 0-4/10\nCache-Control: max-age=1", nullptr, Reason::None},
+        {"by heuristics", "RFC 9110 section 15.1", "Range: bytes=0-4",
+         "206\nContent-Range: bytes 0-4/10\nLast-Modified: @-60", nullptr, Reason::None},
+        {"no lifetime", "RFC 9111 section 3", "Range: bytes=0-4", "206\nContent-Range: bytes 0-4/10", nullptr,
+         Reason::NoLifetime},
+        {"no Content-Range", "RFC 9110 section 15.3.7.2", "Range: bytes=0-0,2-2",
+         "206\nContent-Type: multipart/byteranges; boundary=a\nCache-Control: max-age=1", nullptr,
+         Reason::ContentRange},
+        {"no complete length", "RFC 9110 section 14.4", "Range: bytes=0-4",
+         "206\nContent-Range: bytes 0-4/*\nCache-Control: max-age=1", nullptr, Reason::ContentRange},
+        {"another unit", "RFC 9111 section 3.3", "Range: lines=0-4",
+         "206\nContent-Range: lines 0-4/10\nCache-Control: max-age=1", nullptr, Reason::ContentRange},
+        {"malformed", "RFC 9110 section 14.4", "Range: bytes=0-4",
+         "206\nContent-Range: bytes 4-0/10\nCache-Control: max-age=1", nullptr, Reason::ContentRange},
+        {"two lines", "RFC 9110 section 14.4", "Range: bytes=0-4",
+         "206\nContent-Range: bytes 0-4/10\nContent-Range: bytes 0-4/10\nCache-Control: max-age=1", nullptr,
+         Reason::ContentRange},
+        {"no-store", "RFC 9111 section 5.2.2.5", "Range: bytes=0-4",
+         "206\nContent-Range: bytes 0-4/10\nCache-Control: no-store", nullptr, Reason::ResponseNoStore},
+        {"a whole with Content-Range", "RFC 9110 section 14.4", "",
+         "Content-Range: bytes 0-4/10\nCache-Control: max-age=1", nullptr, Reason::None},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) { check(row); }
     }
 }
 

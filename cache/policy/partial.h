@@ -1,0 +1,66 @@
+// Partial content: what a 206 holds, which requests it answers, and how parts of one representation become one
+// (RFC 9111 sections 3.3 and 3.4, RFC 9110 section 15.3.7).
+//
+// A part is stored as what it is, a 206 with its Content-Range among the field lines, in an entry of its own. It
+// answers nothing but a Range that lies wholly within it. Two parts that share a strong validator and touch each other
+// become one when the second arrives; parts that make up all of the representation become an ordinary 200. A part that
+// is the beginning of a representation is completed when somebody asks for the whole: the rest is asked for with Range
+// and If-Range, and what arrives goes behind what is stored. Everything else is asked of the origin as if no part were
+// stored. multipart/byteranges and parts of unknown length are passed on and not stored.
+#pragma once
+
+#include "cache/policy/response_assembly.h"
+#include "cache/policy/stored_head.h"
+#include "http/range.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::cache::policy {
+
+// Which bytes of a representation a response says it holds.
+struct ContentPart {
+    http::ByteSpan span;
+    std::uint64_t complete_length = 0;
+};
+
+// What Content-Range says of a 206. nullopt where it is missing, malformed, of another unit, or without the complete
+// length; then the response is passed on and not stored.
+std::optional<ContentPart> content_part(const http::ResponseHead& response);
+// The same of a stored response; nullopt for everything that is no part.
+std::optional<ContentPart> part_of(const StoredHead& stored);
+
+// The bytes that a stored part gives to the Range of this request: `assembly.spans` has the one span, or the kind is
+// NotModified when a condition of the request says so. nullopt where the part may not answer: more than one range, a
+// range that is not wholly within the part, or an If-Range that fails.
+// `stored_bytes` may be less than the part says it holds (see the deviation in partial.cpp).
+std::optional<Assembly> assemble_part(const http::RequestHead& request, const StoredHead& stored,
+                                      std::uint64_t stored_bytes, WallTime now);
+
+// The rest of a representation whose beginning is stored: "bytes=5-", and what If-Range is to say (empty: nothing).
+struct Completion {
+    std::string range;
+    std::string_view if_range; // a view into the stored head
+};
+// nullopt where the part is not the beginning, is not whole itself, or has no strong validator. With `immutable` it
+// needs none: the operator vouches that the content does not change.
+std::optional<Completion> completion_of(const StoredHead& stored, std::uint64_t stored_bytes, bool immutable);
+
+// Whether both are of the same representation: they share a strong validator, or `immutable`. RFC 9111 section 3.4
+bool same_representation(const http::Validators& a, const http::Validators& b, bool immutable, WallTime now);
+http::Validators validators_of(const http::Fields& response) noexcept;
+
+// The head of what parts make up together: the fields of the stored part, each replaced by those of the newer response
+// that have its name, aside from Content-Range. `part`: which part that is, or nullopt when it is the whole, which is
+// a 200. RFC 9110 section 15.3.7.3
+struct CombinedHead {
+    ResponseFacts facts;
+    http::Fields lines;
+};
+CombinedHead combined_head(const StoredHead& stored, const ResponseFacts& newer_facts, const http::Fields& newer_lines,
+                           const std::optional<ContentPart>& part, const std::vector<std::string>& targeted_names);
+
+} // namespace gatehouse::cache::policy

@@ -1,0 +1,297 @@
+// Partial content: which requests a stored part answers, how it is completed, what parts make together.
+#include "cache/policy/partial.h"
+
+#include "tests/unit/cache/policy/support.h"
+
+#include <doctest/doctest.h>
+
+using namespace gatehouse::cache::policy;
+using namespace gatehouse::cache::policy::testing;
+namespace http = gatehouse::http;
+
+namespace {
+
+using Kind = Assembly::Kind;
+
+// "4-8/10" as a stored part, with these fields.
+Stored part(const std::string& range, const std::string& fields = "ETag: \"a\"") {
+    return stored_of("", "206\nContent-Range: bytes " + range + "\nCache-Control: max-age=60\n" + fields);
+}
+
+std::string text_of(const std::optional<Assembly>& assembly) {
+    if (!assembly) {
+        return "none";
+    }
+    if (assembly->kind == Kind::NotModified) {
+        return "304";
+    }
+    REQUIRE(assembly->kind == Kind::SinglePart);
+    REQUIRE(assembly->spans.size() == 1);
+    const http::ByteSpan span = assembly->spans.front();
+    // The bytes that are sent, and where they lie in what is stored.
+    return std::to_string(span.first) + "-" + std::to_string(span.last) + " from " +
+           std::to_string(span.first - assembly->content_first);
+}
+
+http::Validators validators(const http::Fields& fields) { return validators_of(fields); }
+
+} // namespace
+
+TEST_CASE("which part a response says it is (RFC 9110 section 14.4)") {
+    struct Row {
+        const char* response;
+        bool is_part;
+    };
+    const Row rows[] = {
+        {"206\nContent-Range: bytes 0-4/10", true},
+        {"206\nContent-Range: bytes 0-9/10", true},
+        {"206\nContent-Range: bytes 0-4/*", false},
+        {"206\nContent-Range: bytes 0-10/10", false},
+        {"206\nContent-Range: bytes */10", false},
+        {"206\nContent-Range: lines 0-4/10", false},
+        {"206\nContent-Range: bytes 0-4/10\nContent-Range: bytes 5-9/10", false},
+        {"206", false},
+        {"200\nContent-Range: bytes 0-4/10", false},
+        {"416\nContent-Range: bytes 0-4/10", false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.response);
+        CHECK(content_part(response_of(row.response)).has_value() == row.is_part);
+        CHECK(part_of(stored_of("", row.response).view()).has_value() == row.is_part);
+        CHECK(facts_of("", row.response, rfc9111()).is_part == row.is_part);
+    }
+    const auto known = content_part(response_of("206\nContent-Range: bytes 2-4/10"));
+    CHECK(known->span == http::ByteSpan{2, 4});
+    CHECK(known->complete_length == 10);
+}
+
+TEST_CASE("a part answers what lies wholly within it (RFC 9111 section 3.3)") {
+    struct Row {
+        const char* name;
+        const char* range; // that is stored
+        const char* request;
+        const char* answer;
+    };
+    const Row rows[] = {
+        {"all of it", "4-8/10", "Range: bytes=4-8", "4-8 from 0"},
+        {"the first byte", "4-8/10", "Range: bytes=4-4", "4-4 from 0"},
+        {"the last byte", "4-8/10", "Range: bytes=8-8", "8-8 from 4"},
+        {"in between", "4-8/10", "Range: bytes=5-7", "5-7 from 1"},
+        {"one byte before it", "4-8/10", "Range: bytes=3-8", "none"},
+        {"one byte behind it", "4-8/10", "Range: bytes=4-9", "none"},
+        {"before it", "4-8/10", "Range: bytes=0-3", "none"},
+        {"behind it", "4-8/10", "Range: bytes=9-9", "none"},
+        {"to the end, which is not there", "4-8/10", "Range: bytes=4-", "none"},
+        {"to the end, which is there", "4-9/10", "Range: bytes=6-", "6-9 from 2"},
+        {"beyond the end, which is there", "4-9/10", "Range: bytes=6-100", "6-9 from 2"},
+        {"a suffix", "4-9/10", "Range: bytes=-3", "7-9 from 3"},
+        {"a suffix that is all of it", "4-9/10", "Range: bytes=-6", "4-9 from 0"},
+        {"a suffix that is longer", "4-9/10", "Range: bytes=-7", "none"},
+        {"a suffix of what does not reach the end", "4-8/10", "Range: bytes=-1", "none"},
+        {"unsatisfiable", "4-9/10", "Range: bytes=10-", "none"},
+        {"two ranges", "4-9/10", "Range: bytes=4-5,7-8", "none"},
+        {"two ranges, one satisfiable", "4-9/10", "Range: bytes=4-5,10-11", "4-5 from 0"},
+        {"two Range lines", "4-9/10", "Range: bytes=4-5\nRange: bytes=4-5", "none"},
+        {"another unit", "4-9/10", "Range: lines=4-5", "none"},
+        {"malformed", "4-9/10", "Range: bytes=5-4", "none"},
+        {"no range", "4-9/10", "", "none"},
+        {"a part that is the whole", "0-9/10", "Range: bytes=0-", "0-9 from 0"},
+        {"If-Range, equal", "4-9/10", "Range: bytes=4-5\nIf-Range: \"a\"", "4-5 from 0"},
+        {"If-Range, other", "4-9/10", "Range: bytes=4-5\nIf-Range: \"b\"", "none"},
+        {"If-None-Match, equal", "4-9/10", "Range: bytes=4-5\nIf-None-Match: \"a\"", "304"},
+        {"If-None-Match, other", "4-9/10", "Range: bytes=4-5\nIf-None-Match: \"b\"", "4-5 from 0"},
+        {"If-None-Match, but not within it", "4-9/10", "Range: bytes=0-5\nIf-None-Match: \"a\"", "none"},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            const Stored stored = part(row.range);
+            const auto size = part_of(stored.view())->span.size();
+            CHECK(text_of(assemble_part(request_of(row.request), stored.view(), size, kArrival)) == row.answer);
+        }
+    }
+    const Stored whole = stored_of("", "200\nETag: \"a\"");
+    CHECK(text_of(assemble_part(request_of("Range: bytes=0-1"), whole.view(), 10, kArrival)) == "none");
+}
+
+TEST_CASE("no byte is sent that an origin counted and did not send") {
+    struct Row {
+        const char* name;
+        const char* range;
+        std::uint64_t stored_bytes;
+        const char* request;
+        const char* answer;
+    };
+    const Row rows[] = {
+        {"to the end", "4-9/10", 5, "Range: bytes=6-", "6-8 from 2"},
+        {"in between", "4-9/10", 5, "Range: bytes=6-8", "6-8 from 2"},
+        {"a suffix", "4-9/10", 5, "Range: bytes=-5", "5-9 from 0"},
+        {"the last byte", "4-9/10", 5, "Range: bytes=-1", "9-9 from 4"},
+        {"a suffix that is longer than what came", "4-9/10", 5, "Range: bytes=-6", "none"},
+        {"the byte that did not come", "4-9/10", 5, "Range: bytes=9-9", "none"},
+        {"up to the byte that did not come", "4-8/10", 4, "Range: bytes=4-8", "none"},
+        {"nothing came", "4-9/10", 0, "Range: bytes=4-9", "none"},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            const Stored stored = part(row.range);
+            CHECK(text_of(assemble_part(request_of(row.request), stored.view(), row.stored_bytes, kArrival)) ==
+                  row.answer);
+        }
+    }
+}
+
+TEST_CASE("the head of a range out of a part names the range and the complete length") {
+    const Stored stored = part("4-9/10", "ETag: \"a\"\nContent-Type: text/plain");
+    const auto assembly = assemble_part(request_of("Range: bytes=5-6"), stored.view(), 6, kArrival);
+    REQUIRE(assembly);
+    std::string head;
+    append_head(head, *assembly, stored.view(), part_of(stored.view())->complete_length);
+    CHECK(head.starts_with("HTTP/1.1 206 Partial Content\r\n"));
+    const auto fields = http::Fields::from_serialised(head.substr(head.find('\n') + 1));
+    CHECK(fields.combined("Content-Range") == "bytes 5-6/10");
+    CHECK(fields.first("ETag") == "\"a\"");
+    CHECK(fields.first("Content-Type") == "text/plain");
+    CHECK(content_length(*assembly, stored.view(), 6) == 2);
+}
+
+TEST_CASE("a beginning is completed when it has a strong validator (RFC 9111 section 3.4)") {
+    struct Row {
+        const char* name;
+        const char* range;
+        const char* fields;
+        std::uint64_t stored_bytes;
+        bool immutable;
+        const char* answer; // the Range and If-Range that are sent
+    };
+    const Row rows[] = {
+        {"strong tag", "0-4/10", "ETag: \"a\"", 5, false, "bytes=5- \"a\""},
+        {"weak tag", "0-4/10", "ETag: W/\"a\"", 5, false, "none"},
+        {"weak tag, strong date", "0-4/10", "ETag: W/\"a\"\nDate: @0\nLast-Modified: @-60", 5, false, "none"},
+        {"malformed tag", "0-4/10", "ETag: a", 5, false, "none"},
+        {"strong date", "0-4/10", "Date: @0\nLast-Modified: @-1", 5, false, "bytes=5- Sun, 01 Mar 2026 11:59:59 GMT"},
+        {"weak date", "0-4/10", "Date: @0\nLast-Modified: @0", 5, false, "none"},
+        {"no validator", "0-4/10", "A: 1", 5, false, "none"},
+        {"no validator, immutable", "0-4/10", "A: 1", 5, true, "bytes=5- "},
+        {"strong tag, immutable", "0-4/10", "ETag: \"a\"", 5, true, "bytes=5- \"a\""},
+        {"no beginning", "1-4/10", "ETag: \"a\"", 4, false, "none"},
+        {"fewer bytes than it says", "0-4/10", "ETag: \"a\"", 4, false, "none"},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            const Stored stored = part(row.range, row.fields);
+            const auto completion = completion_of(stored.view(), row.stored_bytes, row.immutable);
+            CHECK((completion ? completion->range + " " + std::string(completion->if_range) : "none") == row.answer);
+        }
+    }
+    CHECK_FALSE(completion_of(stored_of("", "200\nETag: \"a\"").view(), 5, true));
+}
+
+TEST_CASE("which responses are of the same representation (RFC 9111 section 3.4)") {
+    struct Row {
+        const char* name;
+        const char* a;
+        const char* b;
+        bool is_same;
+        bool is_same_if_immutable;
+    };
+    const Row rows[] = {
+        {"equal tags", "ETag: \"a\"", "ETag: \"a\"", true, true},
+        {"other tags", "ETag: \"a\"", "ETag: \"b\"", false, false},
+        {"weak tags", "ETag: W/\"a\"", "ETag: W/\"a\"", false, false},
+        {"one weak tag", "ETag: \"a\"", "ETag: W/\"a\"", false, false},
+        {"one tag missing", "ETag: \"a\"", "A: 1", false, false},
+        {"malformed tags", "ETag: a", "ETag: a", false, false},
+        {"equal strong dates", "Last-Modified: @-60\nDate: @0", "Last-Modified: @-60\nDate: @5", true, true},
+        {"one weak date", "Last-Modified: @-60\nDate: @-60", "Last-Modified: @-60\nDate: @5", false, false},
+        {"other dates", "Last-Modified: @-60\nDate: @0", "Last-Modified: @-61\nDate: @5", false, false},
+        {"equal dates, other tags", "ETag: \"a\"\nLast-Modified: @-60\nDate: @0",
+         "ETag: \"b\"\nLast-Modified: @-60\nDate: @0", false, false},
+        {"no validators", "A: 1", "A: 1", false, true},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            const auto a = fields_of(row.a);
+            const auto b = fields_of(row.b);
+            CHECK(same_representation(validators(a), validators(b), false, kArrival) == row.is_same);
+            CHECK(same_representation(validators(b), validators(a), false, kArrival) == row.is_same);
+            CHECK(same_representation(validators(a), validators(b), true, kArrival) == row.is_same_if_immutable);
+        }
+    }
+}
+
+TEST_CASE("what parts make together has the newer fields (RFC 9110 section 15.3.7.3)") {
+    const Stored older = part("0-4/10", "ETag: \"a\"\nDate: @-9\nA: 1\nB: 1\nContent-Type: text/plain");
+    const char* const kNewer = "206\nContent-Range: bytes 5-9/10\nCache-Control: max-age=9\nETag: \"a\"\nDate: @-1\n"
+                               "Age: 3\nA: 2";
+    auto facts = facts_of("", kNewer, rfc9111());
+    facts.asker = 7;
+    const auto lines = fields_to_store(response_of(kNewer), kArrival);
+    const auto whole = combined_head(older.view(), facts, lines, std::nullopt, {});
+    CHECK(whole.facts.status == 200);
+    CHECK_FALSE(whole.facts.is_part);
+    CHECK(whole.facts.max_age.seconds == 9);
+    CHECK(whole.facts.age_seconds == 3);
+    CHECK(whole.facts.asker == 7);
+    CHECK(whole.facts.date == kArrival - seconds(1));
+    CHECK(whole.lines.combined("A") == "2");
+    CHECK(whole.lines.combined("B") == "1");
+    CHECK(whole.lines.combined("Content-Type") == "text/plain");
+    CHECK(whole.lines.combined("Date") == http_date(-1));
+    CHECK_FALSE(whole.lines.contains("Content-Range"));
+    CHECK_FALSE(whole.lines.contains("Age"));
+
+    const ContentPart both{{0, 9}, 20};
+    const auto longer = combined_head(older.view(), facts, lines, both, {});
+    CHECK(longer.facts.status == 206);
+    CHECK(longer.facts.is_part);
+    CHECK(longer.lines.combined("Content-Range") == "bytes 0-9/20");
+}
+
+TEST_CASE("what was known of either request is known of what parts make together (RFC 9111 section 3.5)") {
+    const char* const kPart = "206\nContent-Range: bytes 0-4/10\nCache-Control: public, max-age=9\nETag: \"a\"";
+    const Stored older = stored_of("Authorization: x", kPart);
+    const auto facts = facts_of("", kPart, rfc9111());
+    const auto lines = fields_to_store(response_of(kPart), kArrival);
+    CHECK(combined_head(older.view(), facts, lines, std::nullopt, {}).facts.request_authorization);
+    const auto authorized = facts_of("Authorization: x", kPart, rfc9111());
+    const Stored open = stored_of("", kPart);
+    CHECK(combined_head(open.view(), authorized, lines, std::nullopt, {}).facts.request_authorization);
+    CHECK_FALSE(combined_head(open.view(), facts, lines, std::nullopt, {}).facts.request_authorization);
+}
+
+TEST_CASE("what is immutable was not modified since any date") {
+    struct Row {
+        const char* request;
+        const char* response;
+        bool immutable;
+        bool is_not_modified;
+    };
+    const Row rows[] = {
+        {"If-Modified-Since: @-3000", "Date: @0", true, true},
+        {"If-Modified-Since: @-3000", "Date: @0", false, false},
+        {"If-Modified-Since: junk", "Date: @0", true, false},
+        {"If-Modified-Since: @-3000\nIf-Modified-Since: @-3000", "Date: @0", true, false},
+        {"If-None-Match: \"a\"\nIf-Modified-Since: @-3000", "Date: @0", true, false},
+        {"If-Modified-Since: @-3000", "Date: @0\nLast-Modified: @-60", true, false}, // the origin knows better
+        {"", "Date: @0", true, false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.request);
+        const Stored stored = stored_of("", row.response);
+        const auto assembly = assemble(request_of(row.request), stored.view(), 5, kArrival, 0, row.immutable);
+        CHECK((assembly.kind == Kind::NotModified) == row.is_not_modified);
+    }
+}
+
+TEST_CASE("conditions and ranges of a part that just came are evaluated, but no range is cut from it") {
+    const Stored stored = part("4-8/10");
+    const auto kind = [&](const char* request) {
+        return assemble(request_of(request), stored.view(), 5, kArrival, 0).kind;
+    };
+    CHECK(kind("Range: bytes=4-8") == Kind::Whole);
+    CHECK(kind("Range: bytes=4-5") == Kind::Whole);
+    CHECK(kind("Range: bytes=4-8\nIf-None-Match: \"a\"") == Kind::NotModified);
+    std::string head;
+    append_head(head, assemble(request_of("Range: bytes=4-8"), stored.view(), 5, kArrival, 0), stored.view(), 5);
+    CHECK(head.starts_with("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-8/10\r\n"));
+}
