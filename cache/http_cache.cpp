@@ -90,6 +90,7 @@ HttpCache::Match HttpCache::find(const RequestContext& context) {
                                                  context.request.fields, context.policy.accept_language);
     if (!selected) {
         match.reason = Reason::VaryMiss;
+        choose_part(context, found, match);
         return match;
     }
     match.entry = found[index[*selected]];
@@ -125,6 +126,10 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             store_.touch(*plan.entry);
             return plan;
         case ReuseDecision::Kind::ServeStaleRevalidate:
+            if (match.head.facts.is_part) { // what would be fetched in the background is the whole
+                plan.validate = match.head.facts.has_validator;
+                break;
+            }
             store_.touch(*plan.entry);
             plan.validate = match.head.facts.has_validator;
             // A range is revalidated as a whole; what else may not be stored says nothing about the stored response.
@@ -164,6 +169,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             plan.head = {};
             plan.entry = {}; // not to be served in trouble either
         }
+        plan.as_part = plan.may_store && match.head.facts.is_part;
     } else {
         if (directives.only_if_cached) {
             plan.kind = Plan::Kind::GatewayTimeout;
@@ -172,9 +178,9 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         }
         rules.solo = wants_newer(directives);
         if (context.facts.range) {
-            // Nothing stored and no size known: the range is the origin's to answer.
-            plan.may_store = false;
-            reason = Reason::RequestRange;
+            // Nothing that covers it is stored: the range is the origin's to answer, and its answer may be stored.
+            plan.as_part = plan.may_store;
+            reason = reason == Reason::PartialMiss ? reason : Reason::RequestRange;
         }
     }
     plan.result.reason = reason;
@@ -186,6 +192,9 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         }
         return plan;
     }
+    if (plan.as_part) {
+        return plan; // alone: what another one asks for is another part
+    }
     if (uncacheable_.remembers(context.hash, context.now)) {
         if (!match.entry) {
             plan.result.reason = Reason::KnownUncacheable;
@@ -193,6 +202,9 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         // A HEAD goes as it is: content fetched for a store that will not take it helps nobody.
         plan.may_store = context.facts.method != http::Method::Head;
         return plan; // alone, at once
+    }
+    if (!rules.solo) { // who wants it newer gets nothing of what is stored
+        plan.beginning = match.beginning;
     }
     join_or_start(context, match.vary_names, rules, plan);
     if (!plan.fetch) {
@@ -259,6 +271,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         if (plan.validate) {
             fetch->validating = plan.entry;
         }
+        fetch->completing = plan.beginning;
         return fetch;
     };
     auto [fetch, leader] = table_.join_or_insert(context.key, context.hash, fits, make);

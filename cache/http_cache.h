@@ -10,6 +10,7 @@
 #include "cache/core_poster.h"
 #include "cache/fetch.h"
 #include "cache/fetch_table.h"
+#include "cache/parts.h"
 #include "cache/policy/cache_status.h"
 #include "cache/policy/facts.h"
 #include "cache/policy/reuse.h"
@@ -51,12 +52,14 @@ struct Plan {
     store::EntryRef entry;
     policy::StoredHead head;
     bool validate = false;        // `entry` has a validator and the fetch is to use it
+    store::EntryRef beginning;    // Wait: a stored part; the fetch asks for the rest
     std::shared_ptr<Fetch> fetch; // Wait; Serve: a background revalidation that the caller has to start
     bool leader = false;          // the caller has to start the fetch
     // Wait: what was sent to an origin with a larger number than this (cache/purge_log.h) was sent after the request
     // had come.
     std::uint64_t arrived = 0;
     bool may_store = false;
+    bool as_part = false; // Alone: the request keeps its Range, and a 206 is stored as a part
     policy::CacheResult result;
 };
 
@@ -82,6 +85,7 @@ struct FetchRequest {
     const config::CachePolicy& policy;
     bool cookie_unkeyed = false;
     bool may_store = false;
+    bool as_part = false;     // it was sent with the client's Range
     bool conditional = false; // If-None-Match or If-Modified-Since was sent: ours, or the client's own
     http::Method sent_method = http::Method::Get;
 };
@@ -91,6 +95,9 @@ struct Intake {
     std::unique_ptr<store::Writer> writer; // null: not stored
     std::shared_ptr<store::Body> body;     // null: no content
     std::string metadata;
+    // Of a part:
+    bool until_close = false;                    // its content ends with the connection
+    const config::CachePolicy* policy = nullptr; // lives as long as the fetch; null: it is no part
 };
 
 class HttpCache {
@@ -112,9 +119,11 @@ public:
     // a client that comes from now on came after it was asked.
     void sending(Fetch& fetch) noexcept { fetch.sequence = purges_.next(); }
     enum class BeginResult : std::uint8_t {
-        Answered,           // published; fill intake.body and finish or abort
-        RetryUnconditional, // a 304 that fits nothing stored, or what was purged: ask again without a condition
-        Unasked             // a 304 to a request without a condition: no answer at all, fail the fetch
+        Answered, // published; fill intake.body and finish or abort
+        // A 304 that fits nothing stored, a 206 that does not continue what is stored, or what was purged: ask again,
+        // for the whole and without a condition.
+        RetryUnconditional,
+        Unasked // a 304 to a request without a condition: no answer at all, fail the fetch
     };
     // The final head has arrived. Decides whether it is stored, and publishes the answer.
     BeginResult begin(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
@@ -150,12 +159,16 @@ private:
         std::string_view vary_names;                     // of the newest stored response
         store::EntryRef newest;                          // keeps vary_names alive
         std::uint64_t sequence = 0;                      // the largest that was found, dead or alive
+        // There is no whole response for this request, but the beginning of one that can be completed.
+        store::EntryRef beginning;
+        policy::StoredHead beginning_head;
     };
     Match find(const RequestContext& context);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);
     policy::Reason kept_out(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
                             http::WallTime now);
+    policy::Reason commit_writer(const Fetch& fetch, store::Writer& writer, std::string_view metadata);
     bool alive(const store::EntryRef& entry);
     bool killed(std::string_view key, std::string_view head, std::uint64_t sequence, std::uint64_t checked) const;
     struct JoinRules {
@@ -173,6 +186,23 @@ private:
     std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan,
                                             policy::OriginFailure failure) const;
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
+    static std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response);
+
+    // ---- parts (http_cache_parts.cpp)
+    // Of the entries found, none of which is whole for this request: a part that covers its Range, or a beginning.
+    void choose_part(const RequestContext& context, const store::Candidates& found, Match& match);
+    // The answer to a fetch that is completing a beginning. nullopt: it is an answer like any other.
+    std::optional<BeginResult> begin_completed(Fetch& fetch, const FetchRequest& sent,
+                                               const http::ResponseHead& response, const http::Framing& framing,
+                                               http::WallTime request_time, http::WallTime response_time,
+                                               Intake& intake);
+    policy::Reason commit_part(Fetch& fetch, Intake& intake);
+    // Together with the stored parts that it touches. False: there are none, or it cannot be done.
+    bool commit_combined(Fetch& fetch, const Intake& intake, const policy::StoredHead& arrived,
+                         const policy::ContentPart& part);
+    std::vector<PartContent> parts_like(const Fetch& fetch, const policy::StoredHead& arrived, bool immutable);
+    // Parts of what is now stored whole are of no more use.
+    void drop_parts(const Fetch& fetch, const policy::StoredHead& whole);
 
     store::Store& store_;
     CorePoster& poster_;

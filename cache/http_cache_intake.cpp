@@ -3,6 +3,7 @@
 
 #include "cache/policy/cache_groups.h"
 #include "cache/policy/language.h"
+#include "cache/policy/partial.h"
 #include "cache/policy/storability.h"
 #include "cache/policy/validation.h"
 #include "cache/policy/variant.h"
@@ -14,26 +15,9 @@ using policy::StoredHead;
 
 namespace {
 
-std::string secondary_key(std::string_view names, std::string_view values) {
-    std::string out;
-    out.reserve(names.size() + values.size() + 1);
-    out.append(names);
-    out.push_back('\n'); // no field name or value contains it
-    out.append(values);
-    return out;
-}
-
 // Whether a reason not to store lies in the request that happened to be sent.
 bool is_about_request(Reason reason) noexcept {
     return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
-}
-
-// What the names that a response nominates stand for in the request that caused it.
-std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response) {
-    const auto matching = sent.policy.accept_language;
-    const bool by_language = matching == config::LanguageMatching::Preferred;
-    return policy::variant_key(names, sent.request.fields, matching,
-                               by_language ? policy::content_language(response) : std::string());
 }
 
 // Whether the next request for the same key will most likely not be storable either. What lies in this request, in a
@@ -67,6 +51,14 @@ std::string first_head(const policy::ResponseFacts& facts, const http::Fields& s
 
 } // namespace
 
+// What the names that a response nominates stand for in the request that caused it.
+std::string HttpCache::variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response) {
+    const auto matching = sent.policy.accept_language;
+    const bool by_language = matching == config::LanguageMatching::Preferred;
+    return policy::variant_key(names, sent.request.fields, matching,
+                               by_language ? policy::content_language(response) : std::string());
+}
+
 // RFC 9111 section 4.3.4: the stored response is updated with the fields of the 304 and judged anew.
 void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                         http::WallTime request_time, http::WallTime response_time) {
@@ -82,8 +74,8 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
     answer.first_head = first_head(updated.facts, updated.lines, updated.left_out, names, values);
     const policy::StoreDecision decision = policy::decide_storability(updated.facts, sent.policy);
     if (decision.store) {
-        answer.entry =
-            store_.replace_metadata(fetch.validating, secondary_key(names, values), metadata, fetch.sequence);
+        answer.entry = store_.replace_metadata(fetch.validating, secondary_key(names, values, policy::part_of(stored)),
+                                               metadata, fetch.sequence);
     } else if (!is_about_request(decision.reason)) {
         store_.erase(fetch.validating);
     }
@@ -137,6 +129,11 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     if (response.status == 304 && is_get_or_head && !sent.conditional) {
         return BeginResult::Unasked;
     }
+    if (fetch.completing) {
+        if (const auto begun = begin_completed(fetch, sent, response, framing, request_time, response_time, intake)) {
+            return *begun;
+        }
+    }
 
     auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
                                         response_time, sent.policy.targeted_cache_control);
@@ -153,12 +150,15 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     if (sent.may_store) {
         decision = policy::decide_storability(facts, sent.policy);
     }
+    if (decision.store && facts.is_part && !sent.as_part) {
+        decision = {false, Reason::ContentRange, {}}; // nobody asked for a part
+    }
     answer.not_stored = decision.reason;
     if (decision.store) {
         answer.not_stored = kept_out(fetch, sent, response, response_time);
     }
     if (decision.store && answer.not_stored == Reason::None) {
-        const std::string secondary = secondary_key(names, values);
+        const std::string secondary = secondary_key(names, values, policy::content_part(response));
         store::PutFacts put;
         put.key = fetch.key;
         put.hash = fetch.hash;
@@ -178,6 +178,8 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         answer.shared = !fetch.is_private;
         intake.body = intake.writer->body();
         intake.metadata = answer.head;
+        intake.until_close = framing.kind == http::Framing::Kind::UntilClose;
+        intake.policy = facts.is_part ? &sent.policy : nullptr;
         uncacheable_.forget(fetch.hash);
     } else {
         answer.head =
@@ -205,6 +207,20 @@ void HttpCache::detach(Fetch& fetch, Intake& intake, Reason reason, http::WallTi
     }
 }
 
+Reason HttpCache::commit_writer(const Fetch& fetch, store::Writer& writer, std::string_view metadata) {
+    const store::EntryRef stored = writer.commit(metadata);
+    if (!stored) {
+        return Reason::MemoryBudget;
+    }
+    if (stored->sequence() > fetch.sequence) {
+        return Reason::Superseded;
+    }
+    if (const StoredHead head = policy::view_stored_head(metadata); head.facts.status == 200) {
+        drop_parts(fetch, head);
+    }
+    return Reason::None;
+}
+
 Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
     Reason reason = fetch.answer().not_stored;
     if (intake.body) {
@@ -213,10 +229,10 @@ Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
     if (intake.writer) {
         if (killed(fetch.key, intake.metadata, fetch.sequence, 0)) {
             reason = Reason::PurgedMeanwhile;
-        } else if (const store::EntryRef stored = intake.writer->commit(intake.metadata); !stored) {
-            reason = Reason::MemoryBudget;
-        } else if (stored->sequence() > fetch.sequence) {
-            reason = Reason::Superseded;
+        } else if (intake.policy != nullptr) {
+            reason = commit_part(fetch, intake);
+        } else {
+            reason = commit_writer(fetch, *intake.writer, intake.metadata);
         }
         intake.writer.reset();
     } else if (fetch.detached_from_store()) {

@@ -5,6 +5,7 @@
 #include "cache/policy/cache_key.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/invalidation.h"
+#include "cache/policy/partial.h"
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
 #include "proxy/error_response.h"
@@ -147,12 +148,16 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
                             const policy::CacheResult& result) {
     const http::WallTime now = worker_.core.turn_wall();
     const std::uint64_t size = entry->body_size();
-    Assembly assembly = policy::assemble(state_.head, head, size, now, worker_.random());
+    const auto part = policy::part_of(head);
+    Assembly assembly = policy::assemble_stored(state_.head, head, size, now, worker_.random(),
+                                                state_.behavior->policy_ref->immutable);
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     policy::CacheResult shown = result;
     shown.error = assembly.status >= 400;
     const std::uint64_t length = policy::content_length(assembly, head, size);
-    ResponseSink::Head out{assembly, head, shown, size, length, !state_.is_head(), age_seconds(head, now), shown_key()};
+    const std::uint64_t complete_length = part ? part->complete_length : size;
+    ResponseSink::Head out{assembly, head, shown, complete_length, length, !state_.is_head(), age_seconds(head, now),
+                           shown_key()};
     sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = shown;
@@ -167,7 +172,7 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
                 sink_.content(policy::multipart_part_head(assembly, i, head, size));
             }
             Body::Cursor cursor(entry->body(), size);
-            cursor.seek(assembly.spans[i].first);
+            cursor.seek(assembly.spans[i].first - assembly.content_first);
             sink_.content(std::move(cursor), assembly.spans[i].size(), nullptr);
         }
         if (assembly.kind == Assembly::Kind::MultiPart) {
@@ -232,6 +237,14 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     facts.for_store = for_store;
     facts.validate = conditional ? &state_.plan.head : nullptr;
     facts.has_content = body != nullptr;
+    facts.as_part = state_.plan.as_part;
+    StoredHead beginning;
+    std::optional<policy::Completion> completion;
+    if (const cache::store::EntryRef& stored = fetch->completing) {
+        beginning = policy::view_stored_head(stored->metadata());
+        completion = policy::completion_of(beginning, stored->body_size(), state_.behavior->policy_ref->immutable);
+        facts.completion = completion ? &*completion : nullptr;
+    }
     FetchOrder order;
     order.fetch = fetch;
     order.config = state_.config;
@@ -251,6 +264,7 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     order.body = std::move(body);
     order.tunnel = std::move(tunnel);
     order.may_store = for_store;
+    order.as_part = facts.as_part;
     start_fetch(worker_, std::move(order));
 }
 
@@ -515,7 +529,8 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     // Conditions and ranges were taken off the request only when the answer was fetched to be stored.
     http::RequestHead unconditional;
     const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
-    Assembly assembly = policy::assemble(asked, head, answer.length, now, worker_.random());
+    Assembly assembly =
+        policy::assemble(asked, head, answer.length, now, worker_.random(), state_.behavior->policy_ref->immutable);
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     const bool whole = assembly.kind == Assembly::Kind::Whole;
     std::optional<std::uint64_t> length = answer.length;

@@ -371,10 +371,14 @@ awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
 }
 
 awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
-    cache::FetchRequest sent{
-        order_.client_request,         order_.facts,     *order_.behavior->policy_ref,
-        order_.request.cookie_unkeyed, order_.may_store, http::has_cache_precondition(order_.request.head.fields),
-        order_.request.method};
+    cache::FetchRequest sent{order_.client_request,
+                             order_.facts,
+                             *order_.behavior->policy_ref,
+                             order_.request.cookie_unkeyed,
+                             order_.may_store,
+                             order_.as_part,
+                             http::has_cache_precondition(order_.request.head.fields),
+                             order_.request.method};
     if (head.status == 101) {
         // RFC 9110 section 7.8: a 101 answers a request that asked for it, and names the protocol.
         if (!order_.tunnel || !order_.request.upgrade || !head.fields.contains("Upgrade")) {
@@ -402,8 +406,11 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     const auto begun = worker_.cache.begin(*order_.fetch, sent, head, *framing, request_time_,
                                            core_.clock().wall_now(), intake);
     if (begun == cache::HttpCache::BeginResult::RetryUnconditional) {
-        co_await end_connection(keep_alive && input_.empty());
-        remove_validators(order_.request);
+        // Content that is not wanted is not read: the connection goes with it.
+        const bool is_over =
+            framing->kind == http::Framing::Kind::None || *framing == http::Framing{http::Framing::Kind::Length, 0};
+        co_await end_connection(keep_alive && is_over && input_.empty());
+        ask_anew(order_.request, order_.as_part);
         order_.fetch->validating = {};
         co_return Attempt::Again;
     }

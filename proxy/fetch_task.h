@@ -31,6 +31,7 @@ struct FetchOrder {
     std::shared_ptr<RequestBody> body; // null without content
     std::shared_ptr<TunnelSlot> tunnel; // null: no protocol switch is wanted
     bool may_store = false;
+    bool as_part = false; // the request keeps the client's Range
 };
 
 // Runs it on the worker's core until it has ended. fetch->home is that core.

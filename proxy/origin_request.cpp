@@ -72,9 +72,16 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
         out.cookie_unkeyed = fields.contains("Cookie") && rules.key.cookies.mode != config::NameSelection::Mode::All;
     }
     if (facts.for_store) {
-        policy::remove_client_conditions(fields);
+        policy::remove_client_conditions(fields, facts.as_part);
         if (facts.validate != nullptr) {
             policy::add_validators(fields, *facts.validate);
+        }
+        // The rest is wanted only of the same representation, else all of the new one. RFC 9110 section 13.1.5
+        if (facts.completion != nullptr) {
+            fields.set("Range", facts.completion->range);
+            if (!facts.completion->if_range.empty()) {
+                fields.set("If-Range", facts.completion->if_range);
+            }
         }
     }
     http::append_via(fields, facts.client.version, "gatehouse");
@@ -116,9 +123,6 @@ std::string serialise(const OriginRequest& request, const http::Framing& framing
     return out;
 }
 
-void remove_validators(OriginRequest& request) {
-    request.head.fields.remove("If-None-Match");
-    request.head.fields.remove("If-Modified-Since");
-}
+void ask_anew(OriginRequest& request, bool as_part) { policy::remove_client_conditions(request.head.fields, as_part); }
 
 } // namespace gatehouse::proxy

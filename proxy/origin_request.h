@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cache/policy/facts.h"
+#include "cache/policy/partial.h"
 #include "cache/policy/stored_head.h"
 #include "config/config.h"
 #include "http/framing.h"
@@ -27,6 +28,9 @@ struct OriginRequestFacts {
     bool for_store = false;
     // A conditional request about this stored response.
     const cache::policy::StoredHead* validate = nullptr;
+    // The rest of a stored beginning is asked for.
+    const cache::policy::Completion* completion = nullptr;
+    bool as_part = false; // the client's Range stays: a part is to be stored
     bool has_content = false;
 };
 
@@ -41,7 +45,7 @@ struct OriginRequest {
 OriginRequest make_origin_request(const OriginRequestFacts& facts);
 // The head's bytes with its framing: "GET /prod/x HTTP/1.1\r\nHost: ...\r\n...\r\n\r\n".
 std::string serialise(const OriginRequest& request, const http::Framing& framing);
-// Without the condition, after a 304 that fitted nothing.
-void remove_validators(OriginRequest& request);
+// Without the condition, and for the whole unless a part is wanted, after an answer that fitted nothing stored.
+void ask_anew(OriginRequest& request, bool as_part);
 
 } // namespace gatehouse::proxy

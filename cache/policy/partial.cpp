@@ -132,6 +132,18 @@ std::optional<Assembly> assemble_part(const http::RequestHead& request, const St
     return assembly;
 }
 
+Assembly assemble_stored(const http::RequestHead& request, const StoredHead& stored, std::uint64_t stored_bytes,
+                         WallTime now, std::uint64_t boundary_seed, bool immutable) {
+    if (stored.facts.is_part) {
+        if (auto assembly = assemble_part(request, stored, stored_bytes, now)) {
+            return *std::move(assembly);
+        }
+        // It was found for this Range; a 304 since then has changed what If-Range is compared with. All of a part is
+        // still a right answer: it says which part it is (RFC 9110 section 15.3.7).
+    }
+    return assemble(request, stored, stored_bytes, now, boundary_seed, immutable);
+}
+
 std::optional<Completion> completion_of(const StoredHead& stored, std::uint64_t stored_bytes, bool immutable) {
     const auto part = part_of(stored);
     if (!part || part->span.first != 0 || !is_exact(*part, stored_bytes)) {

@@ -40,6 +40,10 @@ std::optional<ContentPart> part_of(const StoredHead& stored);
 std::optional<Assembly> assemble_part(const http::RequestHead& request, const StoredHead& stored,
                                       std::uint64_t stored_bytes, WallTime now);
 
+// What this client gets of a stored response, whole or a part: assemble_part for a part, else assemble.
+Assembly assemble_stored(const http::RequestHead& request, const StoredHead& stored, std::uint64_t stored_bytes,
+                         WallTime now, std::uint64_t boundary_seed, bool immutable);
+
 // The rest of a representation whose beginning is stored: "bytes=5-", and what If-Range is to say (empty: nothing).
 struct Completion {
     std::string range;

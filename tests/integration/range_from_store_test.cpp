@@ -85,18 +85,3 @@ TEST_CASE("If-Range decides between the part and the whole") {
     CHECK(proxy.get("/file", "Range: bytes=0-1\r\nIf-Range: \"v0\"\r\n").content == kDigits);
     CHECK(origin.requests() == 1);
 }
-
-TEST_CASE("a range of what is not stored is the origin's to answer, and is not stored") {
-    ScriptedOrigin origin;
-    origin.on("/file", [](OriginExchange& x) {
-        x.reply(206, "Cache-Control: max-age=60\r\nContent-Range: bytes 0-1/20\r\n", "01");
-    });
-    ProxyUnderTest proxy(origin);
-    const Response response = proxy.get("/file", "Range: bytes=0-1\r\n");
-    CHECK(response.status == 206);
-    CHECK(response.content == "01");
-    CHECK(response.get("Cache-Status") == "gatehouse; fwd=miss; fwd-status=206; detail=request_range");
-    REQUIRE(origin.requests() == 1);
-    CHECK(origin.heads("/file")[0].find("\r\nRange: bytes=0-1\r\n") != std::string::npos);
-    CHECK(proxy.server().store_stats().objects == 0);
-}

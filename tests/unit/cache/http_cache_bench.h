@@ -143,6 +143,7 @@ struct CacheBench {
         }
         FetchRequest sent{client.request, facts, policy};
         sent.may_store = client.plan.may_store;
+        sent.as_part = client.plan.as_part;
         sent.conditional = client.plan.may_store ? static_cast<bool>(client.plan.fetch->validating)
                                                  : http::has_cache_precondition(client.request.fields);
         sent.sent_method = facts.method;

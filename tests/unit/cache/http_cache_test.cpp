@@ -364,18 +364,41 @@ TEST_CASE("only-if-cached is answered from the store or with 504") {
     CHECK(bench.cache.fetches_in_flight() == 0);
 }
 
-TEST_CASE("a range of what is not stored goes to the origin as it is, of what is stored it is a hit") {
+TEST_CASE("a range of what is not stored goes to the origin as a range, of what is stored it is a hit") {
     CacheBench bench;
     const auto miss = bench.asking("Range: bytes=0-1");
     CHECK(miss->plan.kind == Plan::Kind::Alone);
-    CHECK_FALSE(miss->plan.may_store);
+    CHECK(miss->plan.as_part);
     CHECK(miss->plan.result.reason == Reason::RequestRange);
     bench.go_alone(*miss);
     bench.answer(*miss, "206\nContent-Range: bytes 0-1/5\nCache-Control: max-age=60\nContent-Length: 2", "he");
-    CHECK(bench.resolve(*miss).kind == Resolution::Kind::Stream);
-    CHECK(bench.store->stats().objects == 0);
+    const Resolution mine = bench.resolve(*miss);
+    CHECK(mine.kind == Resolution::Kind::Stream);
+    CHECK(mine.result.stored);
     bench.stored("Cache-Control: max-age=60\nContent-Length: 5", "hello");
+    CHECK(bench.store->stats().objects == 1); // the part went when the whole came
     CHECK(bench.asking("Range: bytes=0-1")->plan.kind == Plan::Kind::Serve);
+    CHECK(bench.asking("Range: bytes=0-1\nCache-Control: no-store")->plan.kind == Plan::Kind::Serve);
+}
+
+TEST_CASE("a range of what is not stored is passed on as it is where nothing may be stored") {
+    CacheBench bench;
+    const auto client = bench.asking("Range: bytes=0-1\nCache-Control: no-store");
+    CHECK(client->plan.kind == Plan::Kind::Alone);
+    CHECK_FALSE(client->plan.may_store);
+    CHECK_FALSE(client->plan.as_part);
+    CHECK(client->plan.result.reason == Reason::RequestNoStore);
+}
+
+TEST_CASE("a range of a stale response is cut from what is validated as a whole") {
+    CacheBench bench;
+    bench.stored("Cache-Control: max-age=60\nETag: \"1\"\nContent-Length: 5", "hello");
+    bench.now = after(60);
+    const auto client = bench.asking("Range: bytes=0-1");
+    CHECK(client->plan.kind == Plan::Kind::Wait);
+    CHECK_FALSE(client->plan.as_part);
+    CHECK(client->plan.validate);
+    CHECK(client->plan.result.reason == Reason::Stale);
 }
 
 TEST_CASE("HEAD is answered from GET, and a HEAD that misses fetches for both") {

@@ -83,7 +83,8 @@ public:
             expected.reason = Reason::OnlyIfCached;
             return expected;
         } else if (client.facts.range) {
-            expected.may_store = false; // the origin's to answer
+            expected.reason = expected.may_store ? Reason::RequestRange : expected.reason;
+            return expected; // the origin's to answer
         }
         if (expected.may_store) {
             expected.kind = Plan::Kind::Wait;

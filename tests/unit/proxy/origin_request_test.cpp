@@ -29,6 +29,8 @@ struct Setting {
     bool has_content = false;
     http::Version version = http::Version::Http11;
     const cache::policy::StoredHead* validate = nullptr;
+    const cache::policy::Completion* completion = nullptr;
+    bool as_part = false;
 
     Setting() {
         origin.name = "api";
@@ -52,6 +54,8 @@ struct Setting {
         all.for_store = for_store;
         all.has_content = has_content;
         all.validate = validate;
+        all.completion = completion;
+        all.as_part = as_part;
         return make_origin_request(all);
     }
 };
@@ -147,8 +151,36 @@ TEST_CASE("a validation carries the stored validators in place of the client's, 
     OriginRequest request = setting.make("If-None-Match: \"c\"\nAccept: a");
     CHECK(own_fields(request) ==
           "Accept: a\nIf-None-Match: W/\"s\"\nIf-Modified-Since: " + cache::policy::testing::http_date(-60));
-    remove_validators(request);
+    ask_anew(request, false);
     CHECK(own_fields(request) == "Accept: a");
+}
+
+TEST_CASE("a part is asked for with the client's Range and If-Range, and without its conditions") {
+    const char* const kRange =
+        "Range: bytes=0-1\nIf-Range: \"1\"\nIf-None-Match: \"c\"\nIf-Modified-Since: x\nAccept: a";
+    Setting setting;
+    setting.as_part = true;
+    CHECK(own_fields(setting.make(kRange)) == "Range: bytes=0-1\nIf-Range: \"1\"\nAccept: a");
+    const auto stored = cache::policy::testing::stored_of("", "206\nContent-Range: bytes 0-4/10\nETag: \"s\"");
+    const auto view = stored.view();
+    setting.validate = &view;
+    OriginRequest request = setting.make(kRange);
+    CHECK(own_fields(request) == "Range: bytes=0-1\nIf-Range: \"1\"\nAccept: a\nIf-None-Match: \"s\"");
+    ask_anew(request, true);
+    CHECK(own_fields(request) == "Range: bytes=0-1\nIf-Range: \"1\"\nAccept: a");
+}
+
+TEST_CASE("the rest of a stored beginning is asked for with If-Range, and can be asked again as a whole") {
+    Setting setting;
+    const cache::policy::Completion rest{"bytes=5-", "\"s\""};
+    setting.completion = &rest;
+    OriginRequest request = setting.make("If-None-Match: \"c\"\nAccept: a");
+    CHECK(own_fields(request) == "Accept: a\nRange: bytes=5-\nIf-Range: \"s\"");
+    ask_anew(request, false);
+    CHECK(own_fields(request) == "Accept: a");
+    const cache::policy::Completion vouched{"bytes=5-", ""};
+    setting.completion = &vouched;
+    CHECK(own_fields(setting.make("Accept: a")) == "Accept: a\nRange: bytes=5-");
 }
 
 TEST_CASE("fields of one connection go no further") {
