@@ -11,6 +11,7 @@ TEST_CASE("readiness and metrics of a running proxy") {
     ProxyUnderTest proxy(origin);
     proxy.get("/a");
     proxy.get("/a");
+    proxy.await_metric("gatehouse_requests_total", 2); // counted when the response was sent
     RawClient admin(proxy.admin_port());
     const auto ask = [&](const std::string& target) {
         admin.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
