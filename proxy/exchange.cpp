@@ -385,19 +385,6 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
     }
 }
 
-void Exchange::take_trace(const Fetch& fetch) {
-    const cache::FetchTrace& trace = fetch.trace();
-    ExchangeRecord& record = state_.record;
-    record.origin_address = trace.origin_address;
-    record.origin_reused = trace.origin_reused;
-    record.origin_attempts = trace.attempts;
-    record.origin_status = trace.origin_status;
-    record.origin_wait = trace.origin_wait;
-    if (fetch.answer().kind == Answer::Kind::Response) {
-        record.store_reason = fetch.answer().not_stored;
-    }
-}
-
 awaitable<bool> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch) {
     FetchWaiter waiting(worker_.core);
     std::size_t seen = 0;
@@ -445,23 +432,6 @@ void Exchange::invalidate(const Fetch& fetch) {
     for (const std::string& group : policy::invalidated_groups(state_.facts.method, response)) {
         worker_.cache.purge_group(state_.target.authority, group);
     }
-}
-
-void Exchange::client_left() {
-    state_.record.error = ErrorKind::ClientClosed;
-    state_.record.error_detail = "the client closed, or took nothing for too long, before the response was complete";
-}
-
-// The content ends before its time. Whose fault it is: a client that is gone is seen where we write to it.
-void Exchange::broken() {
-    if (sink_.failed()) {
-        client_left();
-        return;
-    }
-    state_.record.error = ErrorKind::ResponseIncomplete;
-    state_.record.error_detail = "the origin broke off";
-    state_.record.cache.stored = false; // what was announced did not come true
-    sink_.abort();
 }
 
 awaitable<bool> Exchange::wait_for_bytes(const std::shared_ptr<Fetch>& fetch, std::uint64_t beyond) {
@@ -585,24 +555,6 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     const bool sent = co_await sink_.flush();
     if (!sent) {
         client_left();
-    }
-}
-
-void Exchange::record(std::uint64_t unsent_bytes) {
-    ExchangeRecord& record = state_.record;
-    record.duration = std::chrono::duration_cast<std::chrono::microseconds>(worker_.core.clock().steady_now() -
-                                                                            record.started_steady);
-    if (unsent_bytes > 0) {
-        record.response_body_bytes -= std::min(record.response_body_bytes, unsent_bytes);
-        if (!record.error) {
-            client_left();
-        }
-    }
-    record.complete = unsent_bytes == 0 && record.status != 0 && record.error != ErrorKind::ClientClosed &&
-                      record.error != ErrorKind::ResponseIncomplete;
-    worker_.core.metrics().count(record);
-    if (!worker_.log.submit(worker_.core.index(), record)) {
-        worker_.core.metrics().access_log_dropped.add();
     }
 }
 
