@@ -72,30 +72,43 @@ build_preset() {
     return 1
 }
 
-# Installs the packages of the sample stack, its own node among them, as the lock file says. npm is only
-# needed to fetch them; the old node that comes with Debian's runs nothing else.
-need_sample() {
-    local log=build/sample.log lock status=0
-    sample_is_installed && return
+# Installs the packages that a folder's lock file names. npm is only needed to fetch them; the old node that comes with
+# Debian's runs nothing else.
+need_node_packages() {
+    local folder=$1 what=$2 log=build/${1//\//-}.log lock status=0
+    node_packages_are_installed "$folder" && return
     command -v npm >/dev/null || need_packages npm
-    echo "Installing the packages of the sample stack"
+    echo "Installing the packages of $what"
     mkdir -p build
-    exec {lock}>build/sample.lock
+    exec {lock}>"build/${folder//\//-}.lock"
     flock "$lock"
-    sample_is_installed ||
-        (cd sample && npm ci --ignore-scripts --include=optional --no-fund --no-audit) >"$log" 2>&1 || status=$?
+    node_packages_are_installed "$folder" ||
+        (cd "$folder" && npm ci --ignore-scripts --include=optional --no-fund --no-audit) >"$log" 2>&1 || status=$?
     exec {lock}>&-
     if [ "$status" -ne 0 ]; then
         cat "$log" >&2
-        echo "npm could not install the packages of the sample stack." >&2
+        echo "npm could not install the packages of $what." >&2
         return 1
     fi
-    sample_node >/dev/null
-    sha256sum sample/package-lock.json >sample/node_modules/.installed
 }
 
 # Whether what is installed is what the lock file names.
-sample_is_installed() { sha256sum --check --status sample/node_modules/.installed 2>/dev/null; }
+node_packages_are_installed() { sha256sum --check --status "$1/node_modules/.installed" 2>/dev/null; }
+
+remember_node_packages() { sha256sum "$1/package-lock.json" >"$1/node_modules/.installed"; }
+
+# The sample stack, its own node among its packages.
+need_sample() {
+    need_node_packages sample 'the sample stack' || return 1
+    sample_node >/dev/null || return 1
+    remember_node_packages sample
+}
+
+# The public suite of HTTP caches; the sample's node runs it.
+need_conformance_suite() {
+    need_node_packages tests/conformance 'the conformance suite' || return 1
+    remember_node_packages tests/conformance
+}
 
 # Prints the path of the node that the sample stack pins.
 sample_node() {
