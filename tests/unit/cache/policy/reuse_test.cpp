@@ -390,23 +390,24 @@ TEST_CASE("what may be served while the origin cannot be reached (RFC 9111 secti
     const Rules minute = [](auto& p) { p.stale_if_disconnected = seconds(60); };
     const Rules never = [](auto& p) { p.stale_if_disconnected = seconds(0); };
     const Rules errors = [](auto& p) { p.stale_if_error = seconds(5); };
-    const char* const kTen = "Cache-Control: max-age=10";
+    const char* const plain_ten = "Cache-Control: max-age=10";
     const auto kStale = Reason::StaleIfDisconnected;
     const DisconnectedRow rows[] = {
-        {"fresh", "RFC 9111 section 4", "Cache-Control: max-age=0", kTen, seconds(9), minute, Reason::StaleIfError},
-        {"just stale", "RFC 9111 section 4.2.4", "", kTen, seconds(10), minute, kStale},
-        {"one less", "RFC 9111 section 4.2.4", "", kTen, seconds(69), minute, kStale},
-        {"equal", "RFC 9111 section 4.2.4", "", kTen, seconds(70), minute, kStale},
-        {"one more", "RFC 9111 section 4.2.4", "", kTen, seconds(71), minute, Reason::None},
-        {"never by default", "DESIGN section 6", "", kTen, seconds(10), nullptr, Reason::None},
-        {"switched off", "DESIGN section 6", "", kTen, seconds(10), never, Reason::None},
+        {"fresh", "RFC 9111 section 4", "Cache-Control: max-age=0", plain_ten, seconds(9), minute,
+         Reason::StaleIfError},
+        {"just stale", "RFC 9111 section 4.2.4", "", plain_ten, seconds(10), minute, kStale},
+        {"one less", "RFC 9111 section 4.2.4", "", plain_ten, seconds(69), minute, kStale},
+        {"equal", "RFC 9111 section 4.2.4", "", plain_ten, seconds(70), minute, kStale},
+        {"one more", "RFC 9111 section 4.2.4", "", plain_ten, seconds(71), minute, Reason::None},
+        {"never by default", "DESIGN section 6", "", plain_ten, seconds(10), nullptr, Reason::None},
+        {"switched off", "DESIGN section 6", "", plain_ten, seconds(10), never, Reason::None},
         {"stale-if-error", "RFC 5861 section 4", "", "Cache-Control: max-age=10, stale-if-error=5", seconds(15), minute,
          Reason::StaleIfError},
         {"beyond stale-if-error", "RFC 5861 section 4", "", "Cache-Control: max-age=10, stale-if-error=5", seconds(16),
          minute, Reason::None},
         {"stale-if-error=0", "RFC 5861 section 4", "", "Cache-Control: max-age=10, stale-if-error=0", seconds(11),
          minute, Reason::None},
-        {"beyond the policy's stale_if_error", "DESIGN section 6", "", kTen, seconds(16), errors, Reason::None},
+        {"beyond the policy's stale_if_error", "DESIGN section 6", "", plain_ten, seconds(16), errors, Reason::None},
         {"must-revalidate", "RFC 9111 section 5.2.2.2", "", "Cache-Control: max-age=10, must-revalidate", seconds(11),
          minute, Reason::None},
         {"proxy-revalidate", "RFC 9111 section 5.2.2.8", "", "Cache-Control: max-age=10, proxy-revalidate", seconds(11),
@@ -417,16 +418,16 @@ TEST_CASE("what may be served while the origin cannot be reached (RFC 9111 secti
         {"never fresh", "DESIGN section 6", "", "Cache-Control: max-age=0\nETag: \"a\"", seconds(1), minute,
          Reason::None},
         {"an error", "DESIGN section 6", "", "503\nCache-Control: max-age=10", seconds(11), minute, Reason::None},
-        {"request no-cache", "RFC 9111 section 5.2.1.4", "Cache-Control: no-cache", kTen, seconds(11), minute,
+        {"request no-cache", "RFC 9111 section 5.2.1.4", "Cache-Control: no-cache", plain_ten, seconds(11), minute,
          Reason::None},
-        {"request max-age", "RFC 9111 section 5.2.1.1", "Cache-Control: max-age=600", kTen, seconds(11), minute,
+        {"request max-age", "RFC 9111 section 5.2.1.1", "Cache-Control: max-age=600", plain_ten, seconds(11), minute,
          Reason::None},
-        {"request min-fresh", "RFC 9111 section 5.2.1.3", "Cache-Control: min-fresh=1", kTen, seconds(11), minute,
+        {"request min-fresh", "RFC 9111 section 5.2.1.3", "Cache-Control: min-fresh=1", plain_ten, seconds(11), minute,
          Reason::None},
-        {"request max-age, max-stale", "RFC 9111 section 5.2.1.2", "Cache-Control: max-age=600, max-stale", kTen,
+        {"request max-age, max-stale", "RFC 9111 section 5.2.1.2", "Cache-Control: max-age=600, max-stale", plain_ten,
          seconds(11), minute, kStale},
-        {"request stale-if-error", "RFC 5861 section 4", "Cache-Control: stale-if-error=99", kTen, seconds(11), never,
-         Reason::StaleIfError},
+        {"request stale-if-error", "RFC 5861 section 4", "Cache-Control: stale-if-error=99", plain_ten, seconds(11),
+         never, Reason::StaleIfError},
         {"not stored by today's rules", "DESIGN 4.12", "", "ETag: \"a\"", seconds(1), minute, Reason::None},
     };
     for (const DisconnectedRow& row : rows) {
