@@ -1,5 +1,6 @@
 // Long runs against the program itself. When the clients are gone it holds what it held before: descriptors, memory,
 // and a store within its limit; and every answer was the right one.
+#include "proxy/clock.h"
 #include "tests/support/gatehouse_process.h"
 #include "tests/support/proxy_under_test.h"
 #include "tests/support/swarm.h"
@@ -80,7 +81,7 @@ struct Tally {
     int requests = 0;
     std::vector<std::string> faults; // what was not as it should be
     std::array<int, 3> results{};    // as kResults says
-    std::chrono::steady_clock::duration slowest{0};
+    gatehouse::http::SteadyTime::duration slowest{0};
     std::string slowest_request;
 };
 
@@ -93,9 +94,9 @@ public:
     Tally run(int requests) {
         try {
             while (tally_.requests < requests) {
-                const auto before = std::chrono::steady_clock::now();
+                const auto before = clock_.steady_now();
                 step();
-                const auto took = std::chrono::steady_clock::now() - before;
+                const auto took = clock_.steady_now() - before;
                 if (took > tally_.slowest) {
                     tally_.slowest = took;
                     tally_.slowest_request = last_;
@@ -271,6 +272,7 @@ private:
         }
     }
 
+    const gatehouse::proxy::SystemClock clock_;
     const GatehouseProcess& proxy_;
     std::string name_;
     std::minstd_rand random_;
