@@ -78,6 +78,7 @@ public:
     std::string vary_values;
     std::uint64_t asker = 0;      // hash of policy::identity_of the request it carries
     store::EntryRef validating;   // the stored response its conditional request is about
+    store::EntryRef head_of;      // the stored response that a HEAD, sent as HEAD, is about
     store::EntryRef completing;   // the stored beginning of a response whose rest it asks for
     // Number of the moment the request was sent (from its making until then: when it was made). See cache/purge_log.h.
     std::atomic<std::uint64_t> sequence{0};

@@ -86,6 +86,7 @@ struct FetchRequest {
     bool cookie_unkeyed = false;
     bool may_store = false;
     bool as_part = false;     // it was sent with the client's Range
+    bool from_post = false;   // a POST whose answer represents the target
     bool conditional = false; // If-None-Match or If-Modified-Since was sent: ours, or the client's own
     http::Method sent_method = http::Method::Get;
 };
@@ -166,6 +167,8 @@ private:
     Match find(const RequestContext& context);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);
+    void take_head(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
+                   http::WallTime request_time, http::WallTime response_time);
     policy::Reason kept_out(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
                             http::WallTime now);
     policy::Reason commit_writer(const Fetch& fetch, store::Writer& writer, std::string_view metadata);

@@ -88,6 +88,34 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
     fetch.publish(std::move(answer));
 }
 
+// RFC 9111 section 4.3.5: the 200 to a HEAD updates the stored response that it confirms, and ends any other.
+void HttpCache::take_head(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
+                          http::WallTime request_time, http::WallTime response_time) {
+    const StoredHead stored = policy::view_stored_head(fetch.head_of->metadata());
+    const auto part = policy::part_of(stored);
+    if (!policy::confirms(response, stored, part ? part->complete_length : fetch.head_of->body_size())) {
+        store_.erase(fetch.head_of);
+        return;
+    }
+    // no-store in the request: nothing of the answer is stored. RFC 9111 section 5.2.1.5
+    if (sent.facts.cache_control.no_store ||
+        killed(fetch.head_of->key(), fetch.head_of->metadata(), fetch.head_of->sequence(), 0)) {
+        return;
+    }
+    const auto updated = policy::freshen(stored, response, sent.facts, sent.cookie_unkeyed, request_time, response_time,
+                                         sent.policy.targeted_cache_control);
+    const policy::StoreDecision decision = policy::decide_storability(updated.facts, sent.policy);
+    if (decision.store) {
+        const std::string names = policy::nominated_names(updated.lines);
+        const std::string values = variant_values(names, sent, updated.lines);
+        store_.replace_metadata(fetch.head_of, secondary_key(names, values, part),
+                                policy::encode_stored_head(updated.facts, updated.lines, names, values),
+                                fetch.sequence);
+    } else if (!is_about_request(decision.reason)) {
+        store_.erase(fetch.head_of);
+    }
+}
+
 // Why a storable response is not stored after all, or None.
 Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
                            http::WallTime now) {
@@ -129,6 +157,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     if (response.status == 304 && is_get_or_head && !sent.conditional) {
         return BeginResult::Unasked;
     }
+    if (fetch.head_of && response.status == 200) {
+        take_head(fetch, sent, response, request_time, response_time);
+    }
     if (fetch.completing) {
         if (const auto begun = begin_completed(fetch, sent, response, framing, request_time, response_time, intake)) {
             return *begun;
@@ -138,6 +169,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
                                         response_time, sent.policy.targeted_cache_control);
     facts.asker = fetch.asker;
+    facts.from_post = sent.from_post;
     Answer answer;
     answer.kind = Answer::Kind::Response;
     answer.status = response.status;

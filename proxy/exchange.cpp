@@ -1,10 +1,8 @@
 // The story of one request (docs/LIFE_OF_A_REQUEST.md tells it with the file names).
 #include "proxy/exchange.h"
 
-#include "cache/policy/cache_groups.h"
 #include "cache/policy/cache_key.h"
 #include "cache/policy/freshness.h"
-#include "cache/policy/invalidation.h"
 #include "cache/policy/partial.h"
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
@@ -263,12 +261,23 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     }
     order.body = std::move(body);
     order.tunnel = std::move(tunnel);
-    order.may_store = for_store;
+    order.may_store = for_store || may_store_post();
+    if (!http::is_safe(method)) {
+        order.unsafe = UnsafeTarget{state_.target, std::string(client_.scheme)};
+    }
     order.as_part = facts.as_part;
     start_fetch(worker_, std::move(order));
 }
 
 void Exchange::start_background() { start(state_.plan.fetch, true, state_.plan.validate, nullptr, nullptr); }
+
+// Whether the answer may be stored if it says that it represents the target (RFC 9110 section 9.3.3). A POST is
+// forwarded whole: only where the key holds everything that the origin sees may it be stored for others.
+bool Exchange::may_store_post() const {
+    const config::CachePolicy& policy = *state_.behavior->policy_ref;
+    return state_.facts.method == http::Method::Post && policy.forward_everything && !policy.disabled &&
+           !state_.facts.upgrade;
+}
 
 // Makes the plan one for this client alone.
 void Exchange::plan_private() {
@@ -277,12 +286,15 @@ void Exchange::plan_private() {
     plan.fetch = worker_.cache.make_private_fetch(worker_.core.index());
     plan.leader = true;
     plan.result.collapsed = false;
-    if (plan.may_store) {
+    if (plan.may_store || may_store_post()) {
         plan.fetch->key = state_.key;
         plan.fetch->hash = state_.hash;
-        if (plan.validate) {
+        if (plan.may_store && plan.validate) {
             plan.fetch->validating = plan.entry;
         }
+    }
+    if (state_.is_head() && !plan.may_store) {
+        plan.fetch->head_of = plan.entry;
     }
 }
 
@@ -335,10 +347,6 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             break;
         }
         take_trace(*fetch);
-        // RFC 9111 section 4.4: whatever becomes of the answer on its way to the client.
-        if (!http::is_safe(state_.facts.method) && fetch->answer().kind == Answer::Kind::Response) {
-            invalidate(*fetch);
-        }
         if (body && body->expects_continue()) {
             sink_.close_after(); // no 100 was sent: whether the content still comes is the client's choice
         }
@@ -409,28 +417,6 @@ awaitable<bool> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch) {
         if (fetch->phase() == Fetch::Phase::Pending && fetch->interim_count() == seen) {
             co_await waiting.event.wait();
         }
-    }
-}
-
-void Exchange::invalidate(const Fetch& fetch) {
-    http::ResponseHead response;
-    response.status = fetch.answer().status;
-    response.fields = policy::view_stored_head(fetch.answer().head).fields();
-    for (auto& uri : policy::invalidated_uris(state_.facts.method, client_.scheme, state_.target, response)) {
-        http::Target target;
-        target.authority = uri.authority;
-        target.path = uri.path;
-        const auto behavior = route(*state_.config, target);
-        cache::PurgeMatcher matcher;
-        matcher.authority = std::move(uri.authority);
-        matcher.path = std::move(uri.path);
-        matcher.query = behavior ? policy::keyed_query(uri.query, state_.config->behaviors[*behavior]
-                                                                       .policy_ref->key.query_strings)
-                                 : uri.query;
-        worker_.cache.purge(std::move(matcher));
-    }
-    for (const std::string& group : policy::invalidated_groups(state_.facts.method, response)) {
-        worker_.cache.purge_group(state_.target.authority, group);
     }
 }
 

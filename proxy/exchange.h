@@ -54,6 +54,7 @@ private:
                std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel);
     void start_background();
     void plan_private();
+    bool may_store_post() const;
     awaitable<bool> wait_for_answer(const std::shared_ptr<cache::Fetch>& fetch);
     awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead head,
                            cache::policy::CacheResult result, std::optional<cache::store::Body::Cursor> cursor);
@@ -62,7 +63,6 @@ private:
                                 std::optional<std::uint64_t> bytes);
     awaitable<bool> wait_for_bytes(const std::shared_ptr<cache::Fetch>& fetch, std::uint64_t beyond);
     void take_trace(const cache::Fetch& fetch);
-    void invalidate(const cache::Fetch& fetch);
     void broken();
     void client_left();
 

@@ -1,11 +1,13 @@
 // One request to an origin: connect, send, head, body; retried only where nothing can have happened twice.
 #include "proxy/fetch_task.h"
 
+#include "cache/policy/invalidation.h"
 #include "http/conditional.h"
 #include "http/forwarding.h"
 #include "proxy/acquisition.h"
 #include "proxy/body_pump.h"
 #include "proxy/head_parser.h"
+#include "proxy/invalidate.h"
 #include "proxy/spawn.h"
 
 #include <spdlog/spdlog.h>
@@ -58,6 +60,7 @@ private:
     awaitable<http::Status> read_more_head(http::SteadyTime since);
     http::Status take_interim(http::ResponseHead head);
     awaitable<Attempt> deliver(http::ResponseHead head);
+    void take_unsafe(const http::ResponseHead& head, cache::FetchRequest& sent);
     awaitable<http::Status> relay_body(const Framing& framing, cache::Intake& intake);
     awaitable<http::Result<std::size_t>> read_content(std::span<char> room, const Framing& framing);
     awaitable<bool> wait_for_room(cache::Intake& intake);
@@ -370,15 +373,27 @@ awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
     }
 }
 
+// RFC 9111 section 4.4: a successful answer to an unsafe request invalidates what is stored, whatever becomes of the
+// answer on its way to the client. The answer to a POST may be stored in its place: it is newer than this invalidation,
+// but not than a purge that came while it was on its way.
+void FetchTask::take_unsafe(const http::ResponseHead& head, cache::FetchRequest& sent) {
+    const http::Target& target = order_.unsafe->target;
+    cache::Fetch& fetch = *order_.fetch;
+    const bool is_purged = worker_.cache.purges().kills(fetch.key, fetch.sequence, 0);
+    invalidate(worker_.cache, *order_.config, order_.request.method, order_.unsafe->scheme, target, head);
+    sent.from_post = order_.may_store && cache::policy::represents_target(order_.unsafe->scheme, target, head);
+    if (sent.from_post && !is_purged) {
+        worker_.cache.sending(fetch);
+    }
+}
+
 awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
-    cache::FetchRequest sent{order_.client_request,
-                             order_.facts,
-                             *order_.behavior->policy_ref,
-                             order_.request.cookie_unkeyed,
-                             order_.may_store,
-                             order_.as_part,
-                             http::has_cache_precondition(order_.request.head.fields),
-                             order_.request.method};
+    cache::FetchRequest sent{order_.client_request, order_.facts, *order_.behavior->policy_ref};
+    sent.cookie_unkeyed = order_.request.cookie_unkeyed;
+    sent.may_store = order_.may_store;
+    sent.as_part = order_.as_part;
+    sent.conditional = http::has_cache_precondition(order_.request.head.fields);
+    sent.sent_method = order_.request.method;
     if (head.status == 101) {
         // RFC 9110 section 7.8: a 101 answers a request that asked for it, and names the protocol.
         if (!order_.tunnel || !order_.request.upgrade || !head.fields.contains("Upgrade")) {
@@ -394,6 +409,9 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         sent.may_store = false;
         worker_.cache.begin(*order_.fetch, sent, head, no_content, request_time_, core_.clock().wall_now(), none);
         co_return Attempt::Ended;
+    }
+    if (order_.unsafe) {
+        take_unsafe(head, sent);
     }
     auto framing = http::response_framing(head, order_.request.method);
     if (!framing) {

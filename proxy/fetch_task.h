@@ -9,6 +9,7 @@
 #include "proxy/worker.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace gatehouse::proxy {
@@ -18,6 +19,12 @@ struct TunnelSlot {
     Lease lease;
     http::ResponseHead head;
     std::string early; // bytes the origin sent right behind its head
+};
+
+// What an unsafe request was for: its answer invalidates what is stored of it.
+struct UnsafeTarget {
+    http::Target target;
+    std::string scheme;
 };
 
 struct FetchOrder {
@@ -30,6 +37,7 @@ struct FetchOrder {
     http::Framing framing;             // of the request's content
     std::shared_ptr<RequestBody> body; // null without content
     std::shared_ptr<TunnelSlot> tunnel; // null: no protocol switch is wanted
+    std::optional<UnsafeTarget> unsafe;
     bool may_store = false;
     bool as_part = false; // the request keeps the client's Range
 };

@@ -49,6 +49,7 @@ struct ResponseFacts {
 
     // From the request that caused it.
     bool method_is_get = true; // a HEAD answer never makes a body entry
+    bool from_post = false;    // a POST whose answer represents the target (RFC 9110 section 9.3.3)
     std::uint64_t asker = 0;   // hash of identity_of (identity.h), set by the coordinator: who asked for it last
     bool request_authorization = false;
     bool request_no_store = false;

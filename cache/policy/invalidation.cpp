@@ -108,6 +108,16 @@ std::optional<InvalidatedUri> resolve(std::string_view text, std::string_view sc
 
 } // namespace
 
+// RFC 9110 section 8.7: Content-Location names the resource that the content represents.
+bool represents_target(std::string_view scheme, const http::Target& target, const http::ResponseHead& response) {
+    const auto location = response.fields.first("Content-Location");
+    if (!location || response.fields.count("Content-Location") != 1) {
+        return false;
+    }
+    const auto uri = resolve(*location, scheme, target);
+    return uri && *uri == uri_of(target);
+}
+
 std::vector<InvalidatedUri> invalidated_uris(http::Method method, std::string_view scheme, const http::Target& target,
                                              const http::ResponseHead& response) {
     std::vector<InvalidatedUri> uris;

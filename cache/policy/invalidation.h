@@ -23,4 +23,8 @@ struct InvalidatedUri {
 std::vector<InvalidatedUri> invalidated_uris(http::Method method, std::string_view scheme, const http::Target& target,
                                              const http::ResponseHead& response);
 
+// Whether the answer to a POST says that it is the representation of the target itself: its Content-Location names the
+// target. Only then, and with an explicit lifetime, may it be stored and answer GET (RFC 9110 section 9.3.3).
+bool represents_target(std::string_view scheme, const http::Target& target, const http::ResponseHead& response);
+
 } // namespace gatehouse::cache::policy

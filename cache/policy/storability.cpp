@@ -68,7 +68,7 @@ Reason forbidden_by_response(const ResponseFacts& response) noexcept {
         return Reason::RequestNoStore;
     }
     // The method must be understood by the cache; the answer to HEAD has no content to store. RFC 9111 section 3
-    if (!response.method_is_get) {
+    if (!response.method_is_get && !response.from_post) {
         return Reason::Method;
     }
     if (!is_storable_status(response)) {
@@ -104,6 +104,10 @@ StoreDecision decide_storability(const ResponseFacts& response, const config::Ca
         return {false, reason, {}};
     }
     const Lifetime lifetime = freshness_lifetime(response, policy);
+    // The answer to a POST is stored only with an explicit lifetime. RFC 9110 section 9.3.3
+    if (response.from_post && !lifetime.is_explicit()) {
+        return {false, Reason::Method, {}};
+    }
     if (is_assumed_of_unknown(response, lifetime)) {
         return {false, Reason::StatusNotStorable, {}};
     }

@@ -96,6 +96,27 @@ bool freshens(const http::ResponseHead& not_modified, const StoredHead& stored) 
     return !new_etag;
 }
 
+// A stored response is updated where the validators that were received, and Content-Length, match; else it is stale.
+// RFC 9111 section 4.3.5
+bool confirms(const http::ResponseHead& head_response, const StoredHead& stored, std::uint64_t complete_length) {
+    const http::Fields& fields = head_response.fields;
+    if (const auto value = fields.first("ETag")) {
+        const auto received = http::parse_entity_tag(*value);
+        const auto known = http::parse_entity_tag(stored.etag);
+        if (received ? !known || !http::weak_match(*received, *known) : *value != stored.etag) {
+            return false;
+        }
+    }
+    const WallTime now = stored.facts.response_time;
+    if (const auto modified = date_of(fields.first("Last-Modified"), now)) {
+        if (!stored.facts.has_last_modified || *modified != stored.facts.last_modified) {
+            return false;
+        }
+    }
+    const auto length = fields.first("Content-Length");
+    return !length || http::parse_digits(*length) == complete_length;
+}
+
 http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified,
                               http::Fields* left_out) {
     http::Fields fields = stored.fields();

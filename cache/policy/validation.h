@@ -19,6 +19,10 @@ bool add_validators(http::Fields& request, const StoredHead& stored);
 // weak validators match; or it carries no validator at all (the request named only this one).
 bool freshens(const http::ResponseHead& not_modified, const StoredHead& stored);
 
+// Whether the 200 to a HEAD says the same of a stored response (RFC 9111 section 4.3.5): each validator that it has is
+// the stored one, and so is its Content-Length, if it has one. What it does not say the same of is out of date.
+bool confirms(const http::ResponseHead& head_response, const StoredHead& stored, std::uint64_t complete_length);
+
 // The stored fields updated by a 304 (RFC 9111 section 3.2): every field of the 304 replaces the stored lines of that
 // name, except Content-Length, Content-Encoding, Content-Range and digests (they describe the content, which stays), Age,
 // and hop-by-hop fields, which are never taken over. Without a Date in the 304 the result has none. `left_out` gets the

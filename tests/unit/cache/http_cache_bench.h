@@ -115,6 +115,9 @@ struct CacheBench {
         client.plan.kind = Plan::Kind::Alone;
         client.plan.fetch = cache.make_private_fetch(client.core);
         client.plan.leader = true;
+        if (client.facts.method == http::Method::Head && !client.plan.may_store) {
+            client.plan.fetch->head_of = client.plan.entry;
+        }
         if (client.plan.may_store) {
             client.plan.fetch->key = client.key;
             client.plan.fetch->hash = store::hash_key(client.key);

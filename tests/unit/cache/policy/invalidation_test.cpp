@@ -111,3 +111,32 @@ TEST_CASE("a reference beside a target without a path of its own") {
         invalidated_uris(http::Method::Other, "http", target_at("*", ""), response_of("200\nLocation: x"));
     CHECK(uris == Uris{{"a.example", "*", ""}, {"a.example", "/x", ""}});
 }
+
+TEST_CASE("whether the answer to a POST represents its target (RFC 9110 section 9.3.3)") {
+    struct Row {
+        const char* name;
+        const char* response;
+        bool represents;
+    };
+    const Row rows[] = {
+        {"no Content-Location", "200", false},
+        {"the path", "200\nContent-Location: /v1/items/7?x=1", true},
+        {"the whole URI", "200\nContent-Location: http://a.example/v1/items/7?x=1", true},
+        {"default port", "200\nContent-Location: http://A.example:80/v1/items/7?x=1", true},
+        {"relative to it", "200\nContent-Location: 7?x=1", true},
+        {"empty", "200\nContent-Location: ", true},
+        {"without the query", "200\nContent-Location: /v1/items/7", false},
+        {"another query", "200\nContent-Location: /v1/items/7?x=2", false},
+        {"another path", "200\nContent-Location: /v1/items/8?x=1", false},
+        {"another host", "200\nContent-Location: http://b.example/v1/items/7?x=1", false},
+        {"another scheme", "200\nContent-Location: https://a.example/v1/items/7?x=1", false},
+        {"two lines", "200\nContent-Location: /v1/items/7?x=1\nContent-Location: /v1/items/7?x=1", false},
+        {"Location says nothing", "201\nLocation: /v1/items/7?x=1", false},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            CHECK(represents_target("http", target_at("/v1/items/7", "x=1"), response_of(row.response)) ==
+                  row.represents);
+        }
+    }
+}

@@ -181,6 +181,34 @@ TEST_CASE("a part is stored where it says which one it is (RFC 9111 section 3.3)
     }
 }
 
+TEST_CASE(
+    "the answer to a POST is stored where it represents the target and names its lifetime (RFC 9110 section 9.3.3)") {
+    struct PostRow {
+        const char* name;
+        const char* response;
+        bool represents;
+        Rules rules;
+        Reason reason;
+    };
+    const PostRow rows[] = {
+        {"max-age", "Cache-Control: max-age=60", true, nullptr, Reason::None},
+        {"Expires", "Expires: @60", true, nullptr, Reason::None},
+        {"heuristic", "Last-Modified: @-6000", true, nullptr, Reason::Method},
+        {"default_ttl", "", true, [](auto& p) { p.default_ttl = seconds(60); }, Reason::Method},
+        {"ttl", "Cache-Control: max-age=60", true, [](auto& p) { p.ttl = seconds(60); }, Reason::Method},
+        {"no-store", "Cache-Control: max-age=60, no-store", true, nullptr, Reason::ResponseNoStore},
+        {"not the target", "Cache-Control: max-age=60", false, nullptr, Reason::Method},
+    };
+    for (const PostRow& row : rows) {
+        SUBCASE(row.name) {
+            const auto policy = policy_of(row.rules);
+            auto facts = facts_of("POST", row.response, policy);
+            facts.from_post = row.represents;
+            CHECK(to_string(decide_storability(facts, policy).reason) == to_string(row.reason));
+        }
+    }
+}
+
 TEST_CASE("errors with error_ttl (DESIGN section 6)") {
     const Rules errors = [](auto& p) { p.error_ttl = {{{404, seconds(10)}, {429, seconds(0)}}, {{5, seconds(1)}}}; };
     const Row rows[] = {

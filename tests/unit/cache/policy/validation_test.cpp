@@ -225,3 +225,34 @@ TEST_CASE("a 304 may end the life of a stored response") {
     const FreshenedHead head = freshen_at(authorized, "Cache-Control: max-age=10", kArrival);
     CHECK(to_string(decide_storability(head.facts, own()).reason) == to_string(Reason::Authorization));
 }
+
+TEST_CASE("what the answer to HEAD confirms (RFC 9111 section 4.3.5)") {
+    struct Row {
+        const char* name;
+        const char* stored;
+        const char* head;
+        bool confirms;
+    };
+    const Row rows[] = {
+        {"nothing to compare", "ETag: \"a\"", "A: 1", true},
+        {"equal tag", "ETag: \"a\"", "ETag: \"a\"", true},
+        {"weakly equal tag", "ETag: \"a\"", "ETag: W/\"a\"", true},
+        {"other tag", "ETag: \"a\"", "ETag: \"b\"", false},
+        {"a tag where none is stored", "A: 1", "ETag: \"a\"", false},
+        {"equal malformed tags", "ETag: a", "ETag: a", true},
+        {"other malformed tags", "ETag: a", "ETag: b", false},
+        {"equal date", "Last-Modified: @-60", "Last-Modified: @-60", true},
+        {"other date", "Last-Modified: @-60", "Last-Modified: @-59", false},
+        {"a date where none is stored", "A: 1", "Last-Modified: @-60", false},
+        {"a date that is none", "Last-Modified: @-60", "Last-Modified: x", true},
+        {"equal tag, other date", "ETag: \"a\"\nLast-Modified: @-60", "ETag: \"a\"\nLast-Modified: @-59", false},
+        {"equal length", "ETag: \"a\"", "ETag: \"a\"\nContent-Length: 5", true},
+        {"other length", "ETag: \"a\"", "ETag: \"a\"\nContent-Length: 6", false},
+        {"other length alone", "A: 1", "Content-Length: 4", false},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            CHECK(confirms(response_of(row.head), stored_of("", row.stored).view(), 5) == row.confirms);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+#include "proxy/invalidate.h"
+
+#include "cache/policy/cache_groups.h"
+#include "cache/policy/cache_key.h"
+#include "cache/policy/invalidation.h"
+#include "proxy/router.h"
+
+#include <utility>
+
+namespace gatehouse::proxy {
+
+void invalidate(cache::HttpCache& cache, const config::Config& config, http::Method method, std::string_view scheme,
+                const http::Target& target, const http::ResponseHead& response) {
+    for (auto& uri : cache::policy::invalidated_uris(method, scheme, target, response)) {
+        http::Target named;
+        named.authority = uri.authority;
+        named.path = uri.path;
+        const auto behavior = route(config, named);
+        cache::PurgeMatcher matcher;
+        matcher.authority = std::move(uri.authority);
+        matcher.path = std::move(uri.path);
+        // Keys hold what the behavior's rules leave of the query.
+        matcher.query =
+            behavior ? cache::policy::keyed_query(uri.query, config.behaviors[*behavior].policy_ref->key.query_strings)
+                     : uri.query;
+        cache.purge(std::move(matcher));
+    }
+    // RFC 9875 section 3
+    for (const std::string& group : cache::policy::invalidated_groups(method, response)) {
+        cache.purge_group(target.authority, group);
+    }
+}
+
+} // namespace gatehouse::proxy
