@@ -1,7 +1,6 @@
 // One request to an origin: connect, send, head, body; retried only where nothing can have happened twice.
 #include "proxy/fetch_task.h"
 
-#include "cache/policy/invalidation.h"
 #include "http/conditional.h"
 #include "http/forwarding.h"
 #include "proxy/acquisition.h"
@@ -60,7 +59,6 @@ private:
     awaitable<http::Status> read_more_head(http::SteadyTime since);
     http::Status take_interim(http::ResponseHead head);
     awaitable<Attempt> deliver(http::ResponseHead head);
-    void take_unsafe(const http::ResponseHead& head, cache::FetchRequest& sent);
     awaitable<http::Status> relay_body(const Framing& framing, cache::Intake& intake);
     awaitable<http::Result<std::size_t>> read_content(std::span<char> room, const Framing& framing);
     awaitable<bool> wait_for_room(cache::Intake& intake);
@@ -373,20 +371,6 @@ awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
     }
 }
 
-// RFC 9111 section 4.4: a successful answer to an unsafe request invalidates what is stored, whatever becomes of the
-// answer on its way to the client. The answer to a POST may be stored in its place: it is newer than this invalidation,
-// but not than a purge that came while it was on its way.
-void FetchTask::take_unsafe(const http::ResponseHead& head, cache::FetchRequest& sent) {
-    const http::Target& target = order_.unsafe->target;
-    cache::Fetch& fetch = *order_.fetch;
-    const bool is_purged = worker_.cache.purges().kills(fetch.key, fetch.sequence, 0);
-    invalidate(worker_.cache, *order_.config, order_.request.method, order_.unsafe->scheme, target, head);
-    sent.from_post = order_.may_store && cache::policy::represents_target(order_.unsafe->scheme, target, head);
-    if (sent.from_post && !is_purged) {
-        worker_.cache.sending(fetch);
-    }
-}
-
 awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     cache::FetchRequest sent{order_.client_request, order_.facts, *order_.behavior->policy_ref};
     sent.cookie_unkeyed = order_.request.cookie_unkeyed;
@@ -411,7 +395,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         co_return Attempt::Ended;
     }
     if (order_.unsafe) {
-        take_unsafe(head, sent);
+        take_unsafe_answer(worker_.cache, *order_.config, *order_.unsafe, *order_.fetch, head, sent);
     }
     auto framing = http::response_framing(head, order_.request.method);
     if (!framing) {

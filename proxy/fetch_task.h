@@ -4,6 +4,7 @@
 
 #include "cache/fetch.h"
 #include "cache/policy/facts.h"
+#include "proxy/invalidate.h"
 #include "proxy/origin_request.h"
 #include "proxy/request_body.h"
 #include "proxy/worker.h"
@@ -19,12 +20,6 @@ struct TunnelSlot {
     Lease lease;
     http::ResponseHead head;
     std::string early; // bytes the origin sent right behind its head
-};
-
-// What an unsafe request was for: its answer invalidates what is stored of it.
-struct UnsafeTarget {
-    http::Target target;
-    std::string scheme;
 };
 
 struct FetchOrder {

@@ -134,6 +134,13 @@ public:
         return Reason::None;
     }
 
+    // A HEAD that went alone, because its answer may not be stored: it ends the response that it does not confirm.
+    void take_head(const Client& client, const ModelResponse& match, const http::ResponseHead& response) {
+        if (response.status == 200 && !policy::confirms(response, match.view(), match.body.size())) {
+            drop(client.key, match.variant());
+        }
+    }
+
     bool hides_error(const Client& client, const ModelResponse& match, http::WallTime now) const {
         return policy::may_serve_on_error(as_get(client), match.view().facts, policy_, now);
     }
@@ -354,6 +361,10 @@ private:
         const http::ResponseHead response = response_of(text);
         const bool for_store = client.plan.may_store;
         Reason expected = for_store ? model_.answer(client, response, body, bench_.now) : Reason::None;
+        if (!for_store && match && client.facts.method == http::Method::Head) {
+            CHECK(client.facts.cache_control.no_store); // what it says may not be stored either
+            model_.take_head(client, *match, response);
+        }
         Intake intake;
         REQUIRE(bench_.head(client, text, intake) == HttpCache::BeginResult::Answered);
         if (intake.body) {

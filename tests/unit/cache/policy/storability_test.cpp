@@ -181,8 +181,7 @@ TEST_CASE("a part is stored where it says which one it is (RFC 9111 section 3.3)
     }
 }
 
-TEST_CASE(
-    "the answer to a POST is stored where it represents the target and names its lifetime (RFC 9110 section 9.3.3)") {
+TEST_CASE("a POST is stored where it represents the target and names its lifetime (RFC 9110 section 9.3.3)") {
     struct PostRow {
         const char* name;
         const char* response;
