@@ -128,6 +128,11 @@ const Record<Limits>& limit_fields() {
         size<Limits>({"drain_size", "How much of a request body that nobody wants is read to keep the connection; "
                                     "after that it is closed."},
                      &Limits::drain_bytes, {0, kGiB}),
+        size<Limits>(
+            {"unsent_size", "How much of its response the kernel takes for a client that does not keep up "
+                            "(TCP_NOTSENT_LOWAT). Less costs more system calls for large responses; more costs "
+                            "kernel memory for each client that stalls."},
+            &Limits::unsent_bytes, {16 * kKiB, kGiB}),
         size<Limits>({"replay_size", "How much of a request body is kept so that the request can be sent again."},
                      &Limits::replay_bytes, {0, 64 * kMiB}),
         count<Limits>({"waiters_per_fetch", "The most requests that wait for one fetch; more go to the origin alone."},

@@ -118,7 +118,8 @@ struct AdminServer::State : std::enable_shared_from_this<AdminServer::State> {
         : core(home),
           options(std::move(wanted)),
           handlers(std::move(callbacks)),
-          listener(core, options.address, [this](int descriptor) { take(descriptor); }) {}
+          listener(core, options.address, config::Limits().unsent_bytes, [this](int descriptor) { take(descriptor); }) {
+    }
 
     void take(int descriptor);
     void stop() noexcept;

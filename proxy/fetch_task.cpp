@@ -57,6 +57,7 @@ private:
     awaitable<http::Status> send_request();
     awaitable<http::Result<http::ResponseHead>> receive_head();
     awaitable<http::Status> read_more_head(http::SteadyTime since);
+    void use_up(std::size_t bytes);
     http::Status take_interim(http::ResponseHead head);
     awaitable<Attempt> deliver(http::ResponseHead head);
     awaitable<http::Status> relay_body(const Framing& framing, cache::Intake& intake);
@@ -324,6 +325,15 @@ awaitable<http::Status> FetchTask::read_more_head(http::SteadyTime since) {
                     lease_.reused() ? Retry::OnFreshConnection : Retry::Never);
 }
 
+// Content goes straight into blocks: thousands of stalled responses each keeping the buffer their head came in would add
+// up.
+void FetchTask::use_up(std::size_t bytes) {
+    input_.erase(0, bytes);
+    if (input_.empty()) {
+        input_ = std::string();
+    }
+}
+
 http::Status FetchTask::take_interim(http::ResponseHead head) {
     if (++interims_ > order_.config->limits.interim_responses) {
         return Error(ErrorKind::ProtocolError, "more interim responses than limits.interim_responses");
@@ -359,7 +369,7 @@ awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
             }
             continue;
         }
-        input_.erase(0, parse.consumed);
+        use_up(parse.consumed);
         if (head.status >= 200 || head.status == 101) {
             co_return std::move(head);
         }
@@ -488,12 +498,7 @@ awaitable<http::Result<std::size_t>> FetchTask::read_content(std::span<char> roo
     if (!input_.empty()) {
         bytes = std::min(room.size(), input_.size());
         std::memcpy(room.data(), input_.data(), bytes);
-        input_.erase(0, bytes);
-        if (input_.empty()) {
-            // From here on content goes straight into blocks; thousands of stalled responses each keeping the buffer
-            // their head came in would add up.
-            input_ = std::string();
-        }
+        use_up(bytes);
     } else {
         const IoResult got = co_await lease_.stream().read_some(room, origin_.timeouts.between_bytes);
         if (got.state == IoResult::State::EndOfStream && framing.kind == Framing::Kind::UntilClose) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -93,9 +94,10 @@ std::string advice_for(int error) {
 
 } // namespace
 
-Listener::Listener(Core& core, const config::Address& address, Accepted accepted)
+Listener::Listener(Core& core, const config::Address& address, std::uint32_t unsent_bytes, Accepted accepted)
     : core_(core),
       address_(address),
+      unsent_bytes_(unsent_bytes),
       accepted_(std::move(accepted)),
       pause_deadline_(core.wheel(), &Listener::on_pause_over, this) {}
 
@@ -120,6 +122,9 @@ http::Status Listener::open() {
         remove_stale_socket(address_, target);
     } else {
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        // Inherited by what is accepted. Without a bound the kernel takes megabytes for each client that reads nothing,
+        // and when its memory for TCP is used up (net.ipv4.tcp_mem) it resets connections that did nothing wrong.
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes_, sizeof unsent_bytes_);
     }
     if (target.family == AF_INET6) {
         // 0.0.0.0 and [::] can then both be listed.

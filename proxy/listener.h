@@ -15,7 +15,8 @@ class Listener final : private Poller::Watched {
 public:
     // Gets every accepted descriptor; owns it from then on. On the listener's core.
     using Accepted = std::function<void(int descriptor)>;
-    Listener(Core& core, const config::Address& address, Accepted accepted);
+    // `unsent_bytes`: limits.unsent_size, for every connection.
+    Listener(Core& core, const config::Address& address, std::uint32_t unsent_bytes, Accepted accepted);
     ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
@@ -38,6 +39,7 @@ private:
 
     Core& core_;
     config::Address address_;
+    std::uint32_t unsent_bytes_;
     Accepted accepted_;
     int descriptor_ = -1;
     bool started_ = false; // the poller knows it

@@ -184,7 +184,7 @@ void Server::Impl::adopt(Worker& worker, int descriptor) {
 
 http::Status Server::Impl::open_listeners() {
     for (const auto& each : config->listeners) {
-        auto listener = std::make_unique<Listener>(*workers[0]->core, each.address,
+        auto listener = std::make_unique<Listener>(*workers[0]->core, each.address, config->limits.unsent_bytes,
                                                    [this](int descriptor) { accepted(descriptor); });
         http::Status opened = listener->open();
         if (opened) {

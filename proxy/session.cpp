@@ -27,6 +27,7 @@ constexpr std::uint64_t kPipelineBytes = 256 * 1024;
 constexpr std::size_t kPipelineAnswers = 64;
 constexpr http::Duration kLingerTime{2'000};
 constexpr std::uint64_t kLingerBytes = 256 * 1024;
+constexpr std::size_t kLeftToKernelBytes = 4 * 1024; // of an answer whose connection is closed at once
 } // namespace
 
 // Stopping and closing sessions takes them out of the set: the walk is over a copy.
@@ -340,7 +341,7 @@ void Session::proceed(Step step) {
         }
         return;
     }
-    if (step == Step::End && !lingering_ && sink_.try_flush()) {
+    if (step == Step::End && sink_.try_flush() && !has_to_linger()) {
         end();
         return;
     }
@@ -371,7 +372,7 @@ awaitable<void> Session::serve([[maybe_unused]] std::shared_ptr<Session> self, S
         }
     }
     const bool sent = co_await sink_.flush();
-    if (lingering_ && sent) {
+    if (sent && has_to_linger()) {
         co_await linger();
     }
     end();
@@ -478,8 +479,13 @@ awaitable<void> Session::tunnel(TunnelSlot& slot) {
                           worker_.config->timeouts.send);
 }
 
-// An answer that is followed by a close must not be lost to a reset: unread input makes the kernel send one. So our
-// side ends first, and what still comes is dropped for a moment.
+// Whether a plain close could lose the answer before it (RFC 9112 section 9.6): unread input makes the kernel send a
+// reset, and of sockets that no program owns it drops what is unsent when its memory runs short.
+bool Session::has_to_linger() const noexcept {
+    return lingering_ || connection_->stream->socket().unacknowledged_bytes() > kLeftToKernelBytes;
+}
+
+// Our side ends first, and what still comes is dropped until the client ends its side or kLingerTime is over.
 awaitable<void> Session::linger() {
     co_await connection_->stream->finish_sending(kLingerTime);
     const auto until = worker_.core.clock().steady_now() + kLingerTime;

@@ -75,6 +75,7 @@ private:
     awaitable<bool> serve_waiting();
     awaitable<bool> settle_body(RequestBody& body);
     awaitable<void> tunnel(TunnelSlot& slot);
+    bool has_to_linger() const noexcept;
     awaitable<void> linger();
     void keep(std::string_view bytes);
     void begin_record(http::SteadyTime since);

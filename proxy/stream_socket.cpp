@@ -7,7 +7,9 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -99,6 +101,11 @@ ssize_t StreamSocket::send(std::span<const iovec> pieces) noexcept {
         writable_ = false;
     }
     return sent;
+}
+
+std::size_t StreamSocket::unacknowledged_bytes() const noexcept {
+    int bytes = 0;
+    return ::ioctl(descriptor_, SIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 void StreamSocket::shutdown_sending() noexcept {

@@ -55,6 +55,8 @@ public:
     // recv(2) that leaves the bytes where they are.
     ssize_t peek(std::span<char> room) noexcept;
     void shutdown_sending() noexcept;
+    // Of what was sent: how much the other end has not acknowledged yet. 0 also where the system does not say.
+    std::size_t unacknowledged_bytes() const noexcept;
     // A write past this class found no room: wait() is not to say that there is some until there is.
     void found_no_room() noexcept { writable_ = false; }
 

@@ -61,7 +61,7 @@ public:
         std::size_t block_bytes = 64 * 1024;
         // A relay always gets one block of this size, also when the relay budget is used up: otherwise a slow reader
         // could stop everybody else.
-        std::size_t guaranteed_block_bytes = 4 * 1024;
+        std::size_t guaranteed_block_bytes = 2 * 1024;
     };
 
     // `source` gives Retain blocks, `relay` Window blocks; both outlive the body. `expected_bytes`: Content-Length when

@@ -19,6 +19,16 @@ async function residentBytes(pid, field) {
     return Number(status.match(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm'))[1]) * 1024;
 }
 
+// The most that the kernel holds for one connection of a local port because its client has not taken it: tx_queue of
+// /proc/net/tcp.
+async function largestSendQueueBytes(port) {
+    const suffix = `:${Number(port).toString(16).toUpperCase().padStart(4, '0')}`;
+    const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));
+    const queues = rows.filter((row) => row[1]?.endsWith(suffix)).map((row) => Number.parseInt(row[4], 16));
+    assert.ok(queues.length > 0, `no connection of port ${port}`);
+    return Math.max(...queues);
+}
+
 // Writes `total` bytes as fast as they are taken.
 function pour(stream, total) {
     let sent = 0;
@@ -84,7 +94,11 @@ describe('With 64 MiB for the cache', () => {
     after(() => origin?.stop());
     // A process of its own for each account.
     beforeEach(async () => {
-        gatehouse = await startGatehouse({ origin: origin.url, originFields: '    max_connections: 4096' });
+        gatehouse = await startGatehouse({
+            origin: origin.url,
+            originFields: '    max_connections: 4096',
+            more: 'limits: { unsent_size: 128KiB }',
+        });
     });
     afterEach(() => gatehouse?.stop());
 
@@ -121,6 +135,10 @@ describe('With 64 MiB for the cache', () => {
             assert.match(output, /^stalled 2000$/m);
             const resident = await residentBytes(gatehouse.program.child.pid, 'VmRSS');
             assert.ok(resident <= (64 + 64) * MiB, `${Math.round(resident / MiB)} MiB are resident`);
+            // Nor does the kernel fill its own memory with what they do not take: without memory it resets connections
+            // that nobody stalled.
+            const queued = await largestSendQueueBytes(port);
+            assert.ok(queued <= MiB / 4, `${Math.round(queued / 1024)} KiB wait in the kernel for one client`);
             // And a client that reads is served all the same.
             const other = await download(`${gatehouse.url}/${MiB}/other`);
             assert.deepEqual(await other.done, { bytes: MiB, complete: true });

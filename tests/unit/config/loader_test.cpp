@@ -68,6 +68,7 @@ TEST_CASE("conf/full.yaml holds what a fresh Config holds") {
     CHECK(config->limits.response_head_fields == fresh.limits.response_head_fields);
     CHECK(config->limits.connections == fresh.limits.connections);
     CHECK(config->limits.drain_bytes == fresh.limits.drain_bytes);
+    CHECK(config->limits.unsent_bytes == fresh.limits.unsent_bytes);
     CHECK(config->limits.replay_bytes == fresh.limits.replay_bytes);
     CHECK(config->limits.waiters_per_fetch == fresh.limits.waiters_per_fetch);
     CHECK(config->limits.interim_responses == fresh.limits.interim_responses);
