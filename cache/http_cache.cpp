@@ -428,4 +428,10 @@ std::size_t HttpCache::sweep(const PurgeMatcher& matcher) {
     return removed;
 }
 
+std::size_t HttpCache::sweep() {
+    std::size_t removed = 0;
+    store_.for_each([&](const store::EntryRef& entry) { removed += alive(entry) ? 0 : 1; });
+    return removed;
+}
+
 } // namespace gatehouse::cache

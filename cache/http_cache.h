@@ -141,12 +141,14 @@ public:
 
     // Effective when it returns, for what is stored and what is in flight. Returns the purge's number.
     std::uint64_t purge(PurgeMatcher matcher) { return purges_.record(std::move(matcher)); }
-    // The same for the responses of a group of that host (RFC 9875).
-    std::uint64_t purge_group(std::string_view authority, std::string_view group) {
+    // The same for the responses of a group of that host, or of every host (RFC 9875).
+    std::uint64_t purge_group(std::optional<std::string_view> authority, std::string_view group) {
         return purges_.record_group(authority, group);
     }
-    // Removes what a purge killed, to free its memory; returns how many. A walk over the store: not for an event loop.
+    // Removes what purges killed of the keys that `matcher` matches, or of all, to free its memory; returns how many. A
+    // walk over the store: not for an event loop.
     std::size_t sweep(const PurgeMatcher& matcher);
+    std::size_t sweep();
 
     store::Store& store() noexcept { return store_; }
     const PurgeLog& purges() const noexcept { return purges_; }

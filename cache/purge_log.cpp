@@ -84,11 +84,12 @@ void PurgeLog::record_exact(const PurgeMatcher& matcher, std::uint64_t number) {
     any_host_.record(hash_of(parts, every_host), every_host, number);
 }
 
-std::uint64_t PurgeLog::record_group(std::string_view authority, std::string_view group) {
+std::uint64_t PurgeLog::record_group(std::optional<std::string_view> authority, std::string_view group) {
     const std::lock_guard lock(recording_);
     const std::uint64_t number = next();
-    exact_.record(hash_of_group(authority, group), Group, number);
-    any_host_.record(hash_of_group(kAnyHost, group), Group, number);
+    const Shape shape = authority ? HostGroup : EveryHostGroup;
+    exact_.record(hash_of_group(authority.value_or(kAnyHost), group), shape, number);
+    any_host_.record(hash_of_group(kAnyHost, group), EveryHostGroup, number);
     newest_.store(number, std::memory_order_release);
     return number;
 }
@@ -121,12 +122,15 @@ bool PurgeLog::kills_group(std::string_view key, std::string_view groups, std::u
     }
     const std::string_view authority = policy::split_cache_key(key).authority;
     const Exact& exact = authority == kAnyHost ? any_host_ : exact_;
-    if (exact.newest[Group].load(std::memory_order_relaxed) <= after) {
+    const auto newest = std::max(exact.newest[HostGroup].load(std::memory_order_relaxed),
+                                 exact.newest[EveryHostGroup].load(std::memory_order_relaxed));
+    if (newest <= after) {
         return false;
     }
     bool is_dead = false;
     policy::for_each_group(groups, [&](std::string_view group) {
-        is_dead = is_dead || group == policy::kEveryGroup || exact.table.kills(hash_of_group(authority, group), after);
+        is_dead = is_dead || group == policy::kEveryGroup || exact.kills_group(authority, group, HostGroup, after) ||
+                  exact.kills_group(kAnyHost, group, EveryHostGroup, after);
     });
     return is_dead;
 }
@@ -161,6 +165,11 @@ void PurgeLog::Exact::record(const store::KeyHash& hash, Shape shape, std::uint6
 
 bool PurgeLog::Exact::kills(const KeyParts& parts, Shape shape, std::uint64_t after) const {
     return newest[shape].load(std::memory_order_relaxed) > after && table.kills(hash_of(parts, shape), after);
+}
+
+bool PurgeLog::Exact::kills_group(std::string_view authority, std::string_view group, Shape shape,
+                                  std::uint64_t after) const {
+    return newest[shape].load(std::memory_order_relaxed) > after && table.kills(hash_of_group(authority, group), after);
 }
 
 // The parts follow each other in a key, so that what a purge of this shape says of it is a piece of it. An authority

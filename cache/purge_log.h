@@ -17,8 +17,9 @@
 // Without an authority a matcher means every host. A key made with host: any has the authority "*" and is matched by
 // every authority: an exact purge with one is recorded a second time without it, in a table where only such keys look.
 //
-// A group of responses (RFC 9875) is purged as an exact one is: a hash of its host and its name. A stored response is
-// looked for under each of its groups, and only while a group was purged since it was checked.
+// A group of responses (RFC 9875) is purged as an exact one is: a hash of its host and its name, or, for the groups of
+// that name of every host, of its name alone. A stored response is looked for under each of its groups, and only while
+// a group was purged since it was checked.
 //
 // Any thread may call everything.
 #pragma once
@@ -65,8 +66,9 @@ public:
     std::uint64_t latest() const noexcept { return counter_.load(std::memory_order_seq_cst); }
     // Records a matcher; from its return on nothing older that matches may be served or stored. Returns its number.
     std::uint64_t record(PurgeMatcher matcher);
-    // The same for what belongs to a group of this host.
-    std::uint64_t record_group(std::string_view authority, std::string_view group);
+    // The same for what belongs to a group (RFC 9875): of this host, or, without one, to the group of this name of
+    // every host.
+    std::uint64_t record_group(std::optional<std::string_view> authority, std::string_view group);
     // Whether something with this key, requested at `sequence` and checked up to `checked`, is dead.
     bool kills(std::string_view key, std::uint64_t sequence, std::uint64_t checked) const;
     // Whether something with this key is dead for the groups it belongs to (policy::stored_groups).
@@ -75,13 +77,14 @@ public:
     std::size_t prefix_count() const;
 
 private:
-    // What an exact purge said. Uri: path and query; Path: the path with any query; Group: a host's group by its name.
-    enum Shape : std::uint8_t { HostUri, HostPath, EveryHostUri, EveryHostPath, Group, kShapes };
+    // What an exact purge said. Uri: path and query; Path: the path with any query; Group: by its name.
+    enum Shape : std::uint8_t { HostUri, HostPath, EveryHostUri, EveryHostPath, HostGroup, EveryHostGroup, kShapes };
     // Exact purges by hash, and the newest of each shape, so that nothing is looked for in vain.
     struct Exact {
         PurgeTable table;
         std::array<std::atomic<std::uint64_t>, kShapes> newest{};
         bool kills(const policy::KeyParts& parts, Shape shape, std::uint64_t after) const;
+        bool kills_group(std::string_view authority, std::string_view group, Shape shape, std::uint64_t after) const;
         void record(const store::KeyHash& hash, Shape shape, std::uint64_t number);
     };
     static store::KeyHash hash_of(const policy::KeyParts& parts, Shape shape) noexcept;

@@ -23,6 +23,7 @@ namespace gatehouse::proxy {
 // What an operator wants gone, from {"url": ...} or {"path": ...}.
 struct PurgeRequest {
     std::optional<std::string> authority; // as in a cache key: lower case, no default port; absent: every host
+    std::optional<std::string> group;     // of Cache-Groups (RFC 9875), instead of a path
     std::string path;                     // exact, or the beginning of it with `prefix`
     std::string query;                    // without '?'; with `prefix` always empty
     bool has_query = false;

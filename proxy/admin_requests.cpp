@@ -181,6 +181,49 @@ http::Result<PurgeRequest> purge_of_url(std::string_view text) {
     return request;
 }
 
+// RFC 9875 section 2: groups are named by Strings of RFC 9651, of which every character is visible or a space.
+http::Result<PurgeRequest> purge_of_group(std::string_view group, std::optional<std::string_view> host) {
+    const bool is_name = std::all_of(group.begin(), group.end(), [](char c) { return c >= ' ' && c <= '~'; });
+    if (!is_name) {
+        return purge_error("group must be a name as Cache-Groups has it: visible ASCII characters and spaces");
+    }
+    PurgeRequest request;
+    request.group = group;
+    if (host) {
+        http::Result<std::string> authority = http::canonical_authority(*host, "http");
+        if (!authority) {
+            return purge_error("host must be a host, with its port if it has one: " + authority.error().detail);
+        }
+        request.authority = std::move(*authority);
+    }
+    return request;
+}
+
+struct PurgeMembers {
+    std::optional<std::string_view> url, path, group, host;
+};
+
+http::Result<PurgeMembers> purge_members(const boost::json::object& object) {
+    PurgeMembers members;
+    for (const auto& [key, value] : object) {
+        std::optional<std::string_view>* const member = key == "url"     ? &members.url
+                                                        : key == "path"  ? &members.path
+                                                        : key == "group" ? &members.group
+                                                        : key == "host"  ? &members.host
+                                                                         : nullptr;
+        if (member == nullptr) {
+            return purge_error("unknown member: " + log_value(std::string_view(key).substr(0, 100)) +
+                               "; accepted: url, path, group, host");
+        }
+        const boost::json::string* text = value.if_string();
+        if (text == nullptr) {
+            return purge_error(std::string(key) + " must be a string");
+        }
+        *member = std::string_view(*text);
+    }
+    return members;
+}
+
 } // namespace
 
 AdminAnswer admin_error(int status, std::string_view token, std::string_view sentence) {
@@ -215,20 +258,21 @@ http::Result<PurgeRequest> parse_purge_request(std::string_view json) {
         return purge_error("the content is not JSON: " + error.message());
     }
     const boost::json::object* object = value.if_object();
-    if (object == nullptr || object->size() != 1) {
-        return purge_error("the content must be an object with exactly one member: url or path");
+    if (object == nullptr) {
+        return purge_error("the content must be an object with one of url, path, group");
     }
-    const auto& [key, wanted] = *object->begin();
-    const bool is_url = key == "url";
-    if (!is_url && key != "path") {
-        return purge_error("unknown member: " + log_value(std::string_view(key).substr(0, 100)) +
-                           "; accepted: url, path");
+    http::Result<PurgeMembers> members = purge_members(*object);
+    if (!members) {
+        return members.take_error();
     }
-    const boost::json::string* text = wanted.if_string();
-    if (text == nullptr) {
-        return purge_error(std::string(is_url ? "url" : "path") + " must be a string");
+    const bool one = members->url.has_value() + members->path.has_value() + members->group.has_value() == 1;
+    if (!one || (members->host && !members->group)) {
+        return purge_error("the content must have exactly one of url, path, group; host may stand beside group");
     }
-    return is_url ? purge_of_url(*text) : purge_of_path(*text);
+    if (members->group) {
+        return purge_of_group(*members->group, members->host);
+    }
+    return members->url ? purge_of_url(*members->url) : purge_of_path(*members->path);
 }
 
 AdminAnswer answer_admin_request(const AdminRequest& request, const std::vector<std::string>& allowed_hosts,

@@ -38,7 +38,8 @@ enum class HostVerdict : unsigned char { Ours, Foreign, Malformed };
 HostVerdict judge_admin_host(std::string_view host, const std::vector<std::string>& allowed_hosts);
 
 // {"url": "https://host/path?query"} or {"path": "/v1/*"}; a URL without its scheme and host is a path too. A `*` at
-// the end makes it a prefix. The error's detail is for the operator.
+// the end makes it a prefix. Or {"group": "name"}, with "host" where one host's is meant: what Cache-Groups put into it.
+// The error's detail is for the operator.
 http::Result<PurgeRequest> parse_purge_request(std::string_view json);
 
 } // namespace gatehouse::proxy

@@ -91,7 +91,7 @@ bool Exchange::begin() {
         options.status = 204;
         options.fields.set("Allow", kAllowedMethods);
         record.status = options.status;
-        sink_.own_response(options, {}, false, nullptr);
+        sink_.own_response(options, {}, false, nullptr, {});
         sink_.end(nullptr);
         return true;
     }
@@ -136,10 +136,10 @@ cache::RequestContext Exchange::context() const {
             state_.hash, worker_.core.index(), worker_.core.turn_wall(),     arrived_};
 }
 
-// A request that was not looked up has no use for its key.
+// A request that was not looked up has no use for its key, and one that was refused has no behavior.
 std::string_view Exchange::shown_key() const noexcept {
-    return state_.behavior->cache_status_key && state_.decision.lookup ? std::string_view(state_.key)
-                                                                       : std::string_view();
+    const bool is_shown = state_.behavior != nullptr && state_.behavior->cache_status_key && state_.decision.lookup;
+    return is_shown ? std::string_view(state_.key) : std::string_view();
 }
 
 void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& head,
@@ -198,7 +198,8 @@ void Exchange::answer_error(const Error& error, const policy::CacheResult* resul
         state_.record.cache = *result;
     }
     state_.record.response_body_bytes = response.body.size();
-    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result);
+    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result,
+                       shown_key());
     sink_.end(nullptr);
 }
 
@@ -214,7 +215,8 @@ void Exchange::answer_status(int status, std::string_view token, std::string_vie
         state_.record.cache = *result;
     }
     state_.record.response_body_bytes = response.body.size();
-    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result);
+    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result,
+                       shown_key());
     sink_.end(nullptr);
 }
 

@@ -91,7 +91,7 @@ void Http1Sink::head(const Head& head) {
 }
 
 void Http1Sink::own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
-                             const policy::CacheResult* cache) {
+                             const policy::CacheResult* cache, std::string_view shown_key) {
     std::string& out = connection_.output.text();
     append_status_line(out, head.status, http::reason_phrase(head.status));
     out.append(head.fields.serialised());
@@ -99,7 +99,7 @@ void Http1Sink::own_response(const http::ResponseHead& head, std::string_view co
         out.append("Date: ").append(http::format_http_date(connection_.core.clock().wall_now())).append("\r\n");
     }
     if (cache != nullptr) {
-        policy::append_cache_status(out, *cache);
+        policy::append_cache_status(out, *cache, shown_key);
         out.append("X-Cache: ").append(policy::x_cache(*cache)).append("\r\n");
     }
     finish_head(!http::status_has_no_content(head.status), content.size(), !head_request);

@@ -22,10 +22,9 @@ public:
     void interim(const http::ResponseHead& head) override;
     void head(const Head& head) override;
     void own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
-                      const cache::policy::CacheResult* cache) override;
+                      const cache::policy::CacheResult* cache, std::string_view shown_key) override;
     void content(std::string_view bytes) override;
-    void content(cache::store::Body::Cursor cursor, std::uint64_t bytes,
-                 std::shared_ptr<const void> owner) override;
+    void content(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void> owner) override;
     void end(const http::Fields* trailers) override;
     void abort() noexcept override;
     bool try_flush() noexcept override;

@@ -36,9 +36,9 @@ public:
     // 1xx; dropped for clients that do not know them (HTTP/1.0).
     virtual void interim(const http::ResponseHead& head) = 0;
     virtual void head(const Head& head) = 0;
-    // A response of our own; its content follows in `content`. `cache` may be null.
+    // A response of our own; its content follows in `content`. `cache` may be null; `shown_key` as in Head.
     virtual void own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
-                              const cache::policy::CacheResult* cache) = 0;
+                              const cache::policy::CacheResult* cache, std::string_view shown_key) = 0;
     // Pieces of the content; the caller keeps to what the head announced.
     virtual void content(std::string_view bytes) = 0;
     virtual void content(cache::store::Body::Cursor cursor, std::uint64_t bytes,

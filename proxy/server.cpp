@@ -1,11 +1,10 @@
 // Composition: what is made, in which order it starts, and in which order it ends.
 #include "proxy/server.h"
 
-#include "cache/policy/cache_key.h"
 #include "cache/store/memory_store.h"
 #include "proxy/admin.h"
 #include "proxy/listener.h"
-#include "proxy/router.h"
+#include "proxy/purge.h"
 #include "proxy/session.h"
 #include "proxy/spawn.h"
 #include "proxy/worker.h"
@@ -209,25 +208,8 @@ AdminHandlers Server::Impl::admin_handlers() {
     };
     handlers.metrics_text = [this] { return metrics_text(); };
     handlers.purge = [this](const PurgeRequest& request) {
-        cache::PurgeMatcher matcher;
-        matcher.authority = request.authority;
-        matcher.path = request.path;
-        // Keys hold the keyed part of the query only: the same narrowing finds them.
-        http::Target target;
-        target.path = request.path;
-        const auto behavior = route(*config, target);
-        matcher.query = behavior ? cache::policy::keyed_query(
-                                       request.query, config->behaviors[*behavior].policy_ref->key.query_strings)
-                                 : request.query;
-        matcher.prefix = request.prefix;
-        matcher.any_query = request.prefix;
-        PurgeOutcome outcome;
-        outcome.sequence = cache.purge(matcher);
-        outcome.removed = cache.sweep(matcher); // on the control core: no client waits for it
         control->metrics().purges.add();
-        spdlog::info("purged: authority={} path={}{} sequence={} removed={}", request.authority.value_or("any"),
-                     request.path, request.prefix ? "*" : "", outcome.sequence, outcome.removed);
-        return outcome;
+        return purge(cache, *config, request); // on the control core: no client waits for it
     };
     return handlers;
 }

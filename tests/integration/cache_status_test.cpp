@@ -49,6 +49,8 @@ TEST_CASE("the key is shown where a behavior says so, to requests that have one"
     CHECK(proxy.get("/shown?q=1", fields).get("Cache-Status") ==
           "gatehouse; fwd=uri-miss; fwd-status=200; stored; ttl=60" + key);
     CHECK(proxy.get("/shown?q=1", fields).get("Cache-Status") == "gatehouse; hit; ttl=60" + key);
+    CHECK(proxy.get("/shown?other", "Cache-Control: only-if-cached\r\n").get("Cache-Status") ==
+          "gatehouse; key=\"own|/shown api gate.test /shown other\"; detail=only_if_cached");
     CHECK(proxy.ask("DELETE /shown HTTP/1.1\r\nHost: gate.test\r\n\r\n").get("Cache-Status") ==
           "gatehouse; fwd=method; fwd-status=200");
     CHECK(proxy.get("/other").get("Cache-Status") == "gatehouse; fwd=uri-miss; fwd-status=200; stored; ttl=60");

@@ -1,4 +1,4 @@
-// POST /purge on the admin listener kills what is stored, by URL and by prefix.
+// POST /purge on the admin listener kills what is stored, by URL, by prefix and by group.
 #include "tests/support/proxy_under_test.h"
 
 #include <doctest/doctest.h>
@@ -66,4 +66,25 @@ TEST_CASE("a purge by prefix kills what begins so, whatever its query") {
     CHECK(proxy.get("/v2/items").get("X-Cache") == "Hit from gatehouse");
     CHECK(origin.requests() == 8);
     CHECK(proxy.metric("gatehouse_purges_total") == 1);
+}
+
+TEST_CASE("a purge of a group kills what belongs to it, of one host or of every one") {
+    ScriptedOrigin origin;
+    origin.otherwise([](OriginExchange& x) {
+        x.reply(200, "Cache-Control: max-age=60\r\nCache-Groups: \"results\"\r\n", std::to_string(x.number()));
+    });
+    ProxyUnderTest proxy(origin);
+    const auto content = [&](const std::string& host) {
+        return proxy.ask("GET /a HTTP/1.1\r\nHost: " + host + "\r\n\r\n").content;
+    };
+    CHECK(content("one.test") == "1");
+    CHECK(content("two.test") == "2");
+    CHECK(proxy.purge(R"({"group":"other"})").content.starts_with("{\"purged\":0,"));
+    CHECK(content("one.test") == "1");
+    CHECK(proxy.purge(R"({"group":"results","host":"one.test"})").content.starts_with("{\"purged\":1,"));
+    CHECK(content("one.test") == "3");
+    CHECK(content("two.test") == "2");
+    CHECK(proxy.purge(R"({"group":"results"})").content.starts_with("{\"purged\":2,"));
+    CHECK(content("one.test") == "4");
+    CHECK(content("two.test") == "5");
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <string>
 
 using gatehouse::cache::PurgeLog;
@@ -51,6 +52,28 @@ TEST_CASE("a purge of a group kills what belongs to it, of that host, and nothin
     }
     // The URI itself was not purged.
     CHECK_FALSE(log.kills(key_of("h"), before, 0));
+}
+
+TEST_CASE("a purge of a group of every host kills it of each, and nothing newer or of another name") {
+    PurgeLog log;
+    const std::uint64_t before = log.next();
+    log.record_group(std::nullopt, "g");
+    const std::uint64_t later = log.next();
+    struct Row {
+        const char* authority;
+        const char* groups;
+        std::uint64_t sequence;
+        bool is_dead;
+    };
+    const Row rows[] = {
+        {"h", "g\n", before, true},  {"i", "a\ng\n", before, true}, {"*", "g\n", before, true},
+        {"h", "\t\n", before, true}, {"h", "f\n", before, false},   {"h", "g\n", later, false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.authority);
+        CAPTURE(row.groups);
+        CHECK(log.kills_group(key_of(row.authority), row.groups, row.sequence, 0) == row.is_dead);
+    }
 }
 
 TEST_CASE("a purge of a URI kills no group, and a group's name that looks like a path is no path") {

@@ -204,6 +204,20 @@ TEST_CASE("what a purge request means") {
     }
 }
 
+TEST_CASE("a purge request can name a group, of one host or of every one") {
+    const auto everywhere = parse_purge_request(R"({"group":"home page"})");
+    REQUIRE(everywhere.ok());
+    CHECK(everywhere->group == "home page");
+    CHECK_FALSE(everywhere->authority.has_value());
+    const auto of_one_host = parse_purge_request(R"({"host":"Shop.example:80","group":"g"})");
+    REQUIRE(of_one_host.ok());
+    CHECK(of_one_host->group == "g");
+    CHECK(of_one_host->authority == "shop.example");
+    const auto without_name = parse_purge_request(R"({"group":""})");
+    REQUIRE(without_name.ok());
+    CHECK(without_name->group == "");
+}
+
 TEST_CASE("a purge request that is wrong says how") {
     struct Row {
         std::string json;
@@ -212,10 +226,19 @@ TEST_CASE("a purge request that is wrong says how") {
     const Row rows[] = {
         {"", "not JSON"},
         {"{", "not JSON"},
-        {"[]", "exactly one member"},
-        {"{}", "exactly one member"},
-        {R"({"url":"/a","path":"/b"})", "exactly one member"},
-        {R"({"tag":"/a"})", "unknown member: tag; accepted: url, path"},
+        {"[]", "must be an object"},
+        {"{}", "exactly one of url, path, group"},
+        {R"({"url":"/a","path":"/b"})", "exactly one of url, path, group"},
+        {R"({"url":"/a","group":"g"})", "exactly one of url, path, group"},
+        {R"({"host":"h"})", "exactly one of url, path, group"},
+        {R"({"path":"/a","host":"h"})", "host may stand beside group"},
+        {R"({"tag":"/a"})", "unknown member: tag; accepted: url, path, group, host"},
+        {R"({"group":"g","tag":"/a"})", "unknown member: tag"},
+        {R"({"group":["g"]})", "group must be a string"},
+        {R"({"group":"a\nb"})", "visible ASCII"},
+        {R"({"group":"\u00e4"})", "visible ASCII"},
+        {R"({"group":"g","host":"a b"})", "host must be a host"},
+        {R"({"group":"g","host":""})", "host must be a host"},
         {R"({"path":1})", "path must be a string"},
         {R"({"url":null})", "url must be a string"},
         {R"({"path":""})", "must start with '/'"},

@@ -267,7 +267,7 @@ TEST_CASE("a response of our own has a date, a length and its content") {
         SUBCASE(row.name) {
             Wire wire;
             head.status = row.status;
-            wire.sink.own_response(head, "sorry", row.is_head, nullptr);
+            wire.sink.own_response(head, "sorry", row.is_head, nullptr, {});
             wire.sink.end(nullptr);
             const std::string text = wire.queued();
             CHECK(text.find("\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n") != std::string::npos);
@@ -286,9 +286,9 @@ TEST_CASE("a response of our own says what the cache did, and keeps its own date
     cache::policy::CacheResult cache;
     cache.forwarded = cache::policy::Forwarded::UriMiss;
     cache.error = true;
-    wire.sink.own_response(head, "", false, &cache);
+    wire.sink.own_response(head, "", false, &cache, "rules\napi");
     CHECK(wire.queued().find("Thu, 01 Jan") == std::string::npos);
-    CHECK(wire.queued().find("\r\nCache-Status: gatehouse; fwd=uri-miss\r\n") != std::string::npos);
+    CHECK(wire.queued().find("\r\nCache-Status: gatehouse; fwd=uri-miss; key=\"rules api\"\r\n") != std::string::npos);
     CHECK(wire.queued().find("\r\nX-Cache: Error from gatehouse\r\n") != std::string::npos);
 }
 
