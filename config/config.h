@@ -132,9 +132,8 @@ struct CachePolicy {
     std::optional<Milliseconds> ttl;                    // instead of the origin's
     std::optional<Milliseconds> stale_while_revalidate; // when the response names none
     std::optional<Milliseconds> stale_if_error;         // when the response names none
-    // While the origin cannot be reached at all, when nothing says anything about errors (RFC 9111 section 4.2.4). Off
-    // unless the operator asks for it: what is stale is served only where somebody said so.
-    Milliseconds stale_if_disconnected{0};
+    // While the origin cannot be reached at all, when nothing says anything about errors (RFC 9111 section 4.2.4).
+    Milliseconds stale_if_disconnected{86'400'000};
     StatusDurations error_ttl;
     bool heuristic = true;         // RFC 9111 section 4.2.2; off where default_ttl is set
     bool immutable = false;        // the content at a URL never changes, whatever validators say of it

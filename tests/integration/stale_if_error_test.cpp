@@ -50,7 +50,7 @@ TEST_CASE("a 4xx is the origin's word: it is not hidden") {
 }
 
 TEST_CASE(
-    "an origin that cannot be reached is hidden where stale_if_disconnected says so, one that answers 503 is not") {
+    "an origin that cannot be reached is hidden for as long as stale_if_disconnected says, one that answers 503 is not") {
     ScriptedOrigin origin;
     origin.on("/a", [](OriginExchange& x) {
         if (x.number() == 1) {
@@ -60,7 +60,7 @@ TEST_CASE(
         }
     });
     Yaml yaml;
-    yaml.policies = "own: {stale_if_disconnected: 1d}";
+    yaml.policies = "own: {stale_if_disconnected: 1h}";
     yaml.behaviors = "[{path_pattern: '*', origin: api, cache_policy: own}]";
     ProxyUnderTest proxy(origin, yaml);
     proxy.get("/a");
@@ -71,29 +71,36 @@ TEST_CASE(
     CHECK(stale.status == 200);
     CHECK(stale.content == "good");
     CHECK(stale.get("Cache-Status") == "gatehouse; fwd=stale; ttl=-1; detail=stale_if_disconnected");
-    proxy.advance(24h);
+    proxy.advance(1h);
     CHECK(proxy.get("/a").status == 502);
 }
 
-TEST_CASE("stale-if-error hides a refused connection; without it, or against must-revalidate, the client gets 502") {
+TEST_CASE("a refused connection is hidden, but not against must-revalidate, s-maxage, or an operator's 0s") {
     ScriptedOrigin origin;
     origin.on("/kept", [](OriginExchange& x) { x.ok("max-age=10, stale-if-error=60", "good"); });
     origin.on("/plain", [](OriginExchange& x) { x.ok("max-age=10", "good"); });
+    origin.on("/shared", [](OriginExchange& x) { x.ok("s-maxage=10", "good"); });
+    origin.on("/never", [](OriginExchange& x) { x.ok("max-age=10", "good"); });
     origin.on("/strict", [](OriginExchange& x) { x.ok("max-age=10, must-revalidate", "good"); });
-    ProxyUnderTest proxy(origin);
-    proxy.get("/kept");
-    proxy.get("/plain");
-    proxy.get("/strict");
+    Yaml yaml;
+    yaml.policies = "never: {stale_if_disconnected: 0s}";
+    yaml.behaviors = "[{path_pattern: /never, origin: api, cache_policy: never}, {path_pattern: '*', origin: api}]";
+    ProxyUnderTest proxy(origin, yaml);
+    for (const char* target : {"/kept", "/plain", "/shared", "/never", "/strict"}) {
+        proxy.get(target);
+    }
     origin.refuse();
     proxy.advance(11s);
     const Response stale = proxy.get("/kept");
     CHECK(stale.status == 200);
     CHECK(stale.content == "good");
     CHECK(stale.get("Cache-Status") == "gatehouse; fwd=stale; ttl=-1; detail=stale_if_error");
-    CHECK(proxy.get("/plain").status == 502);
+    CHECK(proxy.get("/plain").get("Cache-Status") == "gatehouse; fwd=stale; ttl=-1; detail=stale_if_disconnected");
+    CHECK(proxy.get("/shared").status == 502);
+    CHECK(proxy.get("/never").status == 502);
     const Response error = proxy.get("/strict");
     CHECK(error.status == 502);
     CHECK(error.get("Proxy-Status").starts_with("gatehouse; error=connection_refused"));
     CHECK(error.get("X-Cache") == "Error from gatehouse");
-    CHECK(origin.requests() == 3);
+    CHECK(origin.requests() == 5);
 }
