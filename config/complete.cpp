@@ -72,6 +72,7 @@ void resolve_references(Config& config) {
     for (Behavior& behavior : config.behaviors) {
         behavior.origin_ref = &config.origins.at(behavior.origin);
         behavior.policy_ref = &config.cache_policies.at(behavior.cache_policy);
+        behavior.when_text = behavior.when.text();
     }
 }
 

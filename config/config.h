@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::config {
@@ -145,8 +146,33 @@ struct CachePolicy {
     SourcePlace place;
 };
 
+// A name and what its value has to look like: `*` is any run of characters, `?` exactly one.
+struct NamePattern {
+    std::string name;
+    std::string pattern;
+};
+
+// What a request must be like beside its path. All that is given must hold.
+struct RequestConditions {
+    std::vector<std::string> hosts;         // any of them; patterns in lower case; without a port: every port
+    std::vector<std::string> methods;       // any of them
+    std::vector<NamePattern> headers;       // all of them, in any of a field's lines
+    std::vector<std::string> without_headers;
+    std::vector<NamePattern> query_strings; // all of them, in any parameter of the name, as the URL writes it
+    bool empty() const noexcept;
+    // The same text for the same conditions, in whatever order they were written.
+    std::string text() const;
+};
+
+// What a client gets that did not come over HTTPS.
+enum class ViewerProtocolPolicy : std::uint8_t { AllowAll, RedirectToHttps, HttpsOnly };
+
 struct Behavior {
     std::string path_pattern; // CloudFront glob: `*` crosses '/', `?` is one character
+    RequestConditions when;
+    std::vector<std::string> allowed_methods; // empty: every method
+    ViewerProtocolPolicy viewer_protocol_policy = ViewerProtocolPolicy::AllowAll;
+    std::string share; // behaviors that name the same one share their stored responses
     std::string origin;       // name
     std::string cache_policy; // name; "RFC9111" when absent
     enum class HostMode : std::uint8_t { Origin, Viewer };
@@ -156,6 +182,7 @@ struct Behavior {
     // Resolved by validation; they live as long as the Config.
     const Origin* origin_ref = nullptr;
     const CachePolicy* policy_ref = nullptr;
+    std::string when_text; // when.text(), which tells its stored responses from those of other conditions
 };
 
 struct Dns {

@@ -6,9 +6,8 @@
 #include <cstddef>
 
 namespace gatehouse::config {
-namespace {
 
-bool matches_whole(std::string_view pattern, std::string_view text) noexcept {
+bool text_matches(std::string_view pattern, std::string_view text) noexcept {
     std::size_t p = 0;
     std::size_t t = 0;
     // Where to resume after a mismatch: the last star, and how much of the text it has taken so far. Only the last
@@ -33,13 +32,11 @@ bool matches_whole(std::string_view pattern, std::string_view text) noexcept {
     return p == pattern.size();
 }
 
-} // namespace
-
 bool glob_matches(std::string_view pattern, std::string_view text) noexcept {
     const bool anchored = !pattern.empty() && (pattern.front() == '/' || pattern.front() == '*');
-    if (anchored) return matches_whole(pattern, text);
+    if (anchored) return text_matches(pattern, text);
     if (text.empty() || text.front() != '/') return false;
-    return matches_whole(pattern, text.substr(1));
+    return text_matches(pattern, text.substr(1));
 }
 
 bool name_matches(std::string_view pattern, std::string_view name, bool ignore_case) noexcept {

@@ -8,6 +8,8 @@ namespace gatehouse::config {
 // Whether the whole of text matches. A pattern without a leading '/' matches as if it had one ("*" matches all).
 // Linear in practice: one backtrack point; no recursion.
 bool glob_matches(std::string_view pattern, std::string_view text) noexcept;
+// The same for texts that are no paths: the whole of text, and a pattern means what it says.
+bool text_matches(std::string_view pattern, std::string_view text) noexcept;
 // Whether `name` matches `pattern`, where only a trailing `*` is special (names of query parameters, cookies, fields).
 bool name_matches(std::string_view pattern, std::string_view name, bool ignore_case) noexcept;
 

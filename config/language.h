@@ -14,6 +14,8 @@ const Record<Origin>& origin_fields();
 // language_policies.cpp:
 const Record<CachePolicy>& cache_policy_fields();
 const Record<Behavior>& behavior_fields();
+// language_conditions.cpp:
+const Record<RequestConditions>& condition_fields();
 // language_server.cpp:
 const Record<Listener>& listener_fields();
 const Record<Admin>& admin_fields();

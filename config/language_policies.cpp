@@ -24,6 +24,13 @@ bool is_path_pattern(std::string_view text) {
     });
 }
 
+bool is_known_method(std::string_view text) {
+    constexpr std::string_view kMethods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    return std::find(std::begin(kMethods), std::end(kMethods), text) != std::end(kMethods);
+}
+
+bool is_share_name(std::string_view text) { return printable_key(text) == text; }
+
 Field<CachePolicy> error_ttl_field() {
     Field<CachePolicy> field;
     field.description = {"error_ttl", "durations by status", "not set",
@@ -116,14 +123,30 @@ const Record<CachePolicy>& cache_policy_fields() {
 
 const Record<Behavior>& behavior_fields() {
     using HostMode = Behavior::HostMode;
+    using Protocols = ViewerProtocolPolicy;
     static const Record<Behavior> kFields{
         required(text<Behavior>({"path_pattern", "The paths this behavior is for: `*` is any run of characters, `/` "
                                                  "included, and `?` is exactly one."},
                                 &Behavior::path_pattern, {kPatternExpected, is_path_pattern}, "")),
+        mapping<Behavior>({"when", "What else the request must be like; all that is given must hold."}, &Behavior::when,
+                          condition_fields()),
         required(text<Behavior>({"origin", "The name of the origin that answers."}, &Behavior::origin,
                                 {"the name of an origin"}, "")),
         text<Behavior>({"cache_policy", "The name of the cache policy, an own or a built-in one."},
                        &Behavior::cache_policy, {"the name of a cache policy"}, kRfc9111PolicyName),
+        texts<Behavior>({"allowed_methods", "The methods that are answered, others get 405; an empty list "
+                                             "is every method, also one that is not named here."},
+                        &Behavior::allowed_methods, {"GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", is_known_method}),
+        choice<Behavior>({"viewer_protocol_policy", "What a client gets that did not come over HTTPS, which a trusted "
+                                                    "proxy says by X-Forwarded-Proto: the answer, a redirect to the "
+                                                    "same URL with https, or 403."},
+                         &Behavior::viewer_protocol_policy,
+                         std::vector<std::pair<std::string, Protocols>>{{"allow-all", Protocols::AllowAll},
+                                                                        {"redirect-to-https", Protocols::RedirectToHttps},
+                                                                        {"https-only", Protocols::HttpsOnly}}),
+        text<Behavior>({"share", "A name; behaviors with the same one, the same origin and the same cache policy share "
+                                 "their stored responses, which are otherwise each behavior's own."},
+                       &Behavior::share, {"a name of letters, digits and _-.", is_share_name}, "not set"),
         choice<Behavior>(
             {"host", "Which Host the origin gets: its own, or the one the viewer sent."}, &Behavior::host,
             std::vector<std::pair<std::string, HostMode>>{{"origin", HostMode::Origin}, {"viewer", HostMode::Viewer}}),

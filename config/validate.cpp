@@ -126,6 +126,22 @@ void check_behaviors(const Config& config, Findings& findings) {
     }
 }
 
+// Keys hold the names of policy and origin: behaviors that differ in them would share nothing.
+void check_shares(const Config& config, Findings& findings) {
+    std::map<std::string, std::size_t> first_of;
+    for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
+        const Behavior& behavior = config.behaviors[i];
+        const std::string path = "behaviors[" + std::to_string(i) + "]";
+        if (behavior.share.empty()) continue;
+        const auto [entry, is_new] = first_of.emplace(behavior.share, i);
+        const Behavior& first = config.behaviors[entry->second];
+        if (is_new || (first.origin == behavior.origin && first.cache_policy == behavior.cache_policy)) continue;
+        problem_at(findings, path + ".share",
+                   "behaviors[" + std::to_string(entry->second) +
+                       "] has the same name and another origin or cache policy; what they store cannot be shared");
+    }
+}
+
 void check_dns(const Dns& dns, Findings& findings) {
     if (findings.failed("dns.min_ttl") || findings.failed("dns.max_ttl") || dns.min_ttl <= dns.max_ttl) return;
     const char* path = findings.place_of("dns.min_ttl") ? "dns.min_ttl" : "dns.max_ttl";
@@ -156,6 +172,7 @@ void validate(const Config& config, Findings& findings, const Surroundings& surr
     check_origins(config, findings, surroundings);
     check_policies(config, findings);
     check_behaviors(config, findings);
+    check_shares(config, findings);
     check_dns(config.dns, findings);
     check_limits(config.limits, findings);
     check_shutdown(findings);

@@ -46,6 +46,10 @@ std::optional<StatusKey> parse_status_key(std::string_view text) {
     return StatusKey{false, static_cast<int>(*number)};
 }
 
+bool is_visible(std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 bool ends_before_star(std::string_view text) noexcept {
     const std::size_t star = text.find('*');
     return star == std::string_view::npos || star + 1 == text.size();
@@ -243,6 +247,27 @@ std::optional<StatusDurations> read_status_durations(const Spot& spot, Findings&
         }
         const auto value = read_duration(member.value, findings, range);
         if (value) (key->whole_class ? out.by_class : out.by_status)[key->number] = *value;
+    }
+    findings.accept(spot);
+    return out;
+}
+
+std::optional<std::vector<NamePattern>> read_name_patterns(const Spot& spot, Findings& findings, const TextRule& name) {
+    static constexpr TextRule kPattern{"a pattern of visible ASCII characters, `*` for any run of them", is_visible};
+    if (spot.node->kind != DocumentNode::Kind::Mapping && spot.node->kind != DocumentNode::Kind::Nothing) {
+        findings.expected(spot, "a mapping from names to patterns such as {X-Tier: gold*}");
+        return std::nullopt;
+    }
+    std::vector<NamePattern> out;
+    for (const MemberSpot& member : unique_members(spot, findings)) {
+        if (!name.valid(member.key)) {
+            findings.problem(member.key_place, member.value.path,
+                             "expected " + std::string(name.expected) + "; found " + quote(member.key));
+            continue;
+        }
+        if (auto pattern = read_text(member.value, findings, kPattern)) {
+            out.push_back({member.key, std::move(*pattern)});
+        }
     }
     findings.accept(spot);
     return out;

@@ -52,6 +52,9 @@ std::optional<std::size_t> read_choice(const Spot& spot, Findings& findings, con
 std::optional<NameSelection> read_selection(const Spot& spot, Findings& findings, const SelectionRule& rule);
 std::optional<StatusDurations> read_status_durations(const Spot& spot, Findings& findings, const DurationRange& range);
 
+// A mapping from names to patterns of values.
+std::optional<std::vector<NamePattern>> read_name_patterns(const Spot& spot, Findings& findings, const TextRule& name);
+
 // Names of query parameters, cookies and fields; a `*` only at the end.
 bool is_parameter_name(std::string_view text);
 bool is_field_name(std::string_view text);

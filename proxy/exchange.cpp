@@ -8,6 +8,7 @@
 #include "http/forwarding.h"
 #include "proxy/error_response.h"
 #include "proxy/router.h"
+#include "proxy/viewer_rules.h"
 
 #include <algorithm>
 
@@ -95,7 +96,7 @@ bool Exchange::begin() {
         sink_.end(nullptr);
         return true;
     }
-    const auto behavior = route(*state_.config, state_.target);
+    const auto behavior = route(*state_.config, state_.target, state_.head);
     if (!behavior) {
         answer_status(404, "no_behavior", "No behavior of the configuration matches this path.", nullptr);
         return true;
@@ -105,6 +106,11 @@ bool Exchange::begin() {
     record.behavior = *behavior;
     record.behavior_name = state_.behavior->path_pattern;
     record.origin = state_.behavior->origin_ref->name;
+    const bool over_https = client_.scheme == "https" || (client_.trusted && was_forwarded_over_https(state_.head));
+    if (auto own = answer_of_viewer_rules(*state_.behavior, state_.head, state_.target, over_https)) {
+        answer_own(std::move(*own), nullptr);
+        return true;
+    }
 
     const bool has_content = state_.framing.kind == http::Framing::Kind::Chunked || state_.framing.length > 0;
     state_.facts = policy::request_facts(state_.head, has_content);
@@ -190,10 +196,13 @@ void Exchange::answer_error(const Error& error, const policy::CacheResult* resul
     if (http::source_of(error.kind) == http::ErrorSource::Downstream) {
         sink_.close_after(); // where the next request would begin is not known
     }
-    const ErrorResponse response = make_error_response(error, &state_.head.fields);
-    state_.record.status = response.head.status;
     state_.record.error = error.kind;
     state_.record.error_detail = error.detail;
+    answer_own(make_error_response(error, &state_.head.fields), result);
+}
+
+void Exchange::answer_own(ErrorResponse response, const policy::CacheResult* result) {
+    state_.record.status = response.head.status;
     if (result != nullptr) {
         state_.record.cache = *result;
     }
@@ -210,14 +219,7 @@ void Exchange::answer_status(int status, std::string_view token, std::string_vie
         // RFC 9110 section 15.5.6: a 405 says what is allowed.
         response.head.fields.set("Allow", kAllowedMethods);
     }
-    state_.record.status = status;
-    if (result != nullptr) {
-        state_.record.cache = *result;
-    }
-    state_.record.response_body_bytes = response.body.size();
-    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result,
-                       shown_key());
-    sink_.end(nullptr);
+    answer_own(std::move(response), result);
 }
 
 void Exchange::answer_gateway_timeout() {

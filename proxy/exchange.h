@@ -4,6 +4,7 @@
 // rest. An exchange touches no socket.
 #pragma once
 
+#include "proxy/error_response.h"
 #include "proxy/fetch_task.h"
 #include "proxy/request_body.h"
 #include "proxy/request_state.h"
@@ -47,6 +48,7 @@ private:
     void serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& head,
                       const cache::policy::CacheResult& result);
     void answer_error(const http::Error& error, const cache::policy::CacheResult* result);
+    void answer_own(ErrorResponse response, const cache::policy::CacheResult* result);
     void answer_status(int status, std::string_view token, std::string_view sentence,
                        const cache::policy::CacheResult* result);
     void answer_gateway_timeout();

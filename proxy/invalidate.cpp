@@ -1,7 +1,6 @@
 #include "proxy/invalidate.h"
 
 #include "cache/policy/cache_groups.h"
-#include "cache/policy/cache_key.h"
 #include "cache/policy/invalidation.h"
 #include "proxy/router.h"
 
@@ -17,15 +16,13 @@ void invalidate(cache::HttpCache& cache, const config::Config& config, http::Met
         http::Target named;
         named.authority = uri.authority;
         named.path = uri.path;
-        const auto behavior = route(config, named);
         cache::PurgeMatcher matcher;
         matcher.authority = std::move(uri.authority);
         matcher.path = std::move(uri.path);
-        // Keys hold what the behavior's rules leave of the query.
-        matcher.query =
-            behavior ? cache::policy::keyed_query(uri.query, config.behaviors[*behavior].policy_ref->key.query_strings)
-                     : uri.query;
-        cache.purge(std::move(matcher));
+        for (std::string& query : keyed_queries(config, named, uri.query)) {
+            matcher.query = std::move(query);
+            cache.purge(matcher);
+        }
     }
     // RFC 9875 section 3
     for (const std::string& group : cache::policy::invalidated_groups(method, response)) {

@@ -145,13 +145,28 @@ void append_keyed_fields(const http::Fields& fields, const config::NameSelection
     }
 }
 
+// Each behavior has its own stored responses, by its pattern and conditions, unless it shares them. Neither a pattern
+// nor a name holds a '|'.
+void append_rule_set(const config::Behavior& behavior, std::string& out) {
+    out.append(behavior.policy_ref->name).append(1, '|');
+    if (!behavior.share.empty()) {
+        out.append(1, '|').append(behavior.share);
+    } else {
+        out.append(behavior.path_pattern);
+        if (!behavior.when_text.empty()) {
+            out.append(1, '|').append(behavior.when_text);
+        }
+    }
+    out += kEnd;
+}
+
 } // namespace
 
 void make_cache_key(const config::Behavior& behavior, const http::Target& target, const http::RequestHead& request,
                     std::string& out) {
     const config::CachePolicy& policy = *behavior.policy_ref;
     out.clear();
-    out.append(policy.name).append(1, '|').append(behavior.path_pattern).append(1, kEnd);
+    append_rule_set(behavior, out);
     out.append(behavior.origin).append(1, kEnd);
     out.append(policy.key.any_host ? std::string_view("*") : std::string_view(target.authority)).append(1, kEnd);
     out.append(target.path).append(1, kEnd);

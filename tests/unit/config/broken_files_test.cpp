@@ -125,6 +125,21 @@ const BrokenRow kBroken[] = {
      "expected an IP address with an optional port"},
     {"dns lifetimes", kMinimal + "dns: {min_ttl: 1h}\n", 4, 16, "dns.min_ttl",
      "min_ttl, which is 1h, is longer than max_ttl, which is 5m"},
+    // Behaviors.
+    {"shared with another policy",
+     kListeners + kOrigins +
+         "behaviors:\n- {path_pattern: /a, origin: api, share: s}\n"
+         "- {path_pattern: /b, origin: api, share: s, cache_policy: CachingDisabled}\n",
+     5, 42, "behaviors[1].share", "behaviors[0] has the same name and another origin or cache policy"},
+    {"unknown method",
+     kListeners + kOrigins + "behaviors:\n- {path_pattern: /a, origin: api, allowed_methods: [GET, get]}\n", 4, 58,
+     "behaviors[0].allowed_methods[1]", "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS; found `get`"},
+    {"condition on no field",
+     kListeners + kOrigins + "behaviors:\n- {path_pattern: /a, origin: api, when: {headers: {X Y: a}}}\n", 4, 52,
+     "behaviors[0].when.headers.`X Y`", "expected a field name; found `X Y`"},
+    {"host with capitals",
+     kListeners + kOrigins + "behaviors:\n- {path_pattern: /a, origin: api, when: {hosts: [A.example]}}\n", 4, 50,
+     "behaviors[0].when.hosts[0]", "expected a host in lower case"},
     // Origins.
     {"ftp", kListeners + "origins: {api: {url: 'ftp://a'}}\n" + kBehaviors, 2, 22, "origins.api.url",
      "expected a URL such as"},

@@ -94,6 +94,31 @@ TEST_CASE("what tells keys apart") {
     CHECK(key_of(policy, "/a?b") != key_of(policy, "/ab"));
 }
 
+TEST_CASE("behaviors have keys of their own, unless they share them by name") {
+    const auto policy = own();
+    const auto rule_set = [&](const config::Behavior& rules) {
+        config::Behavior behavior = rules;
+        behavior.policy_ref = &policy;
+        std::string key;
+        make_cache_key(behavior, target_of("/", "a"), request_of(""), key);
+        return std::string(split_cache_key(key).rule_set);
+    };
+    config::Behavior plain;
+    plain.path_pattern = "/a*";
+    config::Behavior conditional = plain;
+    conditional.when.headers = {{"X-Tier", "g\"*"}, {"X-Other", "*"}};
+    conditional.when.methods = {"HEAD", "GET"};
+    conditional.when_text = conditional.when.text();
+    CHECK(rule_set(plain) == "own|/a*");
+    CHECK(rule_set(conditional) ==
+          "own|/a*|method=\"GET\" method=\"HEAD\" header=\"X-Other=*\" header=\"X-Tier=g\\\"*\"");
+    for (config::Behavior* each : {&plain, &conditional}) {
+        each->share = "both";
+    }
+    CHECK(rule_set(plain) == "own||both");
+    CHECK(rule_set(conditional) == rule_set(plain));
+}
+
 TEST_CASE("host: any leaves the authority out") {
     auto policy = own();
     policy.key.any_host = true;
