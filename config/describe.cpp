@@ -12,8 +12,9 @@ constexpr std::string_view kIntroduction =
     R"(# Configuration
 
 Gatehouse is configured by one YAML file. This page lists every field; it is generated from the table that loads the
-file, so it cannot differ from what is accepted. `gatehouse check FILE` reports all problems of a file at once, each
-with line and column. A field that is not listed here is an error, and so is a field given twice.
+file, so it cannot differ from what is accepted. `gatehouse check FILE...` reports all problems of all files at once,
+each with line, column and the place in the line, and ends with status 1 when there is one; a start that is refused
+prints the same. A field that is not listed here is an error, and so is a field given twice.
 
 - **Durations** are numbers with units `ms`, `s`, `m`, `h`, `d`, largest first: `250ms`, `10s`, `1.5s`, `1h30m`, `7d`.
   Zero needs no unit.

@@ -225,7 +225,7 @@ private:
 };
 
 // The library's terse messages in words that say what to do. The first match counts.
-std::string explain_syntax(const std::string& message, const std::string& line, Mark place) {
+std::string explain_syntax(const std::string& message, std::string_view line, Mark place) {
     struct Row {
         const char* part;
         const char* text;
@@ -283,21 +283,23 @@ Problem to_problem(Finding finding, const SourceText& source, const std::string&
     out.place = {file, finding.place.line, finding.place.column};
     out.path = std::move(finding.path);
     out.message = std::move(finding.message);
-    out.source = source.line(finding.place.line);
+    Excerpt excerpt = source.excerpt(finding.place);
+    out.source = std::move(excerpt.text);
+    out.shift = excerpt.shift;
     return out;
 }
 
-std::vector<Problem> to_problems(const Findings& findings, const SourceText& source, const std::string& file) {
-    std::vector<Problem> out;
+void add_problems(const Findings& findings, const SourceText& source, const std::string& file, LoadResult& result) {
+    std::vector<Problem>& out = result.problems;
     std::vector<Finding> sorted = findings.sorted();
     for (Finding& finding : sorted) {
         if (out.size() == kMostReported) {
             out.push_back({{file, 0, 0}, "", "there are more problems; these are the first 100", ""});
+            result.more_problems = true;
             break;
         }
         out.push_back(to_problem(std::move(finding), source, file));
     }
-    return out;
 }
 
 // Whether the text is worth parsing; a problem when not.
@@ -343,7 +345,7 @@ LoadResult load_text(std::string_view text, const std::string& file) {
         if (findings.empty() && check_root(root, findings)) read_config(*root, *config, findings);
     }
     LoadResult result;
-    result.problems = to_problems(findings, source, file);
+    add_problems(findings, source, file, result);
     if (result.problems.empty()) result.config = std::move(config);
     return result;
 }

@@ -14,7 +14,8 @@ struct Problem {
     SourcePlace place;
     std::string path;    // "cache_policies.catalogue.max_tll"
     std::string message; // "unknown field; did you mean max_ttl?"
-    std::string source;  // the line of YAML it is about; may be empty
+    std::string source;  // the line of YAML it is about, a long one cut; may be empty
+    int shift = 0;       // how much further left than place.column the place stands in `source`
 
     // "file:line:column: error: path: message", then the source line and a caret under the column.
     std::string to_string() const;
@@ -23,6 +24,7 @@ struct Problem {
 struct LoadResult {
     std::shared_ptr<const Config> config; // null when there are problems
     std::vector<Problem> problems;        // in the order of the file
+    bool more_problems = false;           // than are listed; the last one says so
 };
 
 // Reads the file. A file that cannot be read is a problem too.

@@ -27,7 +27,7 @@ std::string Problem::to_string() const {
     out += ": error: ";
     if (!path.empty()) out += path + ": ";
     out += message;
-    if (!source.empty()) out += "\n  " + source + "\n  " + caret_line(source, place.column);
+    if (!source.empty()) out += "\n  " + source + "\n  " + caret_line(source, place.column - shift);
     return out;
 }
 

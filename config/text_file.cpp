@@ -16,7 +16,7 @@ namespace gatehouse::config {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::size_t kLongestShownLine = 400;
+constexpr std::string_view kCut = "..."; // stands for what was cut off
 
 class Descriptor {
 public:
@@ -49,6 +49,39 @@ std::size_t character_length(std::string_view text) noexcept {
     const bool surrogate = first == 0xED && second > 0x9F;
     const bool too_large = first == 0xF4 && second > 0x8F;
     return overlong || surrogate || too_large ? 0 : length;
+}
+
+bool continues_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
+
+int count_characters(std::string_view text) {
+    return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); }));
+}
+
+// The start of the character that the byte at `offset` belongs to; the text may be none that is UTF-8.
+std::size_t character_start(std::string_view text, std::size_t offset) noexcept {
+    std::size_t start = offset;
+    for (int i = 0; i < 4 && start > 0 && start < text.size(); ++i) {
+        if (!continues_character(text[start])) return start;
+        --start;
+    }
+    return offset;
+}
+
+// The window of a long line with `at` in its middle, or nearer to an end where the line ends before.
+Excerpt cut_around(std::string_view line, std::size_t at) {
+    const std::size_t half = kLongestShownLine / 2;
+    std::size_t begin = at > half ? at - half : 0;
+    if (begin + kLongestShownLine > line.size()) begin = line.size() - kLongestShownLine;
+    begin = character_start(line, begin);
+    const std::size_t end = character_start(line, begin + kLongestShownLine);
+    Excerpt out;
+    if (begin > 0) {
+        out.text = kCut;
+        out.shift = count_characters(line.substr(0, begin)) - static_cast<int>(kCut.size());
+    }
+    out.text += line.substr(begin, end - begin);
+    if (end < line.size()) out.text += kCut;
+    return out;
 }
 
 bool is_binary(char c) noexcept {
@@ -92,17 +125,42 @@ SourceText::SourceText(std::string_view text) {
     }
 }
 
-std::string_view SourceText::raw_line(std::size_t index) const {
+std::string_view SourceText::line(int number) const {
+    if (number < 1 || static_cast<std::size_t>(number) > starts_.size()) return "";
+    const auto index = static_cast<std::size_t>(number - 1);
     const std::size_t start = starts_[index];
     const std::size_t end = index + 1 < starts_.size() ? starts_[index + 1] - 1 : text_.size();
     return std::string_view(text_).substr(start, end - start);
 }
 
-std::string SourceText::line(int number) const {
-    if (number < 1 || static_cast<std::size_t>(number) > starts_.size()) return "";
-    const std::string_view line = raw_line(static_cast<std::size_t>(number - 1));
-    const bool showable = line.size() <= kLongestShownLine && std::none_of(line.begin(), line.end(), is_binary);
-    return showable ? std::string(line) : "";
+// Requires: the line exists. A column behind its end is its end.
+std::size_t SourceText::offset_of(Mark mark) const {
+    const std::size_t start = starts_[static_cast<std::size_t>(mark.line - 1)];
+    const std::size_t end = start + line(mark.line).size();
+    std::size_t offset = start;
+    int column = 1;
+    if (last_found_mark_.line == mark.line && last_found_mark_.column <= mark.column) {
+        offset = last_found_offset_;
+        column = last_found_mark_.column;
+    }
+    while (offset < end && column < mark.column) {
+        ++offset;
+        if (offset == end || !continues_character(text_[offset])) ++column;
+    }
+    last_found_offset_ = offset;
+    last_found_mark_ = {mark.line, column};
+    return offset;
+}
+
+Excerpt SourceText::excerpt(Mark mark) const {
+    const std::string_view whole = line(mark.line);
+    Excerpt out{std::string(whole.substr(0, kLongestShownLine)), 0};
+    if (whole.size() > kLongestShownLine) {
+        const std::size_t start = starts_[static_cast<std::size_t>(mark.line - 1)];
+        out = cut_around(whole, offset_of(mark) - start);
+    }
+    if (std::any_of(out.text.begin(), out.text.end(), is_binary)) return {};
+    return out;
 }
 
 Mark SourceText::mark_at(std::size_t offset) const {
@@ -116,8 +174,7 @@ Mark SourceText::mark_at(std::size_t offset) const {
         mark.column = last_mark_.column;
     }
     const std::string_view between = std::string_view(text_).substr(from, offset - from);
-    mark.column += static_cast<int>(std::count_if(
-        between.begin(), between.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+    mark.column += count_characters(between);
     last_offset_ = offset;
     last_mark_ = mark;
     return mark;

@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <ostream>
 #include <utility>
 
@@ -83,6 +84,41 @@ std::string reply_text(const boost::json::value& reply, std::string_view name) {
     const boost::json::string* text = value != nullptr ? value->if_string() : nullptr;
     return text != nullptr ? std::string(*text) : std::string();
 }
+
+std::string counted(std::size_t number, const std::string& what) {
+    return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
+// What the files checked so far add up to.
+class Tally {
+public:
+    // Prints what is wrong with a file.
+    void add(const config::LoadResult& loaded, std::ostream& err) {
+        ++files_;
+        if (!loaded.problems.empty()) ++bad_files_;
+        // The last problem may be none, but the word that there are more.
+        errors_ += loaded.problems.size() - (loaded.more_problems ? 1 : 0);
+        more_ = more_ || loaded.more_problems;
+        for (const config::Problem& problem : loaded.problems) {
+            err << problem.to_string() << '\n';
+        }
+    }
+    bool good() const noexcept { return bad_files_ == 0; }
+    // "no errors in 2 files", "3 errors in 1 of 2 files", "more than 100 errors in 1 file"
+    std::string text() const {
+        if (good()) {
+            return "no errors in " + counted(files_, "file");
+        }
+        const std::string part = bad_files_ == files_ ? "" : std::to_string(bad_files_) + " of ";
+        return (more_ ? "more than " : "") + counted(errors_, "error") + " in " + part + counted(files_, "file");
+    }
+
+private:
+    std::size_t files_ = 0;
+    std::size_t bad_files_ = 0;
+    std::size_t errors_ = 0;
+    bool more_ = false;
+};
 
 int run_purge(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
     const http::Result<http::Url> admin = http::parse_url(command_line.admin_url);
@@ -166,20 +202,27 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return result;
 }
 
+std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::ostream& err) {
+    config::LoadResult loaded = config::load_file(file);
+    if (loaded.config == nullptr) {
+        Tally tally;
+        tally.add(loaded, err);
+        err << tally.text() << "; not started\n";
+    }
+    return std::move(loaded.config);
+}
+
 int run_check(const std::vector<std::string>& files, std::ostream& out, std::ostream& err) {
-    int status = kExitOk;
+    Tally tally;
     for (const std::string& file : files) {
         const config::LoadResult loaded = config::load_file(file);
-        for (const config::Problem& problem : loaded.problems) {
-            err << problem.to_string() << '\n';
-        }
+        tally.add(loaded, err);
         if (loaded.config != nullptr) {
             out << file << ": ok\n";
-        } else {
-            status = kExitFailed;
         }
     }
-    return status;
+    (tally.good() ? out : err) << tally.text() << '\n';
+    return tally.good() ? kExitOk : kExitFailed;
 }
 
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err) {

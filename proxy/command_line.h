@@ -1,7 +1,10 @@
 // The command line: what was asked for, and the commands that need no proxy.
 #pragma once
 
+#include "config/config.h"
+
 #include <iosfwd>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,7 +32,10 @@ CommandLine parse_command_line(int argc, const char* const* argv);
 
 // Performs every command but Run, and returns the exit status.
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err);
-// Loads each file; problems go to `err`, "FILE: ok" to `out`.
+// The configuration to run with; null when the file has problems, which `err` gets in the words of `check`.
+std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::ostream& err);
+// Loads each file. All problems of all files go to `err`, "FILE: ok" to `out`; the last line is the sum of them, on
+// `err` when there is an error.
 int run_check(const std::vector<std::string>& files, std::ostream& out, std::ostream& err);
 
 } // namespace gatehouse::proxy

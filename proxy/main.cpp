@@ -1,5 +1,5 @@
 // The program: arguments, configuration, signals, and the server between them.
-#include "config/loader.h"
+#include "config/config.h"
 #include "proxy/clock.h"
 #include "proxy/command_line.h"
 #include "proxy/diagnostic_log.h"
@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <memory>
 #include <string>
 
 #include <malloc.h>
@@ -47,11 +48,8 @@ std::string listening_at(const config::Address& address, std::uint16_t port) {
 }
 
 int run(const std::string& file) {
-    config::LoadResult loaded = config::load_file(file);
-    if (!loaded.config) {
-        for (const auto& problem : loaded.problems) {
-            std::fprintf(stderr, "%s\n", problem.to_string().c_str());
-        }
+    const std::shared_ptr<const config::Config> config = proxy::load_to_run(file, std::cerr);
+    if (!config) {
         return proxy::kExitFailed;
     }
     // Blocked before any thread starts, so that only this one takes them.
@@ -65,7 +63,7 @@ int run(const std::string& file) {
 
     const proxy::SystemClock clock;
     proxy::Server::Options options;
-    options.config = loaded.config;
+    options.config = config;
     options.clock = &clock;
     proxy::Server server(options);
     const http::Status started = server.start();
@@ -73,11 +71,11 @@ int run(const std::string& file) {
         std::fprintf(stderr, "gatehouse: %s\n", started.error().detail.c_str());
         return proxy::kExitFailed;
     }
-    for (std::size_t i = 0; i < loaded.config->listeners.size(); ++i) {
-        spdlog::info("listening: address={}", listening_at(loaded.config->listeners[i].address, server.port(i)));
+    for (std::size_t i = 0; i < config->listeners.size(); ++i) {
+        spdlog::info("listening: address={}", listening_at(config->listeners[i].address, server.port(i)));
     }
-    if (loaded.config->admin.address) {
-        spdlog::info("admin listening: address={}", listening_at(*loaded.config->admin.address, server.admin_port()));
+    if (config->admin.address) {
+        spdlog::info("admin listening: address={}", listening_at(*config->admin.address, server.admin_port()));
     }
     for (;;) {
         int signal = 0;

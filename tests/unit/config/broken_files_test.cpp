@@ -94,6 +94,8 @@ const BrokenRow kBroken[] = {
     {"zero workers", kMinimal + "workers: 0\n", 4, 10, "workers", "expected a whole number from 1 to 1024; found `0`"},
     {"column after accented letters", kMinimal + "cache_policies: {\"\xC3\xA9\": {}}\n", 4, 18,
      "cache_policies.`\xC3\xA9`", "expected a name of letters"},
+    {"column behind accented letters", kMinimal + "access_log: {path: \"\xC3\xA9\xC3\xA9\", enabled: maybe}\n", 4, 35,
+     "access_log.enabled", "expected true or false"},
     {"wrong boolean", kMinimal + "access_log: {enabled: maybe}\n", 4, 23, "access_log.enabled",
      "expected true or false; found `maybe`"},
     {"wrong word", kMinimal + "cache_policies: {p: {set_cookie: refsue}}\n", 4, 34, "cache_policies.p.set_cookie",
@@ -246,6 +248,45 @@ TEST_CASE("A problem is printed as compilers do, with a caret under the column")
     CHECK(tabbed.to_string() == "b.yaml:3:4: error: wrong\n  \tx\xC3\xA9y\n  \t  ^");
     Problem without_place{{"c.yaml", 0, 0}, "", "is a directory", ""};
     CHECK(without_place.to_string() == "c.yaml: error: is a directory");
+}
+
+TEST_CASE("A long line is cut around the column, with the caret still under it") {
+    struct Row {
+        std::string name;
+        std::string before; // on the line, in front of the mistake
+        std::string after;
+        bool cut_before;
+        bool cut_after;
+    };
+    const std::string filler(400, 'a');
+    std::string accented;
+    for (int i = 0; i < 400; ++i) accented += "\xC3\xA9";
+    const Row rows[] = {
+        {"a line of the longest length", "{", std::string(160 - 9, ' ') + "}", false, false},
+        {"one byte more", "{", std::string(160 - 8, ' ') + "}", false, true},
+        {"at the start", "{", ", workers: '" + filler + "'}", false, true},
+        {"in the middle", "{admin: '" + filler + "', ", ", dns: '" + filler + "'}", true, true},
+        {"at the end", "{admin: '" + filler + "', ", "}", true, false},
+        {"behind accented letters", "{admin: '" + accented + "', ", ", dns: '" + accented + "'}", true, true},
+        {"behind tabs", "{" + std::string(400, '\t'), "}", true, false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.name);
+        const LoadResult result = load_text(row.before + "zz_q: 1" + row.after, "a.yaml");
+        const auto found = std::find_if(result.problems.begin(), result.problems.end(),
+                                        [](const Problem& problem) { return problem.path == "zz_q"; });
+        REQUIRE(found != result.problems.end());
+        CHECK(found->source.size() <= 160 + 6);
+        CHECK((found->source.substr(0, 3) == "...") == row.cut_before);
+        CHECK((found->source.substr(found->source.size() - 3) == "...") == row.cut_after);
+        // The caret's line is as wide, character by character, as what stands before the mistake.
+        std::string expected = "  ";
+        for (const char c : found->source.substr(0, found->source.find("zz_q"))) {
+            if ((static_cast<unsigned char>(c) & 0xC0U) != 0x80U) expected += c == '\t' ? '\t' : ' ';
+        }
+        const std::string text = found->to_string();
+        CHECK(text.substr(text.rfind('\n') + 1) == expected + "^");
+    }
 }
 
 TEST_CASE("All problems come at once, in the order of the file") {

@@ -151,7 +151,7 @@ TEST_CASE("check says which files are good and what is wrong with the others") {
     const Performed both_good = perform({"check", good, good});
     CAPTURE(both_good.err);
     CHECK(both_good.status == kExitOk);
-    CHECK(both_good.out == good + ": ok\n" + good + ": ok\n");
+    CHECK(both_good.out == good + ": ok\n" + good + ": ok\nno errors in 2 files\n");
     CHECK(both_good.err.empty());
 
     const Performed mixed = perform({"check", bad, good, "/nonexistent/gatehouse.yaml"});
@@ -160,6 +160,57 @@ TEST_CASE("check says which files are good and what is wrong with the others") {
     CHECK(contains(mixed.err, bad + ":8:"));
     CHECK(contains(mixed.err, "listener"));
     CHECK(contains(mixed.err, "/nonexistent/gatehouse.yaml"));
+    CHECK(mixed.err.ends_with("\n2 errors in 2 of 3 files\n"));
+}
+
+TEST_CASE("check prints every problem of every file as compilers do, and their sum last") {
+    const Folder folder;
+    const std::string first = folder.write("first.yaml", "listeners:\n  - adress: 127.0.0.1:80\norigins: {}\n"
+                                                         "behaviors: []\n");
+    const std::string second = folder.write("second.yaml", "workers: ]\n");
+    const Performed performed = perform({"check", first, second});
+    CHECK(performed.status == kExitFailed);
+    CHECK(performed.out.empty());
+    CHECK(performed.err == first +
+                               ":2:5: error: listeners[0].adress: unknown field; did you mean address?\n"
+                               "    - adress: 127.0.0.1:80\n"
+                               "      ^\n" +
+                               first +
+                               ":3:10: error: origins: at least one origin is needed\n"
+                               "  origins: {}\n"
+                               "           ^\n" +
+                               first +
+                               ":4:12: error: behaviors: at least one behavior is needed\n"
+                               "  behaviors: []\n"
+                               "             ^\n" +
+                               second +
+                               ":1:10: error: bad YAML: nothing is open that this bracket could close\n"
+                               "  workers: ]\n"
+                               "           ^\n"
+                               "4 errors in 2 files\n");
+}
+
+TEST_CASE("The sum counts what is listed, and says when there is more") {
+    const Folder folder;
+    std::string yaml = kGoodYaml;
+    for (int i = 0; i < 150; ++i) yaml += "unknown" + std::to_string(i) + ": 1\n";
+    CHECK(perform({"check", folder.write("many.yaml", yaml)}).err.ends_with("\nmore than 100 errors in 1 file\n"));
+    const Performed one = perform({"check", folder.write("good.yaml", kGoodYaml)});
+    CHECK(one.out.ends_with("\nno errors in 1 file\n"));
+}
+
+TEST_CASE("A start that is refused says the same as check") {
+    const Folder folder;
+    const std::string bad = folder.write("bad.yaml", "listeners: 8080\n");
+    std::ostringstream err;
+    CHECK(load_to_run(bad, err) == nullptr);
+    const std::string checked = perform({"check", bad}).err;
+    CHECK(err.str() == checked.substr(0, checked.size() - 1) + "; not started\n");
+    std::ostringstream nothing;
+    const auto config = load_to_run(folder.write("good.yaml", kGoodYaml), nothing);
+    REQUIRE(config != nullptr);
+    CHECK(config->listeners.size() == 1);
+    CHECK(nothing.str().empty());
 }
 
 TEST_CASE("a purge without a listener fails with what to look at") {
