@@ -100,7 +100,7 @@ endfunction()
 
 # Order matters: the first group that matches a file has it, and the last one takes what is left.
 gatehouse_unit_group(http MATCH unit/http/ LINKS gatehouse_http Boost::json)
-gatehouse_unit_group(config MATCH unit/config/ LINKS gatehouse_config gatehouse_http)
+gatehouse_unit_group(config MATCH unit/config/ LINKS gatehouse_config gatehouse_http Boost::json)
 gatehouse_unit_group(policy MATCH unit/cache/policy/ unit/policy/ LINKS gatehouse_cache_policy)
 gatehouse_unit_group(store MATCH store/ unit/cache/store/ unit/store/ LINKS gatehouse_cache_store)
 gatehouse_unit_group(cache MATCH unit/cache/ LINKS gatehouse_cache)

@@ -26,6 +26,17 @@ prints the same. A field that is not listed here is an error, and so is a field 
 - A mapping or list with nothing in it counts as empty.
 
 `conf/full.yaml` shows every field in place; `conf/minimal.yaml` is the smallest file that works.
+
+Editors with a YAML language server complete the fields, explain them and mark mistakes, from the JSON Schema that
+`gatehouse schema` prints and `conf/gatehouse.schema.json` holds. A file names it in a comment at its top, by URL or by
+a path relative to itself:
+
+```yaml
+# yaml-language-server: $schema=gatehouse.schema.json
+```
+
+The schema knows each field by itself. `gatehouse check` also knows what depends on other fields: names of origins and
+policies, lifetimes in the wrong order, addresses given twice, files that are not there.
 )";
 
 constexpr std::string_view kPolicies = R"(

@@ -16,6 +16,23 @@ enum class FieldShape : std::uint8_t {
     ListOfMappings // a list of mappings: "behaviors[]"
 };
 
+// What a value looks like, as far as a schema can say it.
+struct ValueForm {
+    enum class Kind : std::uint8_t { Text, Duration, Size, Number, Boolean, Word, Texts, Selection, StatusDurations };
+    Kind kind = Kind::Text;
+    // Word: all there are. Selection: those beside its lists. Otherwise what is accepted beside the kind: "auto",
+    // "off".
+    std::vector<std::string> words;
+    std::uint64_t min = 0;              // Size and Number; Duration in milliseconds
+    std::uint64_t max = 0;              // Size and Number
+    std::vector<std::uint64_t> numbers; // Number: the only ones; empty: all from min to max
+    // Text, and the names of Texts and Selection: a regular expression of ECMA-262; "" for all but the empty text.
+    std::string pattern;
+    std::vector<std::string> default_items; // Texts
+    bool list = false;                      // Selection: a plain list
+    bool except = false;                    // Selection: {except: [names]}
+};
+
 struct FieldDescription {
     std::string path;         // "origins.<name>.connect_timeout", "behaviors[].path_pattern"
     std::string type;         // "duration"
@@ -24,6 +41,7 @@ struct FieldDescription {
     std::string accepted;     // "1ms to 1h"
     FieldShape shape = FieldShape::Value;
     bool required = false;
+    ValueForm form{}; // of a Value, and the words that a Mapping accepts beside
 
     // "origins.<name>.connect_timeout: duration, default 5s. <sentence> Accepted: 1ms to 1h."
     std::string describe() const;

@@ -110,6 +110,8 @@ Field<T> duration(Name name, Get get, DurationRange range) {
     Field<T> field;
     T defaults{};
     field.description = {name.name, "duration", default_text(std::invoke(get, defaults)), name.sentence, range.text()};
+    field.description.form.kind = ValueForm::Kind::Duration;
+    field.description.form.min = static_cast<std::uint64_t>(range.min.count());
     field.read = [get, range](const Spot& spot, Findings& findings, T& out) {
         if (const auto value = read_duration(spot, findings, range)) std::invoke(get, out) = *value;
     };
@@ -126,6 +128,7 @@ Field<T> size(Name name, Get get, NumberRange range, std::string default_words =
     if (default_words.empty()) default_words = format_size(std::invoke(get, defaults));
     field.description = {name.name, "size", default_words, name.sentence,
                          format_size(range.min) + " to " + format_size(range.max)};
+    field.description.form = ranged_form(ValueForm::Kind::Size, range);
     field.read = [get, range](const Spot& spot, Findings& findings, T& out) {
         if (const auto value = read_size(spot, findings, range)) std::invoke(get, out) = static_cast<Number>(*value);
     };
@@ -140,6 +143,7 @@ Field<T> count(Name name, Get get, NumberRange range) {
     range.max = std::min<std::uint64_t>(range.max, std::numeric_limits<Number>::max());
     field.description = {name.name, "whole number", std::to_string(std::invoke(get, defaults)), name.sentence,
                          std::to_string(range.min) + " to " + std::to_string(range.max)};
+    field.description.form = ranged_form(ValueForm::Kind::Number, range);
     field.read = [get, range](const Spot& spot, Findings& findings, T& out) {
         if (const auto value = read_count(spot, findings, range)) std::invoke(get, out) = static_cast<Number>(*value);
     };
@@ -152,6 +156,7 @@ Field<T> boolean(Name name, Get get) {
     T defaults{};
     field.description = {name.name, "boolean", std::invoke(get, defaults) ? "true" : "false", name.sentence,
                          "true or false"};
+    field.description.form.kind = ValueForm::Kind::Boolean;
     field.read = [get](const Spot& spot, Findings& findings, T& out) {
         if (const auto value = read_switch(spot, findings)) std::invoke(get, out) = *value;
     };
@@ -162,6 +167,7 @@ template <class T, class Get>
 Field<T> text(Name name, Get get, TextRule rule, std::string default_words) {
     Field<T> field;
     field.description = {name.name, "text", std::move(default_words), name.sentence, std::string(rule.expected)};
+    field.description.form.pattern = rule.pattern;
     field.read = [get, rule](const Spot& spot, Findings& findings, T& out) {
         if (auto value = read_text(spot, findings, rule)) std::invoke(get, out) = std::move(*value);
     };
@@ -174,6 +180,9 @@ Field<T> texts(Name name, Get get, TextRule rule) {
     T defaults{};
     field.description = {name.name, "list", "[" + join(std::invoke(get, defaults)) + "]", name.sentence,
                          "a list, each item " + std::string(rule.expected)};
+    field.description.form.kind = ValueForm::Kind::Texts;
+    field.description.form.pattern = rule.pattern;
+    field.description.form.default_items = std::invoke(get, defaults);
     field.read = [get, rule](const Spot& spot, Findings& findings, T& out) {
         if (auto value = read_texts(spot, findings, rule)) std::invoke(get, out) = std::move(*value);
     };
@@ -193,6 +202,8 @@ Field<T> choice(Name name, Get get, std::vector<std::pair<std::string, Value>> c
     std::string accepted;
     for (const std::string& word : words) accepted += (accepted.empty() ? "" : " or ") + word;
     field.description = {name.name, "word", field.description.default_text, name.sentence, accepted};
+    field.description.form.kind = ValueForm::Kind::Word;
+    field.description.form.words = words;
     field.read = [get, words, choices](const Spot& spot, Findings& findings, T& out) {
         if (const auto index = read_choice(spot, findings, words)) std::invoke(get, out) = choices[*index].second;
     };
@@ -203,6 +214,7 @@ template <class T, class Get>
 Field<T> selection(Name name, Get get, SelectionRule rule, std::string default_words) {
     Field<T> field;
     field.description = {name.name, "selection of names", std::move(default_words), name.sentence, rule.accepted()};
+    field.description.form = rule.form();
     field.read = [get, rule](const Spot& spot, Findings& findings, T& out) {
         if (auto value = read_selection(spot, findings, rule)) std::invoke(get, out) = std::move(*value);
     };

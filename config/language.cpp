@@ -13,6 +13,10 @@ Field<Config> workers_field() {
     field.description = {"workers", "whole number or auto", "auto",
                          "How many threads serve requests; auto is as many as the cgroup grants processors.",
                          "auto, or 1 to 1024"};
+    field.description.form.kind = ValueForm::Kind::Number;
+    field.description.form.words = {"auto"};
+    field.description.form.min = 1;
+    field.description.form.max = kMostWorkers;
     field.read = [](const Spot& spot, Findings& findings, Config& out) {
         if (spot.node->kind == DocumentNode::Kind::Scalar && spot.node->scalar == "auto") {
             findings.accept(spot);
@@ -31,7 +35,7 @@ Field<Config> trusted_proxies_field() {
                             "clients are overwritten."},
         &Config::trusted_proxies,
         {"a network such as 10.0.0.0/8, 2001:db8::/32 or 127.0.0.1",
-         [](std::string_view text) { return parse_cidr(text).has_value(); }});
+         [](std::string_view text) { return parse_cidr(text).has_value(); }, "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"});
     const auto read_texts_as_written = field.read;
     field.read = [read_texts_as_written](const Spot& spot, Findings& findings, Config& out) {
         read_texts_as_written(spot, findings, out);
@@ -45,6 +49,7 @@ Field<Config> access_log_field() {
     Field<Config> field = mapping<Config>({"access_log", "One JSON line for each request; `off` writes none."},
                                           &Config::access_log, access_log_fields());
     field.description.accepted = "the fields below, or off";
+    field.description.form.words = {"off", "false"};
     field.read = [](const Spot& spot, Findings& findings, Config& out) {
         if (spot.node->kind == DocumentNode::Kind::Scalar &&
             (spot.node->scalar == "off" || spot.node->scalar == "false")) {

@@ -58,6 +58,7 @@ Field<Origin> url_field() {
                          "Where the origin is: http or https, host, optional port, and a path that is put in front of "
                          "every request's path. Host and SNI follow it.",
                          std::string(kUrlExpected)};
+    field.description.form.pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+(/[^?#]*)?$";
     field.read = read_url;
     return required(std::move(field));
 }
@@ -84,8 +85,8 @@ const Record<Origin>& origin_fields() {
         boolean<Origin>({"verify", "Whether the origin's certificate and name are verified."},
                         at(&Origin::tls_options, &OriginTls::verify)),
         text<Origin>({"server_name", "The name sent as SNI and looked for in the certificate."},
-                     at(&Origin::tls_options, &OriginTls::server_name), {"a host name", is_host_name},
-                     "the host of the url"),
+                     at(&Origin::tls_options, &OriginTls::server_name),
+                     {"a host name", is_host_name, "^[A-Za-z0-9._:-]{1,253}$"}, "the host of the url"),
         count<Origin>({"max_connections", "The most connections to this origin, all workers together."},
                       &Origin::max_connections, kConnections),
         count<Origin>({"max_idle_connections", "The most unused connections each worker keeps open to this origin."},

@@ -7,13 +7,16 @@ namespace gatehouse::config {
 namespace {
 
 constexpr std::size_t kLongestPattern = 255;
-constexpr TextRule kParameterName{"a name, with `*` only at its end", is_parameter_name};
-constexpr TextRule kFieldName{"a field name, with `*` only at its end", is_field_name};
+constexpr TextRule kParameterName{"a name, with `*` only at its end", is_parameter_name,
+                                  R"(^(?!$)[^\x00-\x20\x7F*]*\*?$)"};
+constexpr TextRule kFieldName{"a field name, with `*` only at its end", is_field_name,
+                              "^(?!$)[A-Za-z0-9!#$%&'+.^_`|~-]*\\*?$"};
 
 // The characters that CloudFront accepts in a path pattern beside letters and digits.
 constexpr std::string_view kPatternPunctuation = "_-.*$/~\"'@:+&?%=!,;()";
 constexpr std::string_view kPatternExpected =
     "a pattern such as /api/* of at most 255 letters, digits and _-.*$/~\"'@:+&?%=!,;()";
+constexpr std::string_view kPatternOfPatterns = "^[A-Za-z0-9_.*$/~\"'@:+&?%=!,;()-]{1,255}$";
 
 bool is_path_pattern(std::string_view text) {
     if (text.size() > kLongestPattern) return false;
@@ -37,6 +40,7 @@ Field<CachePolicy> error_ttl_field() {
                          "How long an answer with status 400 or above is kept when the origin names no lifetime for "
                          "it; an exact status wins over its class.",
                          "a mapping from 400 to 599, 4xx or 5xx to a duration, such as {404: 10s, 5xx: 1s}"};
+    field.description.form.kind = ValueForm::Kind::StatusDurations;
     field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
         if (auto value = read_status_durations(spot, findings, kLifetime)) out.error_ttl = std::move(*value);
     };
@@ -112,7 +116,8 @@ const Record<CachePolicy>& cache_policy_fields() {
                              &CachePolicy::key, key_fields()),
         texts<CachePolicy>({"targeted_cache_control", "Response fields that are read instead of Cache-Control, first "
                                                       "valid one wins (RFC 9213)."},
-                           &CachePolicy::targeted_cache_control, {"a field name", http::is_token}),
+                           &CachePolicy::targeted_cache_control,
+                           {"a field name", http::is_token, "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"}),
         choice<CachePolicy>({"targeted_cache_control_to_clients", "Whether clients get those fields too; keep them "
                                                                   "where a CDN stands in front of Gatehouse."},
                             &CachePolicy::withhold_targeted_cache_control,
@@ -127,7 +132,7 @@ const Record<Behavior>& behavior_fields() {
     static const Record<Behavior> kFields{
         required(text<Behavior>({"path_pattern", "The paths this behavior is for: `*` is any run of characters, `/` "
                                                  "included, and `?` is exactly one."},
-                                &Behavior::path_pattern, {kPatternExpected, is_path_pattern}, "")),
+                                &Behavior::path_pattern, {kPatternExpected, is_path_pattern, kPatternOfPatterns}, "")),
         mapping<Behavior>({"when", "What else the request must be like; all that is given must hold."}, &Behavior::when,
                           condition_fields()),
         required(text<Behavior>({"origin", "The name of the origin that answers."}, &Behavior::origin,

@@ -9,6 +9,8 @@ namespace {
 constexpr std::string_view kAddressExpected =
     "an IP address and port such as 0.0.0.0:8080 or [::1]:8080, or unix:/absolute/path of at most 107 bytes";
 
+constexpr const char* kAddressPattern = "^(unix:/.{1,106}|.+:[0-9]{1,5})$";
+
 std::optional<Address> read_address(const Spot& spot, Findings& findings) {
     const auto text = read_text(
         spot, findings, {kAddressExpected, [](std::string_view value) { return parse_address(value).has_value(); }});
@@ -28,6 +30,7 @@ Field<MemoryCache> shards_field() {
         count<MemoryCache>({"shards", "Into how many independently locked parts the memory store is split."},
                            &MemoryCache::shards, {1, 256});
     field.description.accepted = "1, 2, 4, ... 256: a power of two";
+    field.description.form.numbers = {1, 2, 4, 8, 16, 32, 64, 128, 256};
     field.read = [](const Spot& spot, Findings& findings, MemoryCache& out) {
         const auto value = read_count(spot, findings, {1, 256});
         if (!value) return;
@@ -64,6 +67,7 @@ const Record<Listener>& listener_fields() {
         address.description = {"address", "address", "",
                                "Where clients connect. Port 0 lets the system choose a free one.",
                                std::string(kAddressExpected)};
+        address.description.form.pattern = kAddressPattern;
         address.read = [](const Spot& spot, Findings& findings, Listener& out) {
             if (auto value = read_address(spot, findings)) out.address = std::move(*value);
         };
@@ -79,6 +83,7 @@ const Record<Admin>& admin_fields() {
                                "Where /healthz, /readyz, /metrics and purge are answered. Keep it on a loopback "
                                "address or a Unix socket.",
                                std::string(kAddressExpected)};
+        address.description.form.pattern = kAddressPattern;
         address.read = [](const Spot& spot, Findings& findings, Admin& out) {
             if (auto value = read_address(spot, findings)) out.address = std::move(*value);
         };
@@ -86,7 +91,8 @@ const Record<Admin>& admin_fields() {
             address,
             texts<Admin>({"allowed_hosts", "Host names the admin listener answers to beside IP addresses and "
                                            "localhost; other names are refused, so that web pages cannot reach it."},
-                         &Admin::allowed_hosts, {"a host name without a port", is_allowed_host})};
+                         &Admin::allowed_hosts,
+                         {"a host name without a port", is_allowed_host, "^[^/:@ \\t]{1,253}$"})};
     }();
     return kFields;
 }
@@ -101,7 +107,8 @@ const Record<Cache>& cache_fields() {
 const Record<Dns>& dns_fields() {
     static const Record<Dns> kFields{
         texts<Dns>({"servers", "Name servers to ask; an empty list means those of resolv.conf."}, &Dns::servers,
-                   {"an IP address with an optional port such as 192.0.2.53 or [2001:db8::53]:5353", is_dns_server}),
+                   {"an IP address with an optional port such as 192.0.2.53 or [2001:db8::53]:5353", is_dns_server,
+                    R"(^[0-9A-Fa-f.:\[\]]+$)"}),
         duration<Dns>({"min_ttl", "An answer is used at least this long, even if its TTL is shorter."}, &Dns::min_ttl,
                       kOptionalWait),
         duration<Dns>({"max_ttl", "An answer is used at most this long, even if its TTL is longer."}, &Dns::max_ttl,

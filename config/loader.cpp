@@ -335,6 +335,12 @@ void read_config(const DocumentNode& root, Config& config, Findings& findings) {
 
 } // namespace
 
+NodePtr load_tree(std::string_view text) {
+    const SourceText source(text);
+    Findings findings;
+    return check_text(source, findings) ? parse_tree(source, findings) : nullptr;
+}
+
 LoadResult load_text(std::string_view text, const std::string& file) {
     const SourceText source(text);
     Findings findings;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "config/document.h"
 
 #include <memory>
 #include <string>
@@ -26,6 +27,9 @@ struct LoadResult {
     std::vector<Problem> problems;        // in the order of the file
     bool more_problems = false;           // than are listed; the last one says so
 };
+
+// The text as a tree, for readers that want its shape without its meaning; null when it is no YAML that is accepted.
+NodePtr load_tree(std::string_view text);
 
 // Reads the file. A file that cannot be read is a problem too.
 LoadResult load_file(const std::string& path);

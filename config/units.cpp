@@ -170,4 +170,29 @@ std::string format_size(std::uint64_t bytes) {
     return std::to_string(bytes) + std::string(kNames[unit]);
 }
 
+std::string duration_pattern() {
+    static constexpr const char* kNumber = "[0-9]+";
+    static constexpr const char* kFraction = "(\\.[0-9]{1,9})?";
+    // One way for each unit that may come last, with the larger ones before it.
+    std::string larger;
+    std::string out = "^(0";
+    for (const Unit& unit : kDurationUnits) {
+        const std::string name(unit.name);
+        out += "|" + larger + kNumber + kFraction + name;
+        larger += "(" + (kNumber + name) + ")?";
+    }
+    return out + ")$";
+}
+
+std::string size_pattern() {
+    std::string out = "^[0-9]+(\\.[0-9]{1,9})?(";
+    const char* separator = "";
+    for (const Unit& unit : kSizeUnits) {
+        if (unit.name.empty()) continue;
+        out += separator + std::string(unit.name);
+        separator = "|";
+    }
+    return out + ")?$";
+}
+
 } // namespace gatehouse::config

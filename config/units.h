@@ -18,4 +18,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 std::string format_duration(std::chrono::milliseconds duration);
 std::string format_size(std::uint64_t bytes); // "64MiB", "1000B"
 
+// Regular expressions of ECMA-262 for what the two parsers take. They do not count: neither how large the number is,
+// nor whether a fraction comes out even.
+std::string duration_pattern();
+std::string size_pattern();
+
 } // namespace gatehouse::config

@@ -71,6 +71,25 @@ std::string SelectionRule::accepted() const {
     return join(forms) + " or " + last;
 }
 
+ValueForm SelectionRule::form() const {
+    ValueForm out;
+    out.kind = ValueForm::Kind::Selection;
+    if (all) out.words.emplace_back("all");
+    out.words.emplace_back("none");
+    out.list = list;
+    out.except = except;
+    out.pattern = name.pattern;
+    return out;
+}
+
+ValueForm ranged_form(ValueForm::Kind kind, const NumberRange& range) {
+    ValueForm out;
+    out.kind = kind;
+    out.min = range.min;
+    out.max = range.max;
+    return out;
+}
+
 std::optional<std::string> read_scalar(const Spot& spot, Findings& findings, std::string_view expected) {
     if (spot.node->kind == DocumentNode::Kind::Scalar) return spot.node->scalar;
     findings.expected(spot, expected);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "config/description.h"
 #include "config/findings.h"
 
 #include <cstdint>
@@ -27,6 +28,7 @@ struct NumberRange {
 struct TextRule {
     std::string_view expected;                 // "an IP address and port such as 0.0.0.0:8080"
     bool (*valid)(std::string_view) = nullptr; // null: every text but the empty one
+    std::string_view pattern = {};             // the same for a schema; it may accept more
 };
 
 // Which spellings a selection of names has, and what its names look like.
@@ -36,7 +38,10 @@ struct SelectionRule {
     bool list = false;  // a plain list stands for {allow: [..]}
     TextRule name;
     std::string accepted() const;
+    ValueForm form() const;
 };
+
+ValueForm ranged_form(ValueForm::Kind kind, const NumberRange& range);
 
 // The text of a scalar; a problem when there is something else.
 std::optional<std::string> read_scalar(const Spot& spot, Findings& findings, std::string_view expected);

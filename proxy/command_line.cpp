@@ -2,6 +2,7 @@
 #include "proxy/command_line.h"
 
 #include "config/loader.h"
+#include "config/schema.h"
 #include "http/target.h"
 #include "proxy/admin_client.h"
 #include "proxy/admin_requests.h"
@@ -24,7 +25,7 @@ namespace {
 
 using Command = CommandLine::Command;
 
-constexpr const char* kCommands = "run, check, version, purge, help";
+constexpr const char* kCommands = "run, check, schema, version, purge, help";
 constexpr const char* kVersionText = "gatehouse " GATEHOUSE_VERSION;
 
 CommandLine usage_error(const std::string& what) {
@@ -157,6 +158,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     run->add_option("FILE", result.file, "configuration in YAML")->required();
     CLI::App* check = app.add_subcommand("check", "Say what is wrong with configuration files, or that they are good");
     check->add_option("FILE", result.files, "configuration in YAML")->required();
+    CLI::App* schema = app.add_subcommand("schema", "Print the JSON Schema of the configuration, for editors");
     app.add_subcommand("version", "Print the version");
     CLI::App* purge = app.add_subcommand("purge", "Remove responses from the cache of a running gatehouse");
     std::string admin_url = kDefaultAdminUrl;
@@ -166,7 +168,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->required();
     CLI::App* help = app.add_subcommand("help", "Print this text, or what a command takes");
     std::string topic;
-    help->add_option("COMMAND", topic, "run, check, version or purge");
+    help->add_option("COMMAND", topic, "run, check, schema, version or purge");
 
     try {
         app.parse(argc, argv);
@@ -186,6 +188,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         result.command = Command::Run;
     } else if (check->parsed()) {
         result.command = Command::Check;
+    } else if (schema->parsed()) {
+        result.command = Command::Schema;
     } else if (purge->parsed()) {
         return purge_command(std::move(admin_url), target);
     } else if (help->parsed()) {
@@ -228,6 +232,7 @@ int run_check(const std::vector<std::string>& files, std::ostream& out, std::ost
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
     switch (command_line.command) {
     case Command::Check: return run_check(command_line.files, out, err);
+    case Command::Schema: out << config::json_schema(); return kExitOk;
     case Command::Version: out << kVersionText << '\n'; return kExitOk;
     case Command::Purge: return run_purge(command_line, out, err);
     case Command::Help: out << command_line.text; return kExitOk;

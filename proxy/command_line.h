@@ -16,7 +16,7 @@ inline constexpr int kExitFailed = 1; // problems in a file, a start that failed
 inline constexpr int kExitUsage = 2;  // the command line itself is wrong
 
 struct CommandLine {
-    enum class Command : unsigned char { Run, Check, Version, Purge, Help, UsageError };
+    enum class Command : unsigned char { Run, Check, Schema, Version, Purge, Help, UsageError };
     Command command = Command::UsageError;
     std::string file;               // Run
     std::vector<std::string> files; // Check; never empty

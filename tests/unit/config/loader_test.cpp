@@ -54,7 +54,7 @@ TEST_CASE("conf/minimal.yaml: everything else has its default") {
     REQUIRE(behavior.policy_ref != nullptr);
     CHECK(behavior.origin_ref == &config->origins.at("api"));
     CHECK(behavior.policy_ref->name == kRfc9111PolicyName);
-    CHECK(behavior.place.line == 9);
+    CHECK(behavior.place.line == 10);
     CHECK(behavior.place.column == 5);
 }
 

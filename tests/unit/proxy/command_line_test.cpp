@@ -101,13 +101,14 @@ TEST_CASE("what is wrong is said on standard error, with status 2") {
         std::string message; // a part of it
     };
     const Row rows[] = {
-        {{}, "a command is missing; there are run, check, version, purge, help"},
+        {{}, "a command is missing; there are run, check, schema, version, purge, help"},
         {{"serve"}, "no such command: serve; there are run"},
         {{"run"}, "FILE"},
         {{"run", "a.yaml", "b.yaml"}, "b.yaml"},
         {{"run", "--fast", "a.yaml"}, "--fast"},
         {{"check"}, "FILE"},
         {{"version", "now"}, "now"},
+        {{"schema", "gatehouse.yaml"}, "gatehouse.yaml"},
         {{"help", "serve"}, "no such command: serve"},
         {{"purge"}, "TARGET"},
         {{"purge", "v1/items"}, "url must be http://host/path"},
@@ -161,6 +162,17 @@ TEST_CASE("check says which files are good and what is wrong with the others") {
     CHECK(contains(mixed.err, "listener"));
     CHECK(contains(mixed.err, "/nonexistent/gatehouse.yaml"));
     CHECK(mixed.err.ends_with("\n2 errors in 2 of 3 files\n"));
+}
+
+TEST_CASE("schema prints the file that editors read") {
+    CHECK(parse({"schema"}).command == Command::Schema);
+    const Performed performed = perform({"schema"});
+    CHECK(performed.status == kExitOk);
+    CHECK(performed.err.empty());
+    std::ifstream in(GATEHOUSE_SOURCE_DIR "/conf/gatehouse.schema.json");
+    std::ostringstream file;
+    file << in.rdbuf();
+    CHECK((performed.out == file.str()));
 }
 
 TEST_CASE("check prints every problem of every file as compilers do, and their sum last") {

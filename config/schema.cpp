@@ -1,0 +1,252 @@
+// One object for each mapping of the language, one form for each kind of value, and the text of it all.
+#include "config/schema.h"
+
+#include "config/description.h"
+#include "config/units.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gatehouse::config {
+namespace {
+
+namespace json = boost::json;
+
+using Kind = ValueForm::Kind;
+
+// "" and all that is longer than validation takes for a name are refused too.
+constexpr const char* kNamePattern = "^[A-Za-z0-9_.-]{1,60}$";
+constexpr const char* kStatusPattern = "^([45][0-9][0-9]|4xx|5xx)$";
+
+// YAML reads true and false as booleans, everything else that is a word here as text.
+json::value word(const std::string& text) {
+    if (text == "true" || text == "false") return text == "true";
+    return json::string(text);
+}
+
+json::object one_of_words(const std::vector<std::string>& words) {
+    json::array list;
+    for (const std::string& text : words) list.push_back(word(text));
+    return {{"enum", std::move(list)}};
+}
+
+json::object text_of(const std::string& pattern) {
+    json::object out{{"type", "string"}};
+    if (pattern.empty()) {
+        out["minLength"] = 1;
+    } else {
+        out["pattern"] = pattern;
+    }
+    return out;
+}
+
+json::object list_of(const std::string& pattern) { return {{"type", "array"}, {"items", text_of(pattern)}}; }
+
+json::object reference(const char* name) { return {{"$ref", std::string("#/$defs/") + name}}; }
+
+// Zero needs no unit, and YAML reads it as a number.
+json::object duration_of(std::uint64_t min) { return reference(min == 0 ? "duration" : "positive_duration"); }
+
+json::object size_of(const ValueForm& form) {
+    return {{"type", {"string", "integer"}}, {"pattern", size_pattern()}, {"minimum", form.min}, {"maximum", form.max}};
+}
+
+json::object number_of(const ValueForm& form) {
+    if (!form.numbers.empty()) {
+        json::array list;
+        for (const std::uint64_t number : form.numbers) list.push_back(number);
+        return {{"enum", std::move(list)}};
+    }
+    return {{"type", "integer"}, {"minimum", form.min}, {"maximum", form.max}};
+}
+
+json::object status_durations(const ValueForm& form) {
+    json::object statuses;
+    statuses[kStatusPattern] = duration_of(form.min);
+    return {{"type", {"object", "null"}}, {"patternProperties", std::move(statuses)}, {"additionalProperties", false}};
+}
+
+json::object selection_of(const ValueForm& form) {
+    json::object names{{"allow", list_of(form.pattern)}};
+    if (form.except) names["except"] = list_of(form.pattern);
+    json::array forms;
+    forms.push_back(one_of_words(form.words));
+    if (form.list) forms.push_back(list_of(form.pattern));
+    json::object one_list{{"type", "object"},
+                          {"properties", std::move(names)},
+                          {"additionalProperties", false},
+                          {"minProperties", 1},
+                          {"maxProperties", 1}};
+    forms.push_back(std::move(one_list));
+    return {{"anyOf", std::move(forms)}};
+}
+
+json::object form_of(const ValueForm& form) {
+    switch (form.kind) {
+    case Kind::Text: return text_of(form.pattern);
+    case Kind::Duration: return duration_of(form.min);
+    case Kind::Size: return size_of(form);
+    case Kind::Number: return number_of(form);
+    case Kind::Boolean: return one_of_words({"true", "false", "on", "off"});
+    case Kind::Word: return one_of_words(form.words);
+    case Kind::Texts: return list_of(form.pattern);
+    case Kind::Selection: return selection_of(form);
+    case Kind::StatusDurations: return status_durations(form);
+    }
+    return {};
+}
+
+// A default that is told in words, such as "not set", is no value.
+std::optional<json::value> default_of(const FieldDescription& field) {
+    const std::string& text = field.default_text;
+    if (field.form.kind == Kind::Texts) {
+        json::array list;
+        for (const std::string& item : field.form.default_items) list.push_back(json::string(item));
+        return list;
+    }
+    if (text.empty() || text.find(' ') != std::string::npos) return std::nullopt;
+    if (field.form.kind == Kind::Boolean) return word(text);
+    const bool is_number = text.find_first_not_of("0123456789") == std::string::npos;
+    if (field.form.kind == Kind::Number && is_number) return json::value(std::stoull(text));
+    return json::string(text);
+}
+
+// What an editor shows beside the field.
+std::string hover_text(const FieldDescription& field) {
+    std::string out = field.sentence;
+    if (field.shape == FieldShape::Value) out += " Accepted: " + field.accepted + ".";
+    if (field.required) out += " Required.";
+    if (!field.default_text.empty()) out += " Default: " + field.default_text + ".";
+    return out;
+}
+
+json::object members_below(const std::string& prefix);
+
+json::object schema_of(const FieldDescription& field) {
+    switch (field.shape) {
+    case FieldShape::Value: return form_of(field.form);
+    case FieldShape::Mapping: return members_below(field.path + ".");
+    case FieldShape::NamedMappings: {
+        json::object names;
+        names["pattern"] = kNamePattern;
+        json::object out{{"type", "object"},
+                         {"propertyNames", std::move(names)},
+                         {"additionalProperties", members_below(field.path + ".<name>.")}};
+        if (field.required) out["minProperties"] = 1;
+        return out;
+    }
+    case FieldShape::ListOfMappings: {
+        json::object out{{"type", "array"}, {"items", members_below(field.path + "[].")}};
+        if (field.required) out["minItems"] = 1;
+        return out;
+    }
+    }
+    return {};
+}
+
+// A value that may also be one of a few words: `workers: auto`, `access_log: off`.
+json::object with_words(const FieldDescription& field, json::object schema) {
+    if (field.form.words.empty() || field.form.kind == Kind::Word || field.form.kind == Kind::Selection) return schema;
+    return {{"anyOf", {one_of_words(field.form.words), std::move(schema)}}};
+}
+
+json::object described(const FieldDescription& field) {
+    json::object out{{"description", hover_text(field)}};
+    for (auto& member : with_words(field, schema_of(field))) out.insert(member);
+    if (field.shape != FieldShape::Value) return out;
+    if (auto value = default_of(field)) out["default"] = std::move(*value);
+    return out;
+}
+
+bool is_directly_below(const std::string& path, const std::string& prefix) {
+    return path.size() > prefix.size() && path.compare(0, prefix.size(), prefix) == 0 &&
+           path.find_first_of(".[", prefix.size()) == std::string::npos;
+}
+
+json::object members_below(const std::string& prefix) {
+    json::object properties;
+    json::array required;
+    for (const FieldDescription& field : field_descriptions()) {
+        if (!is_directly_below(field.path, prefix)) continue;
+        const std::string name = field.path.substr(prefix.size());
+        properties[name] = described(field);
+        if (field.required) required.push_back(json::string(name));
+    }
+    // A mapping with nothing in it counts as empty, which those with required fields cannot be.
+    json::object out;
+    if (required.empty()) {
+        out["type"] = json::array{"object", "null"};
+    } else {
+        out["type"] = "object";
+        out["required"] = std::move(required);
+    }
+    out["properties"] = std::move(properties);
+    out["additionalProperties"] = false;
+    return out;
+}
+
+json::object definitions() {
+    const json::object positive{{"type", "string"}, {"pattern", duration_pattern()}};
+    json::object any = positive;
+    any["type"] = json::array{"string", "integer"};
+    any["minimum"] = 0;
+    any["maximum"] = 0;
+    return {{"duration", std::move(any)}, {"positive_duration", positive}};
+}
+
+// --- text ------------------------------------------------------------------------------------------------------
+
+bool holds_mappings(const json::array& list) {
+    for (const json::value& item : list) {
+        if (item.is_object()) return true;
+    }
+    return false;
+}
+
+// Objects a member to a line, and lists of plain values on one line.
+void print(std::string& out, const json::value& value, const std::string& indent) {
+    const std::string inner = indent + "  ";
+    const char* separator = "\n";
+    if (const json::object* object = value.if_object(); object != nullptr && !object->empty()) {
+        out += '{';
+        for (const auto& member : *object) {
+            out += separator + inner + json::serialize(json::string(member.key())) + ": ";
+            print(out, member.value(), inner);
+            separator = ",\n";
+        }
+        out += "\n" + indent + '}';
+    } else if (const json::array* list = value.if_array(); list != nullptr && holds_mappings(*list)) {
+        out += '[';
+        for (const json::value& item : *list) {
+            out += separator + inner;
+            print(out, item, inner);
+            separator = ",\n";
+        }
+        out += "\n" + indent + ']';
+    } else {
+        out += json::serialize(value);
+    }
+}
+
+} // namespace
+
+std::string json_schema() {
+    json::object schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                        {"title", "Gatehouse"},
+                        {"description", "The configuration of Gatehouse, a caching HTTP reverse proxy."}};
+    for (auto& member : members_below("")) schema.insert(member);
+    schema["$defs"] = definitions();
+    std::string out;
+    print(out, schema, "");
+    return out + "\n";
+}
+
+} // namespace gatehouse::config
