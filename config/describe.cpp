@@ -1,7 +1,8 @@
-// The page about the language: an introduction, one table for each block, the built-in policies.
+// The page about the language: an introduction, one table for each block, the built-in policies, the warnings.
 #include "config/describe.h"
 
 #include "config/description.h"
+#include "config/lint.h"
 
 #include <string_view>
 
@@ -52,6 +53,17 @@ so are query parameters if it narrows `key.query_strings`; and responses with `S
 `set_cookie: honor` says so.
 )";
 
+constexpr std::string_view kWarnings = R"(
+## Warnings
+
+What is legal and seldom meant is a warning of `gatehouse check`, with its place, what to do about it and the name of
+its kind in brackets. A configuration with warnings is used like any other, and a start writes them to the diagnostic
+log; with `gatehouse check --deny-warnings` they count as errors.
+
+| name | raised by |
+| --- | --- |
+)";
+
 std::string cell(std::string_view text) {
     std::string out;
     for (const char c : text) {
@@ -94,6 +106,14 @@ std::string sections() {
     return alone + out;
 }
 
+std::string warnings() {
+    std::string out(kWarnings);
+    for (const LintRule& rule : lint_rules()) {
+        out += "| `" + std::string(rule.name) + "` | " + cell(rule.raised_by) + " |\n";
+    }
+    return out;
+}
+
 } // namespace
 
 std::string FieldDescription::describe() const {
@@ -103,6 +123,8 @@ std::string FieldDescription::describe() const {
     return out + ". " + sentence + " Accepted: " + accepted + ".";
 }
 
-std::string configuration_markdown() { return std::string(kIntroduction) + sections() + std::string(kPolicies); }
+std::string configuration_markdown() {
+    return std::string(kIntroduction) + sections() + std::string(kPolicies) + warnings();
+}
 
 } // namespace gatehouse::config

@@ -4,10 +4,20 @@
 #include "http/ascii.h"
 
 #include <cstddef>
+#include <string>
 
 namespace gatehouse::config {
+namespace {
 
-bool text_matches(std::string_view pattern, std::string_view text) noexcept {
+// What the text is: characters of a path, or the signs of a pattern, where a star stands for more than one character
+// and for none.
+enum class Text { Path, Pattern };
+
+template <Text kText>
+bool matches_whole(std::string_view pattern, std::string_view text) noexcept {
+    const auto matches_one = [](char sign, char c) {
+        return sign == c || (sign == '?' && (kText == Text::Path || c != '*'));
+    };
     std::size_t p = 0;
     std::size_t t = 0;
     // Where to resume after a mismatch: the last star, and how much of the text it has taken so far. Only the last
@@ -18,7 +28,7 @@ bool text_matches(std::string_view pattern, std::string_view text) noexcept {
         if (p < pattern.size() && pattern[p] == '*') {
             star = p++;
             taken = t;
-        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+        } else if (p < pattern.size() && matches_one(pattern[p], text[t])) {
             ++p;
             ++t;
         } else if (star != std::string_view::npos) {
@@ -32,11 +42,26 @@ bool text_matches(std::string_view pattern, std::string_view text) noexcept {
     return p == pattern.size();
 }
 
+std::string anchored(std::string_view pattern) {
+    const bool has_start = !pattern.empty() && (pattern.front() == '/' || pattern.front() == '*');
+    return (has_start ? "" : "/") + std::string(pattern);
+}
+
+} // namespace
+
 bool glob_matches(std::string_view pattern, std::string_view text) noexcept {
-    const bool anchored = !pattern.empty() && (pattern.front() == '/' || pattern.front() == '*');
-    if (anchored) return text_matches(pattern, text);
+    const bool has_start = !pattern.empty() && (pattern.front() == '/' || pattern.front() == '*');
+    if (has_start) return matches_whole<Text::Path>(pattern, text);
     if (text.empty() || text.front() != '/') return false;
-    return text_matches(pattern, text.substr(1));
+    return matches_whole<Text::Path>(pattern, text.substr(1));
+}
+
+bool text_matches(std::string_view pattern, std::string_view text) noexcept {
+    return matches_whole<Text::Path>(pattern, text);
+}
+
+bool glob_covers(std::string_view general, std::string_view special) {
+    return matches_whole<Text::Pattern>(anchored(general), anchored(special));
 }
 
 bool name_matches(std::string_view pattern, std::string_view name, bool ignore_case) noexcept {

@@ -10,6 +10,9 @@ namespace gatehouse::config {
 bool glob_matches(std::string_view pattern, std::string_view text) noexcept;
 // The same for texts that are no paths: the whole of text, and a pattern means what it says.
 bool text_matches(std::string_view pattern, std::string_view text) noexcept;
+// Whether `general` certainly matches every text that `special` matches. False negatives are possible where stars and
+// question marks meet, as in "*?" and "?*"; there are no false positives.
+bool glob_covers(std::string_view general, std::string_view special);
 // Whether `name` matches `pattern`, where only a trailing `*` is special (names of query parameters, cookies, fields).
 bool name_matches(std::string_view pattern, std::string_view name, bool ignore_case) noexcept;
 

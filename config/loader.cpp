@@ -5,6 +5,7 @@
 #include "config/complete.h"
 #include "config/findings.h"
 #include "config/language.h"
+#include "config/lint.h"
 #include "config/machine_memory.h"
 #include "config/text_file.h"
 #include "config/validate.h"
@@ -302,6 +303,15 @@ void add_problems(const Findings& findings, const SourceText& source, const std:
     }
 }
 
+void add_warnings(const Findings& warnings, const SourceText& source, const std::string& file, LoadResult& result) {
+    std::vector<Finding> sorted = warnings.sorted();
+    if (sorted.size() > kMostReported) sorted.resize(kMostReported);
+    for (Finding& finding : sorted) {
+        result.warnings.push_back(to_problem(std::move(finding), source, file));
+        result.warnings.back().severity = Severity::Warning;
+    }
+}
+
 // Whether the text is worth parsing; a problem when not.
 bool check_text(const SourceText& source, Findings& findings) {
     if (source.text().size() > kLongestFile) {
@@ -326,11 +336,13 @@ bool check_root(const NodePtr& root, Findings& findings) {
     return false;
 }
 
-void read_config(const DocumentNode& root, Config& config, Findings& findings) {
+void read_config(const DocumentNode& root, Config& config, Findings& findings, Findings& warnings) {
     read_record(root_spot(root), findings, language(), config);
     complete(config, findings, available_memory(MemorySources()).value_or(0));
     validate(config, findings, Surroundings{is_readable_file});
-    if (findings.empty()) resolve_references(config);
+    if (!findings.empty()) return;
+    resolve_references(config);
+    lint(config, findings, warnings);
 }
 
 } // namespace
@@ -344,14 +356,16 @@ NodePtr load_tree(std::string_view text) {
 LoadResult load_text(std::string_view text, const std::string& file) {
     const SourceText source(text);
     Findings findings;
+    Findings warnings;
     auto config = std::make_shared<Config>();
     config->file = file;
     if (check_text(source, findings)) {
         const NodePtr root = parse_tree(source, findings);
-        if (findings.empty() && check_root(root, findings)) read_config(*root, *config, findings);
+        if (findings.empty() && check_root(root, findings)) read_config(*root, *config, findings, warnings);
     }
     LoadResult result;
     add_problems(findings, source, file, result);
+    add_warnings(warnings, source, file, result);
     if (result.problems.empty()) result.config = std::move(config);
     return result;
 }

@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "config/document.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,20 +12,26 @@
 
 namespace gatehouse::config {
 
+enum class Severity : std::uint8_t { Error, Warning };
+
 struct Problem {
     SourcePlace place;
     std::string path;    // "cache_policies.catalogue.max_tll"
     std::string message; // "unknown field; did you mean max_ttl?"
     std::string source;  // the line of YAML it is about, a long one cut; may be empty
     int shift = 0;       // how much further left than place.column the place stands in `source`
+    Severity severity = Severity::Error;
 
     // "file:line:column: error: path: message", then the source line and a caret under the column.
     std::string to_string() const;
+    // The first line of it.
+    std::string summary() const;
 };
 
 struct LoadResult {
     std::shared_ptr<const Config> config; // null when there are problems
     std::vector<Problem> problems;        // in the order of the file
+    std::vector<Problem> warnings;        // what is legal and seldom meant (lint.h); none where there are problems
     bool more_problems = false;           // than are listed; the last one says so
 };
 

@@ -21,12 +21,16 @@ std::string caret_line(const std::string& source, int column) {
 
 } // namespace
 
-std::string Problem::to_string() const {
+std::string Problem::summary() const {
     std::string out = place.file;
     if (place.line > 0) out += ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
-    out += ": error: ";
+    out += severity == Severity::Error ? ": error: " : ": warning: ";
     if (!path.empty()) out += path + ": ";
-    out += message;
+    return out + message;
+}
+
+std::string Problem::to_string() const {
+    std::string out = summary();
     if (!source.empty()) out += "\n  " + source + "\n  " + caret_line(source, place.column - shift);
     return out;
 }

@@ -6,6 +6,7 @@
 #include "http/target.h"
 #include "proxy/admin_client.h"
 #include "proxy/admin_requests.h"
+#include "proxy/diagnostic_log.h"
 #include "proxy/json_text.h"
 
 #include <boost/json/object.hpp>
@@ -13,6 +14,8 @@
 #include <boost/json/value.hpp>
 
 #include <CLI/CLI.hpp>
+
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -93,31 +96,42 @@ std::string counted(std::size_t number, const std::string& what) {
 // What the files checked so far add up to.
 class Tally {
 public:
-    // Prints what is wrong with a file.
-    void add(const config::LoadResult& loaded, std::ostream& err) {
+    explicit Tally(bool deny_warnings) : deny_warnings_(deny_warnings) {}
+
+    // Prints what is wrong with a file, and returns whether it is good.
+    bool add(const config::LoadResult& loaded, std::ostream& err) {
         ++files_;
-        if (!loaded.problems.empty()) ++bad_files_;
+        if (!loaded.problems.empty() || !loaded.warnings.empty()) {
+            ++files_with_some_;
+        }
         // The last problem may be none, but the word that there are more.
         errors_ += loaded.problems.size() - (loaded.more_problems ? 1 : 0);
         more_ = more_ || loaded.more_problems;
-        for (const config::Problem& problem : loaded.problems) {
-            err << problem.to_string() << '\n';
+        warnings_ += loaded.warnings.size();
+        for (const auto* list : {&loaded.problems, &loaded.warnings}) {
+            for (const config::Problem& problem : *list) {
+                err << problem.to_string() << '\n';
+            }
         }
+        return loaded.config != nullptr && !(deny_warnings_ && !loaded.warnings.empty());
     }
-    bool good() const noexcept { return bad_files_ == 0; }
-    // "no errors in 2 files", "3 errors in 1 of 2 files", "more than 100 errors in 1 file"
+    bool good() const noexcept { return errors_ == 0 && !(deny_warnings_ && warnings_ > 0); }
+    // "no errors in 2 files", "3 errors and 1 warning in 1 of 2 files", "more than 100 errors in 1 file"
     std::string text() const {
-        if (good()) {
-            return "no errors in " + counted(files_, "file");
+        std::string out = errors_ == 0 ? "no errors" : (more_ ? "more than " : "") + counted(errors_, "error");
+        if (warnings_ > 0) {
+            out += " and " + counted(warnings_, "warning");
         }
-        const std::string part = bad_files_ == files_ ? "" : std::to_string(bad_files_) + " of ";
-        return (more_ ? "more than " : "") + counted(errors_, "error") + " in " + part + counted(files_, "file");
+        const bool is_part = files_with_some_ != 0 && files_with_some_ != files_;
+        return out + " in " + (is_part ? std::to_string(files_with_some_) + " of " : "") + counted(files_, "file");
     }
 
 private:
+    bool deny_warnings_;
     std::size_t files_ = 0;
-    std::size_t bad_files_ = 0;
+    std::size_t files_with_some_ = 0;
     std::size_t errors_ = 0;
+    std::size_t warnings_ = 0;
     bool more_ = false;
 };
 
@@ -158,6 +172,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     run->add_option("FILE", result.file, "configuration in YAML")->required();
     CLI::App* check = app.add_subcommand("check", "Say what is wrong with configuration files, or that they are good");
     check->add_option("FILE", result.files, "configuration in YAML")->required();
+    check->add_flag("--deny-warnings", result.deny_warnings, "take what is legal and seldom meant for an error too");
     CLI::App* schema = app.add_subcommand("schema", "Print the JSON Schema of the configuration, for editors");
     app.add_subcommand("version", "Print the version");
     CLI::App* purge = app.add_subcommand("purge", "Remove responses from the cache of a running gatehouse");
@@ -209,19 +224,23 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
 std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::ostream& err) {
     config::LoadResult loaded = config::load_file(file);
     if (loaded.config == nullptr) {
-        Tally tally;
+        Tally tally(false);
         tally.add(loaded, err);
         err << tally.text() << "; not started\n";
+    }
+    for (const config::Problem& warning : loaded.warnings) {
+        const config::SourcePlace& place = warning.place;
+        const std::string where = place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+        spdlog::warn("configuration: place={} field={} advice={}", log_value(where), log_value(warning.path),
+                     log_value(warning.message));
     }
     return std::move(loaded.config);
 }
 
-int run_check(const std::vector<std::string>& files, std::ostream& out, std::ostream& err) {
-    Tally tally;
-    for (const std::string& file : files) {
-        const config::LoadResult loaded = config::load_file(file);
-        tally.add(loaded, err);
-        if (loaded.config != nullptr) {
+int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    Tally tally(command_line.deny_warnings);
+    for (const std::string& file : command_line.files) {
+        if (tally.add(config::load_file(file), err)) {
             out << file << ": ok\n";
         }
     }
@@ -231,7 +250,7 @@ int run_check(const std::vector<std::string>& files, std::ostream& out, std::ost
 
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
     switch (command_line.command) {
-    case Command::Check: return run_check(command_line.files, out, err);
+    case Command::Check: return run_check(command_line, out, err);
     case Command::Schema: out << config::json_schema(); return kExitOk;
     case Command::Version: out << kVersionText << '\n'; return kExitOk;
     case Command::Purge: return run_purge(command_line, out, err);

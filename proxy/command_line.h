@@ -20,6 +20,7 @@ struct CommandLine {
     Command command = Command::UsageError;
     std::string file;               // Run
     std::vector<std::string> files; // Check; never empty
+    bool deny_warnings = false;     // Check: they count as errors
     std::string admin_url;          // Purge: "http://127.0.0.1:9180"
     std::string purge_json;         // Purge: the content for POST /purge
     std::string text;               // Help: for standard output; UsageError: for standard error
@@ -32,10 +33,11 @@ CommandLine parse_command_line(int argc, const char* const* argv);
 
 // Performs every command but Run, and returns the exit status.
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err);
-// The configuration to run with; null when the file has problems, which `err` gets in the words of `check`.
+// The configuration to run with; null when the file has problems, which `err` gets in the words of `check`. Warnings
+// go to the diagnostic log.
 std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::ostream& err);
-// Loads each file. All problems of all files go to `err`, "FILE: ok" to `out`; the last line is the sum of them, on
-// `err` when there is an error.
-int run_check(const std::vector<std::string>& files, std::ostream& out, std::ostream& err);
+// Loads each file. All problems and warnings of all files go to `err`, "FILE: ok" to `out`; the last line is the sum of
+// them, on `err` when a file is not good.
+int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& err);
 
 } // namespace gatehouse::proxy

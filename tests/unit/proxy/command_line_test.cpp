@@ -3,9 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -71,6 +76,9 @@ TEST_CASE("run, check and version") {
     CHECK(parse({"run", "gatehouse.yaml"}).file == "gatehouse.yaml");
     CHECK(parse({"check", "a.yaml", "b.yaml"}).command == Command::Check);
     CHECK(parse({"check", "a.yaml", "b.yaml"}).files == std::vector<std::string>{"a.yaml", "b.yaml"});
+    CHECK_FALSE(parse({"check", "a.yaml"}).deny_warnings);
+    CHECK(parse({"check", "--deny-warnings", "a.yaml"}).deny_warnings);
+    CHECK(parse({"check", "a.yaml", "--deny-warnings"}).deny_warnings);
     CHECK(parse({"version"}).command == Command::Version);
     CHECK(parse({"--version"}).command == Command::Version);
     CHECK(perform({"version"}).out == "gatehouse " GATEHOUSE_VERSION "\n");
@@ -164,6 +172,29 @@ TEST_CASE("check says which files are good and what is wrong with the others") {
     CHECK(mixed.err.ends_with("\n2 errors in 2 of 3 files\n"));
 }
 
+TEST_CASE("check prints warnings, which fail it only when they are denied") {
+    const Folder folder;
+    const std::string good = folder.write("good.yaml", kGoodYaml);
+    const std::string doubtful =
+        folder.write("doubtful.yaml", kGoodYaml + std::string("admin: { address: 0.0.0.0:1 }\n"));
+    const Performed allowed = perform({"check", good, doubtful});
+    CAPTURE(allowed.err);
+    CHECK(allowed.status == kExitOk);
+    CHECK(allowed.err.starts_with(doubtful + ":8:19: warning: admin.address: whoever reaches this address may purge"));
+    CHECK(allowed.err.ends_with(" [admin-reachable]\n  admin: { address: 0.0.0.0:1 }\n                    ^\n"));
+    CHECK(allowed.out == good + ": ok\n" + doubtful + ": ok\nno errors and 1 warning in 1 of 2 files\n");
+
+    const Performed denied = perform({"check", "--deny-warnings", good, doubtful});
+    CHECK(denied.status == kExitFailed);
+    CHECK(denied.out == good + ": ok\n");
+    CHECK(denied.err == allowed.err + "no errors and 1 warning in 1 of 2 files\n");
+    CHECK(perform({"check", "--deny-warnings", good}).status == kExitOk);
+
+    const Performed both = perform({"check", doubtful, folder.write("bad.yaml", "workers: ]\n")});
+    CHECK(both.status == kExitFailed);
+    CHECK(both.err.ends_with("\n1 error and 1 warning in 2 files\n"));
+}
+
 TEST_CASE("schema prints the file that editors read") {
     CHECK(parse({"schema"}).command == Command::Schema);
     const Performed performed = perform({"schema"});
@@ -223,6 +254,23 @@ TEST_CASE("A start that is refused says the same as check") {
     REQUIRE(config != nullptr);
     CHECK(config->listeners.size() == 1);
     CHECK(nothing.str().empty());
+}
+
+TEST_CASE("A start writes each warning to the diagnostic log, on one line") {
+    std::ostringstream log;
+    const auto before = spdlog::default_logger();
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(log)));
+    const Folder folder;
+    const std::string file = folder.write("a.yaml", kGoodYaml + std::string("admin: { address: 0.0.0.0:1 }\n"));
+    std::ostringstream err;
+    const auto config = load_to_run(file, err);
+    spdlog::set_default_logger(before);
+    CHECK(config != nullptr);
+    CHECK(err.str().empty());
+    CHECK(contains(log.str(), "configuration: place=" + file + ":8:19 field=admin.address advice=\"whoever reaches"));
+    const std::string text = log.str();
+    CHECK(std::count(text.begin(), text.end(), '\n') == 1);
 }
 
 TEST_CASE("a purge without a listener fails with what to look at") {

@@ -1,0 +1,302 @@
+// One function for each thing that is worth a warning.
+#include "config/lint.h"
+
+#include "config/glob.h"
+#include "config/units.h"
+#include "http/ascii.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace gatehouse::config {
+namespace {
+
+// Patterns are compared in pairs; a file with more behaviors than this is compared only so far.
+constexpr std::size_t kMostCompared = 500;
+
+enum class Rule : std::uint8_t {
+    AdminReachable,
+    CookiesInKey,
+    HostsMixed,
+    IdleConnections,
+    LargeObjects,
+    LifetimeOverAll,
+    NoEffect,
+    PlainHttpToApiGateway,
+    SetCookieShared,
+    TrustsEverybody,
+    UnreachableBehavior,
+    UnusedOrigin,
+    UnusedPolicy,
+    UnverifiedOrigin,
+    UserAgentInKey,
+    ViewerHostToApiGateway,
+};
+
+// In the order of Rule.
+constexpr LintRule kRules[] = {
+    {"admin-reachable", "`admin.address` is a TCP address that is not a loopback one: who reaches it may purge."},
+    {"cookies-in-key", "`key.cookies: all`, or `Cookie` in `key.headers`: hardly two visitors share a response."},
+    {"hosts-mixed", "`host: viewer` with a policy of `key.host: any`: the origin's answer for one host goes to all."},
+    {"idle-connections", "`max_idle_connections` is larger than `max_connections`."},
+    {"large-objects", "`cache.memory.max_object_size` is more than half of `size`: one response evicts most others."},
+    {"lifetime-over-all", "A behavior for every path has a policy with `min_ttl` or `ttl`: what the origin meant for "
+                          "one visitor, and marked only with `max-age=0`, is kept and shared too."},
+    {"no-effect", "A value that another one makes meaningless: `min_ttl`, `default_ttl` or `error_ttl` beside `ttl`; "
+                  "an `error_ttl` below `min_ttl`; `stale_if_disconnected` beside `stale_if_error`; a wait longer than "
+                  "`total_timeout`; options of TLS with a url of http."},
+    {"plain-http-to-api-gateway", "An origin of API Gateway with a url of http; it answers https only."},
+    {"set-cookie-shared", "`set_cookie: honor`: a stored Set-Cookie goes to everybody who gets the response."},
+    {"trusts-everybody", "A network of length 0 in `trusted_proxies`: every client may say who it is."},
+    {"unreachable-behavior", "An earlier behavior takes every path of this one."},
+    {"unused-origin", "No behavior names this origin."},
+    {"unused-policy", "No behavior names this cache policy."},
+    {"unverified-origin", "`verify: false` with a url of https: anybody on the way may answer in the origin's place."},
+    {"user-agent-in-key", "`User-Agent` in `key.headers`: it has thousands of values."},
+    {"viewer-host-to-api-gateway", "`host: viewer` with an origin of API Gateway, which answers 403 to a Host that it "
+                                   "does not know."},
+};
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), http::to_lower);
+    return out;
+}
+
+// The names that API Gateway gives itself; an own domain name does not look like one, and is none of these mistakes.
+bool is_execute_api(std::string_view host) {
+    const std::string low = lower(host);
+    const bool is_amazon = low.ends_with(".amazonaws.com") || low.ends_with(".amazonaws.com.cn");
+    return is_amazon && low.find(".execute-api.") != std::string::npos;
+}
+
+bool is_loopback(const Address& address) {
+    return address.kind == Address::Kind::Unix || address.host.starts_with("127.") || address.host == "::1";
+}
+
+bool is_set(const std::optional<Milliseconds>& value) { return value && value->count() > 0; }
+
+class Linter {
+public:
+    Linter(const Config& config, const Findings& read, Findings& warnings)
+        : config_(config), read_(read), warnings_(warnings) {}
+
+    void run() {
+        for (const Behavior& behavior : config_.behaviors) {
+            used_.insert(behavior.origin_ref);
+            used_.insert(behavior.policy_ref);
+        }
+        admin();
+        memory();
+        trusted_proxies();
+        for (const auto& [name, origin] : config_.origins) check_origin(origin, "origins." + printable_key(name));
+        for (const auto& [name, policy] : config_.cache_policies) {
+            if (policy.place.line > 0) check_policy(policy, "cache_policies." + printable_key(name));
+        }
+        for (std::size_t i = 0; i < config_.behaviors.size(); ++i) check_behavior(i);
+    }
+
+private:
+    void warn_at(Mark place, const std::string& path, Rule rule, std::string message) {
+        message += " [" + std::string(kRules[static_cast<std::size_t>(rule)].name) + "]";
+        warnings_.problem(place, path, std::move(message));
+    }
+
+    // Nothing to say of a field that is not written: it has its default, and nobody could change it there.
+    void warn(const std::string& path, Rule rule, std::string message) {
+        if (const auto place = read_.place_of(path)) warn_at(*place, path, rule, std::move(message));
+    }
+
+    static std::string path_of(std::size_t behavior) { return "behaviors[" + std::to_string(behavior) + "]"; }
+
+    void admin() {
+        if (!config_.admin.address || is_loopback(*config_.admin.address)) return;
+        warn("admin.address", Rule::AdminReachable,
+             "whoever reaches this address may purge and read the metrics; listen on 127.0.0.1, ::1 or a Unix socket");
+    }
+
+    void memory() {
+        const MemoryCache& memory = config_.cache.memory;
+        if (memory.max_object_bytes <= memory.size_bytes / 2) return;
+        warn("cache.memory.max_object_size", Rule::LargeObjects,
+             "one response may take more than half of the store, whose size is " + format_size(memory.size_bytes) +
+                 "; a quarter is the default");
+    }
+
+    void trusted_proxies() {
+        for (std::size_t i = 0; i < config_.trusted_proxies.size(); ++i) {
+            if (!config_.trusted_proxies[i].ends_with("/0")) continue;
+            warn("trusted_proxies[" + std::to_string(i) + "]", Rule::TrustsEverybody,
+                 "every client may say in X-Forwarded-For who it is; name the networks of your own proxies");
+        }
+    }
+
+    void check_origin(const Origin& origin, const std::string& path) {
+        unverified(origin, path);
+        plain_http(origin, path);
+        waits(origin.timeouts, path);
+        if (origin.max_idle_connections > origin.max_connections) {
+            const bool is_written = read_.place_of(path + ".max_idle_connections").has_value();
+            warn(path + (is_written ? ".max_idle_connections" : ".max_connections"), Rule::IdleConnections,
+                 "each worker may keep " + std::to_string(origin.max_idle_connections) +
+                     " unused connections, but all together may have " + std::to_string(origin.max_connections));
+        }
+        if (used_.count(&origin) == 0) {
+            warn_at({origin.place.line, origin.place.column}, path, Rule::UnusedOrigin, "no behavior has this origin");
+        }
+    }
+
+    void unverified(const Origin& origin, const std::string& path) {
+        if (!origin.tls) {
+            for (const char* option : {".ca_file", ".server_name", ".verify"}) {
+                warn(path + option, Rule::NoEffect, "no effect: the url is one of http, which has no certificate");
+            }
+        } else if (!origin.tls_options.verify) {
+            warn(path + ".verify", Rule::UnverifiedOrigin,
+                 "anybody on the way can answer in the origin's place; give its certificate's signer as `ca_file`, or "
+                 "its name as `server_name`");
+        }
+    }
+
+    void plain_http(const Origin& origin, const std::string& path) {
+        if (origin.tls || !is_execute_api(origin.host)) return;
+        warn(path + ".url", Rule::PlainHttpToApiGateway, "API Gateway answers https only; write https://");
+    }
+
+    void waits(const OriginTimeouts& timeouts, const std::string& path) {
+        if (timeouts.total.count() == 0) return;
+        const std::pair<const char*, Milliseconds> parts[] = {{".connect_timeout", timeouts.connect},
+                                                              {".first_byte_timeout", timeouts.first_byte},
+                                                              {".between_bytes_timeout", timeouts.between_bytes}};
+        for (const auto& [name, wait] : parts) {
+            if (wait <= timeouts.total) continue;
+            warn(path + name, Rule::NoEffect,
+                 "no effect: total_timeout, which is " + format_duration(timeouts.total) + ", ends first");
+        }
+    }
+
+    void check_policy(const CachePolicy& policy, const std::string& path) {
+        key(policy.key, path + ".key");
+        beside_ttl(policy, path);
+        short_errors(policy, path);
+        if (policy.stale_if_error && policy.stale_if_disconnected.count() > 0) {
+            warn(path + ".stale_if_disconnected", Rule::NoEffect,
+                 "no effect: stale_if_error speaks of an origin that cannot be reached too");
+        }
+        if (!policy.refuse_set_cookie) {
+            warn(path + ".set_cookie", Rule::SetCookieShared,
+                 "a stored Set-Cookie goes to everybody who gets the response; use this only where the cookie is the "
+                 "same for all");
+        }
+        if (used_.count(&policy) == 0) {
+            warn_at({policy.place.line, policy.place.column}, path, Rule::UnusedPolicy, "no behavior has this policy");
+        }
+    }
+
+    void key(const KeyRules& key, const std::string& path) {
+        if (key.cookies.mode == NameSelection::Mode::All) {
+            warn(path + ".cookies", Rule::CookiesInKey,
+                 "with every cookie in the key hardly two visitors share a response; name those that change it: "
+                 "`cookies: {allow: [names]}`");
+        }
+        for (std::size_t i = 0; i < key.headers.names.size(); ++i) {
+            const std::string item = "[" + std::to_string(i) + "]";
+            const std::string place = path + ".headers" + item;
+            key_field(key.headers.names[i], read_.place_of(place) ? place : path + ".headers.allow" + item);
+        }
+    }
+
+    void key_field(const std::string& name, const std::string& path) {
+        if (name_matches(name, "Cookie", true)) {
+            warn(path, Rule::CookiesInKey,
+                 "with every cookie in the key hardly two visitors share a response; name those that change it in "
+                 "`key.cookies`");
+        } else if (name_matches(name, "User-Agent", true)) {
+            warn(path, Rule::UserAgentInKey,
+                 "User-Agent has thousands of values, each with stored responses of its own; leave it out of the key");
+        }
+    }
+
+    void beside_ttl(const CachePolicy& policy, const std::string& path) {
+        if (!policy.ttl) return;
+        for (const char* name : {".min_ttl", ".default_ttl"}) {
+            warn(path + name, Rule::NoEffect,
+                 "no effect: ttl, which is " + format_duration(*policy.ttl) + ", is the lifetime of every response");
+        }
+        if (policy.error_ttl.empty()) return;
+        warn(path + ".error_ttl", Rule::NoEffect,
+             "no effect: ttl, which is " + format_duration(*policy.ttl) + ", is the lifetime of errors too");
+    }
+
+    void short_errors(const CachePolicy& policy, const std::string& path) {
+        if (policy.ttl) return;
+        const auto check = [this, &policy, &path](const std::string& status, Milliseconds lifetime) {
+            if (lifetime >= policy.min_ttl) return;
+            warn(path + ".error_ttl." + status, Rule::NoEffect,
+                 "no effect: min_ttl makes it " + format_duration(policy.min_ttl));
+        };
+        for (const auto& [status, lifetime] : policy.error_ttl.by_status) check(std::to_string(status), lifetime);
+        for (const auto& [status, lifetime] : policy.error_ttl.by_class) check(std::to_string(status) + "xx", lifetime);
+    }
+
+    void check_behavior(std::size_t index) {
+        unreachable(index);
+        const Behavior& behavior = config_.behaviors[index];
+        if (behavior.host == Behavior::HostMode::Viewer) viewer_host(behavior, path_of(index) + ".host");
+        const CachePolicy& policy = *behavior.policy_ref;
+        const bool is_for_all = glob_covers(behavior.path_pattern, "/*");
+        if (!is_for_all || (policy.min_ttl.count() == 0 && !is_set(policy.ttl))) return;
+        warn(path_of(index) + ".cache_policy", Rule::LifetimeOverAll,
+             "with `" + std::string(is_set(policy.ttl) ? "ttl" : "min_ttl") +
+                 "` in a policy for every path, what is meant for one visitor and says only max-age=0 is shared too; "
+                 "use it for the paths that are the same for all");
+    }
+
+    // The first match wins, so a later behavior needs a path that no earlier one takes, or asks for something beside it.
+    void unreachable(std::size_t index) {
+        if (index >= kMostCompared) return;
+        const Behavior& behavior = config_.behaviors[index];
+        const std::string& pattern = behavior.path_pattern;
+        for (std::size_t i = 0; i < index; ++i) {
+            const Behavior& earlier = config_.behaviors[i];
+            if (!earlier.when.empty() && earlier.when_text != behavior.when_text) continue;
+            if (!glob_covers(earlier.path_pattern, pattern)) continue;
+            warn(path_of(index) + ".path_pattern", Rule::UnreachableBehavior,
+                 "never reached: " + quote(earlier.path_pattern) + " of " + path_of(i) + " on line " +
+                     std::to_string(earlier.place.line) +
+                     " takes every path of this pattern; move this behavior above it, or remove it");
+            return;
+        }
+    }
+
+    void viewer_host(const Behavior& behavior, const std::string& path) {
+        if (is_execute_api(behavior.origin_ref->host)) {
+            warn(path, Rule::ViewerHostToApiGateway,
+                 "API Gateway finds the API by Host and answers 403 to a name it does not know; write `host: origin`, "
+                 "or make an own domain name of API Gateway the url of " +
+                     quote(behavior.origin));
+        } else if (behavior.policy_ref->key.any_host) {
+            warn(path, Rule::HostsMixed,
+                 "the origin sees the viewer's Host, but " + quote(behavior.cache_policy) +
+                     " stores one response for all of them (`key.host: any`); what one asked for goes to the others");
+        }
+    }
+
+    const Config& config_;
+    const Findings& read_;
+    Findings& warnings_;
+    std::set<const void*> used_; // origins and policies that behaviors name
+};
+
+} // namespace
+
+std::span<const LintRule> lint_rules() { return kRules; }
+
+void lint(const Config& config, const Findings& read, Findings& warnings) { Linter(config, read, warnings).run(); }
+
+} // namespace gatehouse::config
