@@ -11,7 +11,10 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace gatehouse::config;
 using namespace gatehouse::config::testing;
@@ -76,11 +79,14 @@ std::vector<HostileRow> hostile_rows() {
     };
 }
 
-// What must hold for every text at all.
+// What must hold for every text at all: a config, or problems of which the first says where.
 void expect_sane(const LoadResult& result) {
-    CHECK((result.config == nullptr) != result.problems.empty());
+    REQUIRE((result.config == nullptr) != result.problems.empty());
     CHECK(result.problems.size() <= 101);
+    CHECK((result.warnings.empty() || result.problems.empty()));
+    if (!result.problems.empty()) CHECK(result.problems.front().place.line >= 1);
     for (const Problem& problem : result.problems) {
+        CHECK_FALSE(problem.message.empty());
         CHECK(problem.place.line >= 0);
         CHECK(problem.to_string().size() < 4'000);
     }
@@ -106,6 +112,36 @@ std::string mutated(std::string text, std::mt19937& random) {
     return text;
 }
 
+// The kind of change that a slip of an editor makes: whole lines twice, gone, swapped, deeper or less deep.
+std::string with_lines_mutated(const std::string& text, std::mt19937& random) {
+    std::vector<std::string> lines;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    const auto pick = [&random](std::size_t bound) {
+        return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random);
+    };
+    const std::size_t edits = 1 + pick(3);
+    for (std::size_t i = 0; i < edits; ++i) {
+        const std::size_t at = pick(lines.size());
+        const std::size_t other = pick(lines.size());
+        const std::string copy = lines[other];
+        switch (pick(7)) {
+        case 0: lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at), copy); break;
+        case 1: lines[at].clear(); break;
+        case 2: std::swap(lines[at], lines[other]); break;
+        case 3: lines[at].insert(0, 2, ' '); break;
+        case 4: lines[at].erase(0, lines[at].find_first_not_of(' ')); break;
+        case 5: lines[at] += copy; break;
+        default: // everything below one level deeper, under a new name
+            for (std::size_t j = at; j < lines.size(); ++j) lines[j].insert(0, 2, ' ');
+            lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at), "limits:");
+        }
+    }
+    std::string out;
+    for (const std::string& line : lines) out += line + "\n";
+    return out;
+}
+
 } // namespace
 
 TEST_CASE("Hostile files give a problem and cost little") {
@@ -118,12 +154,19 @@ TEST_CASE("Hostile files give a problem and cost little") {
     }
 }
 
-TEST_CASE("Random mutations of conf/full.yaml never crash the loader") {
-    const std::string original = read_whole_file(full_yaml_path());
+TEST_CASE("Random mutations of each example give a config, or a problem with its place") {
     std::mt19937 random(20261123);
-    for (int i = 0; i < 1500; ++i) {
-        CAPTURE(i);
-        expect_sane(load_text(mutated(original, random), full_yaml_path()));
+    for (const auto& entry : std::filesystem::directory_iterator(std::string(GATEHOUSE_SOURCE_DIR) + "/conf")) {
+        if (entry.path().extension() != ".yaml") continue;
+        const std::string path = entry.path().string();
+        const std::string original = read_whole_file(path);
+        for (int i = 0; i < 500; ++i) {
+            CAPTURE(path);
+            CAPTURE(i);
+            expect_sane(load_text(mutated(original, random), path));
+            expect_sane(load_text(with_lines_mutated(original, random), path));
+            expect_sane(load_text(mutated(with_lines_mutated(original, random), random), path));
+        }
     }
 }
 
