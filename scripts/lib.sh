@@ -110,6 +110,12 @@ need_conformance_suite() {
     remember_node_packages tests/conformance
 }
 
+# The language server of editors, which the end to end tests start by the sample's node.
+need_language_server() {
+    need_node_packages tests/e2e 'the end to end tests' || return 1
+    remember_node_packages tests/e2e
+}
+
 # Prints the path of the node that the sample stack pins.
 sample_node() {
     local node
