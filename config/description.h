@@ -18,7 +18,18 @@ enum class FieldShape : std::uint8_t {
 
 // What a value looks like, as far as a schema can say it.
 struct ValueForm {
-    enum class Kind : std::uint8_t { Text, Duration, Size, Number, Boolean, Word, Texts, Selection, StatusDurations };
+    enum class Kind : std::uint8_t {
+        Text,
+        Duration,
+        Size,
+        Number,
+        Boolean,
+        Word,
+        Texts,
+        Selection,
+        StatusDurations,
+        NamePatterns
+    };
     Kind kind = Kind::Text;
     // Word: all there are. Selection: those beside its lists. Otherwise what is accepted beside the kind: "auto",
     // "off".

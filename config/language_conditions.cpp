@@ -8,8 +8,9 @@
 namespace gatehouse::config {
 namespace {
 
-constexpr TextRule kFieldName{"a field name", http::is_token};
-constexpr TextRule kMethod{"a method such as GET", http::is_token};
+constexpr std::string_view kTokenPattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+constexpr TextRule kFieldName{"a field name", http::is_token, kTokenPattern};
+constexpr TextRule kMethod{"a method such as GET", http::is_token, kTokenPattern};
 
 bool is_host_pattern(std::string_view text) {
     return text.size() <= 255 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -28,6 +29,8 @@ Field<RequestConditions> name_patterns(Name name, std::vector<NamePattern> Reque
     field.description = {
         name.name, "patterns by name", "not set", name.sentence,
         "a mapping from " + std::string(rule.expected) + " to a pattern, `*` for any run of characters"};
+    field.description.form.kind = ValueForm::Kind::NamePatterns;
+    field.description.form.pattern = rule.pattern;
     field.read = [member, rule](const Spot& spot, Findings& findings, RequestConditions& out) {
         if (auto value = read_name_patterns(spot, findings, rule)) out.*member = std::move(*value);
     };
@@ -42,7 +45,8 @@ const Record<RequestConditions>& condition_fields() {
         texts<Conditions>(
             {"hosts", "The request is for one of these hosts; a pattern without a port is for every port."},
             &Conditions::hosts,
-            {"a host in lower case, `*` for any run of characters, such as *.example.com", is_host_pattern}),
+            {"a host in lower case, `*` for any run of characters, such as *.example.com", is_host_pattern,
+             "^[a-z0-9_.*?:\\[\\]-]{1,255}$"}),
         texts<Conditions>({"methods", "The request has one of these methods."}, &Conditions::methods, kMethod),
         name_patterns({"headers", "The request has each of these fields, with such a value in one of its "
                                   "lines."},
@@ -51,7 +55,8 @@ const Record<RequestConditions>& condition_fields() {
                           kFieldName),
         name_patterns({"query_strings", "The URL has each of these query parameters, with such a value; "
                                         "both are compared as the URL writes them."},
-                      &Conditions::query_strings, {"the name of a query parameter", is_whole_parameter_name}),
+                      &Conditions::query_strings,
+                      {"the name of a query parameter", is_whole_parameter_name, "^[^\\x00-\\x20\\x7f*&=#]+$"}),
     };
     return kFields;
 }

@@ -141,7 +141,8 @@ const Record<Behavior>& behavior_fields() {
                        &Behavior::cache_policy, {"the name of a cache policy"}, kRfc9111PolicyName),
         texts<Behavior>({"allowed_methods", "The methods that are answered, others get 405; an empty list "
                                              "is every method, also one that is not named here."},
-                        &Behavior::allowed_methods, {"GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", is_known_method}),
+                        &Behavior::allowed_methods, {"GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", is_known_method,
+                         "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$"}),
         choice<Behavior>({"viewer_protocol_policy", "What a client gets that did not come over HTTPS, which a trusted "
                                                     "proxy says by X-Forwarded-Proto: the answer, a redirect to the "
                                                     "same URL with https, or 403."},

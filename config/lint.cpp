@@ -184,7 +184,9 @@ private:
         key(policy.key, path + ".key");
         beside_ttl(policy, path);
         short_errors(policy, path);
-        if (policy.stale_if_error && policy.stale_if_disconnected.count() > 0) {
+        const Milliseconds disconnected = policy.stale_if_disconnected;
+        const bool is_own = disconnected.count() > 0 && disconnected != CachePolicy().stale_if_disconnected;
+        if (policy.stale_if_error && is_own) {
             warn(path + ".stale_if_disconnected", Rule::NoEffect,
                  "no effect: stale_if_error speaks of an origin that cannot be reached too");
         }

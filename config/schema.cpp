@@ -74,6 +74,15 @@ json::object status_durations(const ValueForm& form) {
     return {{"type", {"object", "null"}}, {"patternProperties", std::move(statuses)}, {"additionalProperties", false}};
 }
 
+// A pattern of digits alone is a number to YAML, `true` a boolean; the loader reads the text.
+json::object name_patterns(const ValueForm& form) {
+    json::object names;
+    names["pattern"] = form.pattern;
+    json::object value{{"type", {"string", "number", "boolean"}}};
+    return {
+        {"type", {"object", "null"}}, {"propertyNames", std::move(names)}, {"additionalProperties", std::move(value)}};
+}
+
 json::object selection_of(const ValueForm& form) {
     json::object names{{"allow", list_of(form.pattern)}};
     if (form.except) names["except"] = list_of(form.pattern);
@@ -100,6 +109,7 @@ json::object form_of(const ValueForm& form) {
     case Kind::Texts: return list_of(form.pattern);
     case Kind::Selection: return selection_of(form);
     case Kind::StatusDurations: return status_durations(form);
+    case Kind::NamePatterns: return name_patterns(form);
     }
     return {};
 }

@@ -92,6 +92,13 @@ const LintRow kRows[] = {
     behavior_row("a pattern behind one for all", kAll + ", {path_pattern: /a/*, origin: a}", "unreachable-behavior",
                  "behaviors[1].path_pattern", "/a/*", "or remove it"),
     behavior_row("a pattern in front of one for all", "{path_pattern: /a/*, origin: a}, " + kAll),
+    behavior_row("a pattern behind one for all that asks for more",
+                 "{path_pattern: '*', origin: a, when: {methods: [GET]}}, " + kAll),
+    behavior_row("the same pattern with the same conditions",
+                 "{path_pattern: '*', origin: a, when: {methods: [GET, HEAD]}, cache_policy: p}, "
+                 "{path_pattern: \"*\", origin: a, when: {methods: [HEAD, GET]}}, " +
+                     kAll,
+                 "unreachable-behavior", "behaviors[1].path_pattern", "\"*\"", "never reached"),
     behavior_row("patterns that share paths", "{path_pattern: /a/*, origin: a}, {path_pattern: '*.jpg', origin: a, "
                                               "cache_policy: p}"),
     with_origin(behavior_row("the viewer's Host for API Gateway",
@@ -155,6 +162,7 @@ const LintRow kRows[] = {
     policy_row("stale_if_disconnected beside stale_if_error", "stale_if_error: 1m, stale_if_disconnected: 1h",
                "no-effect", ".stale_if_disconnected", "1h", "stale_if_error speaks of an origin"),
     policy_row("stale_if_disconnected of nothing", "stale_if_error: 1m, stale_if_disconnected: 0s"),
+    policy_row("stale_if_disconnected as it is anyway", "stale_if_error: 1m, stale_if_disconnected: 1d"),
     policy_row("stale_if_disconnected alone", "stale_if_disconnected: 1h"),
     // Origins.
     origin_row("a certificate that nobody looks at", "url: 'https://b', verify: false", "unverified-origin", ".verify",
