@@ -121,6 +121,16 @@ enum class LanguageMatching : std::uint8_t {
     Preferred // also those that prefer, above all others, the language that Content-Language names
 };
 
+// Which prohibitions of an origin an operator takes back, one by one.
+struct Overrides {
+    bool no_store = false;
+    bool is_private = false;
+    bool no_cache = false;
+    bool set_cookie = false;
+    bool authorization = false;
+    bool any() const noexcept { return no_store || is_private || no_cache || set_cookie || authorization; }
+};
+
 struct CachePolicy {
     std::string name;
     bool disabled = false; // CachingDisabled: neither looked up nor stored
@@ -139,6 +149,7 @@ struct CachePolicy {
     bool heuristic = true;         // RFC 9111 section 4.2.2; off where default_ttl is set
     bool immutable = false;        // the content at a URL never changes, whatever validators say of it
     bool refuse_set_cookie = true; // own policies; RFC9111 stores it when the origin names a lifetime
+    Overrides overrides;
     LanguageMatching accept_language = LanguageMatching::AsSent;
     KeyRules key;
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};

@@ -16,6 +16,8 @@ const Record<CachePolicy>& cache_policy_fields();
 const Record<Behavior>& behavior_fields();
 // language_conditions.cpp:
 const Record<RequestConditions>& condition_fields();
+// language_headers.cpp:
+Field<CachePolicy> override_field();
 // language_server.cpp:
 const Record<Listener>& listener_fields();
 const Record<Admin>& admin_fields();

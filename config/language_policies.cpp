@@ -103,6 +103,7 @@ const Record<CachePolicy>& cache_policy_fields() {
                                            "lifetime for it."},
                             &CachePolicy::refuse_set_cookie,
                             std::vector<std::pair<std::string, bool>>{{"refuse", true}, {"honor", false}}),
+        override_field(),
         choice<CachePolicy>(
             {"accept_language", "Which requests get the same stored response where Vary names "
                                 "Accept-Language: those with the same field, those that list the same "

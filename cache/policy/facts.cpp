@@ -134,4 +134,19 @@ ResponseFacts response_facts(const http::RequestHead& /*request*/, const Request
     return facts;
 }
 
+// DEVIATION: RFC 9111 sections 3 and 3.5 let nobody take back what a response or a request forbids. An operator who
+// names it does, and answers for it.
+ObeyedFacts::ObeyedFacts(const ResponseFacts& facts, const config::CachePolicy& policy) noexcept : facts_(facts) {
+    const config::Overrides& overrides = policy.overrides;
+    if (!overrides.any()) {
+        return;
+    }
+    ResponseFacts& obeyed = changed_.emplace(facts);
+    obeyed.no_store = facts.no_store && !overrides.no_store;
+    obeyed.is_private = facts.is_private && !overrides.is_private;
+    obeyed.no_cache = facts.no_cache && !overrides.no_cache;
+    obeyed.has_set_cookie = facts.has_set_cookie && !overrides.set_cookie;
+    obeyed.request_authorization = facts.request_authorization && !overrides.authorization;
+}
+
 } // namespace gatehouse::cache::policy

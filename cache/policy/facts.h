@@ -85,4 +85,18 @@ ResponseFacts response_facts(const http::RequestHead& request, const RequestFact
                              bool cookie_forwarded_unkeyed, const http::ResponseHead& response, WallTime request_time,
                              WallTime response_time, const std::vector<std::string>& targeted_names);
 
+// The facts as far as the policy obeys them: without what its `override` names. A copy is made only where it names
+// something.
+class ObeyedFacts {
+public:
+    ObeyedFacts(const ResponseFacts& facts, const config::CachePolicy& policy) noexcept;
+    ObeyedFacts(const ObeyedFacts&) = delete;
+    ObeyedFacts& operator=(const ObeyedFacts&) = delete;
+    const ResponseFacts& get() const noexcept { return changed_ ? *changed_ : facts_; }
+
+private:
+    const ResponseFacts& facts_;
+    std::optional<ResponseFacts> changed_;
+};
+
 } // namespace gatehouse::cache::policy

@@ -117,7 +117,9 @@ std::string_view to_string(LifetimeSource source) noexcept {
     return "none";
 }
 
-Lifetime freshness_lifetime(const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
+Lifetime freshness_lifetime(const ResponseFacts& facts, const config::CachePolicy& policy) noexcept {
+    const ObeyedFacts obeyed(facts, policy);
+    const ResponseFacts& response = obeyed.get();
     const bool may_assume = !needs_origin_lifetime(response);
     // DEVIATION: RFC 9111 section 4.2.1 asks the origin first; `ttl` is the operator's word instead of it.
     if (policy.ttl && may_assume) {
@@ -156,7 +158,7 @@ Freshness freshness(const ResponseFacts& response, const config::CachePolicy& po
 }
 
 Duration stale_while_revalidate_window(const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
-    if (must_not_serve_stale(response)) {
+    if (must_not_serve_stale(response, policy)) {
         return kZero;
     }
     return allowance(response.stale_while_revalidate, policy.stale_while_revalidate, response);
@@ -164,7 +166,7 @@ Duration stale_while_revalidate_window(const ResponseFacts& response, const conf
 
 Duration stale_if_error_window(const ResponseFacts& response, const RequestFacts& request,
                                const config::CachePolicy& policy) noexcept {
-    if (must_not_serve_stale(response)) {
+    if (must_not_serve_stale(response, policy)) {
         return kZero;
     }
     const Duration granted = allowance(response.stale_if_error, policy.stale_if_error, response);
@@ -179,7 +181,7 @@ Duration disconnected_window(const ResponseFacts& response, const RequestFacts& 
     const Duration granted = stale_if_error_window(response, request, policy);
     const bool is_decided = response.stale_if_error.present() || policy.stale_if_error.has_value();
     // s-maxage implies proxy-revalidate. RFC 9111 section 5.2.2.10
-    const bool is_forbidden = must_not_serve_stale(response) || response.s_maxage.present() ||
+    const bool is_forbidden = must_not_serve_stale(response, policy) || response.s_maxage.present() ||
                               is_stale_if_error_status(response.status) || lifetime.duration <= kZero;
     // Who says no-cache, max-age or min-fresh wants nothing stale, unless max-stale is there too.
     // RFC 9111 section 5.2.1.1
@@ -196,8 +198,8 @@ Duration disconnected_window(const ResponseFacts& response, const RequestFacts& 
 
 // A cache does not serve stale what an explicit directive forbids to: must-revalidate, proxy-revalidate (this cache is
 // shared) and no-cache. RFC 9111 section 4.2.4
-bool must_not_serve_stale(const ResponseFacts& response) noexcept {
-    return response.must_revalidate || response.proxy_revalidate || response.no_cache;
+bool must_not_serve_stale(const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
+    return response.must_revalidate || response.proxy_revalidate || (response.no_cache && !policy.overrides.no_cache);
 }
 
 } // namespace gatehouse::cache::policy

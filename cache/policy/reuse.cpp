@@ -56,8 +56,8 @@ ReuseDecision forward(const RequestFacts& request, const ResponseFacts& stored, 
 // It does not reach past an explicit prohibition, or the proxy-revalidate that s-maxage implies.
 // RFC 9111 section 4.2.4
 bool max_stale_allows(const http::RequestCacheControl& request, const ResponseFacts& stored,
-                      const Freshness& freshness) noexcept {
-    if (must_not_serve_stale(stored) || stored.s_maxage.present()) {
+                      const config::CachePolicy& policy, const Freshness& freshness) noexcept {
+    if (must_not_serve_stale(stored, policy) || stored.s_maxage.present()) {
         return false;
     }
     return request.max_stale_any || (request.max_stale.valid() && staleness_of(freshness) <= request.max_stale.value());
@@ -77,7 +77,7 @@ ReuseDecision decide_stale(const RequestFacts& request, const ResponseFacts& sto
     if (window > kZero && staleness_of(freshness) <= window && !wants_fresh) {
         return {Kind::ServeStaleRevalidate, Reason::StaleWhileRevalidate, freshness};
     }
-    if (max_stale_allows(wishes, stored, freshness)) {
+    if (max_stale_allows(wishes, stored, policy, freshness)) {
         return {Kind::ServeStale, Reason::RequestMaxStale, freshness};
     }
     return forward(request, stored, Reason::Stale, freshness);
@@ -123,7 +123,7 @@ ReuseDecision decide_reuse(const RequestFacts& request, const ResponseFacts& sto
         return forward(request, stored, Reason::PolicyChanged, freshness);
     }
     // no-cache: not used without successful validation. RFC 9111 section 5.2.2.4
-    if (stored.no_cache) {
+    if (stored.no_cache && !policy.overrides.no_cache) {
         return forward(request, stored, Reason::ResponseNoCache, freshness);
     }
     if (!freshness.is_fresh()) {
@@ -138,7 +138,7 @@ ReuseDecision decide_reuse(const RequestFacts& request, const ResponseFacts& sto
 }
 
 bool is_validated_each_time(const ResponseFacts& stored, const config::CachePolicy& policy) noexcept {
-    return stored.no_cache || freshness_lifetime(stored, policy).duration <= kZero;
+    return (stored.no_cache && !policy.overrides.no_cache) || freshness_lifetime(stored, policy).duration <= kZero;
 }
 
 // Requests may be combined into one forwarded request, and its answer used for each that it may be reused for.
@@ -171,7 +171,7 @@ Reason reason_to_serve_on(OriginFailure failure, const RequestFacts& request, co
                           const config::CachePolicy& policy, WallTime now) noexcept {
     const StoreDecision today = decide_storability(stored, policy);
     // no-cache: not even when the origin cannot be reached. RFC 9111 section 5.2.2.4
-    if (!today.store || stored.no_cache) {
+    if (!today.store || (stored.no_cache && !policy.overrides.no_cache)) {
         return Reason::None;
     }
     const Freshness freshness{today.lifetime, current_age(stored, now)};

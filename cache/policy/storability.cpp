@@ -96,10 +96,12 @@ Reason forbidden_by_response(const ResponseFacts& response) noexcept {
 
 } // namespace
 
-StoreDecision decide_storability(const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
+StoreDecision decide_storability(const ResponseFacts& facts, const config::CachePolicy& policy) noexcept {
     if (policy.disabled) {
         return {false, Reason::CachingDisabled, {}};
     }
+    const ObeyedFacts obeyed(facts, policy);
+    const ResponseFacts& response = obeyed.get();
     if (const Reason reason = forbidden_by_response(response); reason != Reason::None) {
         return {false, reason, {}};
     }

@@ -14,6 +14,6 @@ struct StoreDecision {
 };
 
 // Decided from facts and today's rules only, so it can be asked again of a stored response after a reload.
-StoreDecision decide_storability(const ResponseFacts& response, const config::CachePolicy& policy) noexcept;
+StoreDecision decide_storability(const ResponseFacts& facts, const config::CachePolicy& policy) noexcept;
 
 } // namespace gatehouse::cache::policy

@@ -86,7 +86,7 @@ TEST_CASE("a stale response is never served against must-revalidate, proxy-reval
         const ReuseDecision decision = decide_reuse(asked, facts, policy, now);
         using Kind = ReuseDecision::Kind;
         const bool serves_stale = decision.kind == Kind::ServeStale || decision.kind == Kind::ServeStaleRevalidate;
-        CHECK_FALSE((serves_stale && must_not_serve_stale(facts)));
+        CHECK_FALSE((serves_stale && must_not_serve_stale(facts, policy)));
         CHECK_FALSE((decision.kind == Kind::ServeFresh && !decision.freshness.is_fresh()));
         CHECK_FALSE((decision.kind == Kind::ServeFresh && asked.cache_control.no_cache));
         CHECK_FALSE((decision.kind == Kind::Validate && !facts.has_validator));
@@ -94,7 +94,7 @@ TEST_CASE("a stale response is never served against must-revalidate, proxy-reval
         CHECK_FALSE((forwards && asked.cache_control.only_if_cached));
         CHECK((decision.kind == Kind::ServeFresh) == (decision.reason == Reason::None));
         const bool stale = !freshness(facts, policy, now).is_fresh();
-        CHECK_FALSE((stale && must_not_serve_stale(facts) && may_serve_on_error(asked, facts, policy, now)));
+        CHECK_FALSE((stale && must_not_serve_stale(facts, policy) && may_serve_on_error(asked, facts, policy, now)));
     }
 }
 

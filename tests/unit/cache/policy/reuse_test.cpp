@@ -482,3 +482,16 @@ TEST_CASE("of several stored responses the most recent that matches is used (RFC
     twins[1].facts.response_time += seconds(1);
     CHECK(select_variant(twins, fields_of("")) == 1);
 }
+
+TEST_CASE("with override: [no-cache] a response is used while it is fresh, and stale as far as it is allowed") {
+    auto policy = rfc9111();
+    const auto facts = facts_of("", "Cache-Control: no-cache, max-age=60, stale-if-error=60\nETag: \"a\"", policy);
+    const RequestFacts request = request_facts_of("");
+    CHECK(decide_reuse(request, facts, policy, kArrival).kind == ReuseDecision::Kind::Validate);
+    CHECK(is_validated_each_time(facts, policy));
+    CHECK_FALSE(may_serve_on_error(request, facts, policy, kArrival + seconds(61)));
+    policy.overrides.no_cache = true;
+    CHECK(decide_reuse(request, facts, policy, kArrival).kind == ReuseDecision::Kind::ServeFresh);
+    CHECK_FALSE(is_validated_each_time(facts, policy));
+    CHECK(may_serve_on_error(request, facts, policy, kArrival + seconds(61)));
+}

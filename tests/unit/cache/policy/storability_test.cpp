@@ -7,6 +7,7 @@
 
 using namespace gatehouse::cache::policy;
 using namespace gatehouse::cache::policy::testing;
+namespace config = gatehouse::config;
 
 namespace {
 
@@ -123,11 +124,13 @@ TEST_CASE("statuses (RFC 9111 section 3)") {
         bool is_understood = true;
     };
     const StatusRow rows[] = {
-        {199, false, false}, {200, true, true},   {201, true, false},  {203, true, true},   {204, true, true},
-        {206, false, false}, {299, true, false, false}, {300, true, true},   {301, true, true},   {302, true, false},
-        {303, true, false},  {304, false, false}, {307, true, false},  {308, true, true},   {400, true, false},
-        {404, true, true},   {410, true, true},   {429, true, false},  {499, true, false, false}, {500, true, false},
-        {501, true, true},   {503, true, false},  {599, true, false, false}, {100, false, false}, {101, false, false},
+        {199, false, false}, {200, true, true},   {201, true, false},        {203, true, true},
+        {204, true, true},   {206, false, false}, {299, true, false, false}, {300, true, true},
+        {301, true, true},   {302, true, false},  {303, true, false},        {304, false, false},
+        {307, true, false},  {308, true, true},   {400, true, false},        {404, true, true},
+        {410, true, true},   {429, true, false},  {499, true, false, false}, {500, true, false},
+        {501, true, true},   {503, true, false},  {599, true, false, false}, {100, false, false},
+        {101, false, false},
     };
     auto policy = rfc9111();
     policy.default_ttl = seconds(60);
@@ -333,4 +336,53 @@ TEST_CASE("what is stale at once is stored only where it is of use") {
     for (const Row& row : rows) {
         SUBCASE(row.name) { check(row); }
     }
+}
+
+TEST_CASE("what override names is stored, and nothing else is (DESIGN 4.17)") {
+    struct OverrideRow {
+        const char* name;
+        const char* request;
+        const char* response;
+        Rules rules;
+        Reason without; // what stops it before it is named
+    };
+    const OverrideRow rows[] = {
+        {"no-store", "", "Cache-Control: no-store, max-age=9", [](auto& p) { p.overrides.no_store = true; },
+         Reason::ResponseNoStore},
+        {"private", "", "Cache-Control: private, max-age=9", [](auto& p) { p.overrides.is_private = true; },
+         Reason::ResponsePrivate},
+        {"no-cache without a validator", "", "Cache-Control: no-cache, max-age=9",
+         [](auto& p) { p.overrides.no_cache = true; }, Reason::NoLifetime},
+        {"set-cookie", "", "Cache-Control: max-age=9\nSet-Cookie: a=1", [](auto& p) { p.overrides.set_cookie = true; },
+         Reason::SetCookie},
+        {"authorization", "Authorization: x", "Cache-Control: max-age=9",
+         [](auto& p) { p.overrides.authorization = true; }, Reason::Authorization},
+    };
+    for (const OverrideRow& row : rows) {
+        CAPTURE(row.name);
+        config::CachePolicy policy = own();
+        CHECK(decide_storability(facts_of(row.request, row.response, policy), policy).reason == row.without);
+        row.rules(policy);
+        const auto facts = facts_of(row.request, row.response, policy);
+        CHECK(decide_storability(facts, policy).store);
+        for (const OverrideRow& other : rows) {
+            if (&other == &row) continue;
+            const auto forbidden = facts_of(other.request, other.response, policy);
+            CHECK(decide_storability(forbidden, policy).reason == other.without);
+        }
+    }
+}
+
+TEST_CASE("a prohibition that is taken back gives no lifetime; one that another names still counts") {
+    config::CachePolicy policy = own();
+    policy.overrides.no_store = true;
+    policy.overrides.set_cookie = true;
+    const auto decide = [&](const char* response) {
+        return decide_storability(facts_of("", response, policy), policy);
+    };
+    CHECK(decide("Cache-Control: no-store").reason == Reason::NoLifetime);
+    CHECK(decide("Cache-Control: no-store, private, max-age=9").reason == Reason::ResponsePrivate);
+    policy.default_ttl = seconds(5);
+    CHECK(decide("Cache-Control: no-store").lifetime.duration == seconds(5));
+    CHECK(decide("Set-Cookie: a=1").lifetime.duration == seconds(5));
 }
