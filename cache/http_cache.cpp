@@ -381,7 +381,7 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
     }
     case Answer::Kind::Response: break;
     }
-    if (policy::is_stale_if_error_status(answer.status)) {
+    if (policy::is_stale_if_error_status(answer.status, context.policy)) {
         if (auto stale = stale_instead(context, plan, policy::OriginFailure::Error)) {
             stale->result.forward_status = answer.status;
             return *std::move(stale);

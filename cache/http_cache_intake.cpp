@@ -23,9 +23,9 @@ bool is_about_request(Reason reason) noexcept {
 // Whether the next request for the same key will most likely not be storable either. What lies in this request, in a
 // purge or in the memory of the moment says nothing about the next one, and neither does an error of the origin: an
 // origin in trouble needs collapsing most.
-bool is_lasting(Reason reason, int status) noexcept {
+bool is_lasting(Reason reason, int status, const config::CachePolicy& policy) noexcept {
     return !is_about_request(reason) && reason != Reason::PurgedMeanwhile && reason != Reason::MemoryBudget &&
-           !policy::is_stale_if_error_status(status);
+           !policy::is_stale_if_error_status(status, policy);
 }
 
 // The length of the content, or for HEAD of what GET would have given.
@@ -126,7 +126,7 @@ Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, const h
         purges_.kills_group(fetch.key, policy::stored_groups(response.fields), fetch.sequence, 0)) {
         return Reason::PurgedMeanwhile;
     }
-    if (policy::is_stale_if_error_status(response.status)) {
+    if (policy::is_stale_if_error_status(response.status, sent.policy)) {
         // An error that a stored response may hide must not take its place: it would be gone when it is needed.
         const Match match = find({sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now});
         if (match.entry && policy::may_serve_on_error(sent.facts, match.head.facts, sent.policy, now)) {
@@ -219,7 +219,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         if (has_content) {
             intake.body = store_.open_relay(answer.length);
         }
-        if (!fetch.is_private && is_lasting(answer.not_stored, response.status)) {
+        if (!fetch.is_private && is_lasting(answer.not_stored, response.status, sent.policy)) {
             uncacheable_.remember(fetch.hash, response_time + options_.uncacheable_memory);
         }
         table_.remove(fetch);

@@ -1,6 +1,8 @@
 // Defaults that the fields themselves cannot hold.
 #include "config/complete.h"
 
+#include "config/cloudfront.h"
+
 #include <algorithm>
 
 namespace gatehouse::config {
@@ -49,6 +51,7 @@ std::vector<CachePolicy> builtin_policies() {
     out.push_back(forwarding_policy(kRfc9111PolicyName));
     out.push_back(forwarding_policy(kCachingDisabledPolicyName));
     out.back().disabled = true;
+    for (CachePolicy& policy : cloudfront_policies()) out.push_back(std::move(policy));
     return out;
 }
 
@@ -65,6 +68,9 @@ void complete(Config& config, const Findings& findings, std::uint64_t memory_byt
         Behavior& behavior = config.behaviors[i];
         const std::string path = "behaviors[" + std::to_string(i) + "].cache_policy";
         if (behavior.cache_policy.empty() && !findings.failed(path)) behavior.cache_policy = kRfc9111PolicyName;
+        if (config.cache_policies.count(behavior.cache_policy) == 0) {
+            behavior.cache_policy = policy_name_of(behavior.cache_policy);
+        }
     }
 }
 

@@ -35,6 +35,11 @@ std::optional<Milliseconds> StatusDurations::find(int status) const {
     return std::nullopt;
 }
 
+bool StatusSet::contains(int status) const noexcept {
+    return std::find(statuses.begin(), statuses.end(), status) != statuses.end() ||
+           std::find(classes.begin(), classes.end(), status / 100) != classes.end();
+}
+
 bool RequestConditions::empty() const noexcept {
     return hosts.empty() && methods.empty() && headers.empty() && without_headers.empty() && query_strings.empty();
 }

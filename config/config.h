@@ -131,6 +131,24 @@ struct Overrides {
     bool any() const noexcept { return no_store || is_private || no_cache || set_cookie || authorization; }
 };
 
+// What a client's Cache-Control and Pragma may do: what RFC 9111 section 5.2.1 says, or nothing.
+enum class RequestCacheControl : std::uint8_t { Honor, Ignore };
+
+// Request fields that are reduced to a few values before anything is looked up; empty: as they come.
+struct Normalization {
+    std::vector<std::string> accept_encoding; // the codings that matter, in the order of the reduced field
+    std::vector<std::string> accept_language; // the languages there are; the first is for everybody else
+    bool device_class = false;                // User-Agent becomes mobile, tablet or desktop
+    bool any() const noexcept { return !accept_encoding.empty() || !accept_language.empty() || device_class; }
+};
+
+// Statuses, and classes of them.
+struct StatusSet {
+    std::vector<int> statuses; // 503
+    std::vector<int> classes;  // 5 for 5xx
+    bool contains(int status) const noexcept;
+};
+
 struct CachePolicy {
     std::string name;
     bool disabled = false; // CachingDisabled: neither looked up nor stored
@@ -150,6 +168,12 @@ struct CachePolicy {
     bool immutable = false;        // the content at a URL never changes, whatever validators say of it
     bool refuse_set_cookie = true; // own policies; RFC9111 stores it when the origin names a lifetime
     Overrides overrides;
+    StatusSet stale_if_error_statuses{{500, 502, 503, 504}, {}};
+    RequestCacheControl request_cache_control = RequestCacheControl::Honor;
+    Normalization normalize;
+    // Built in under a name of CloudFront's: errors live for the longer of error_ttl and what the origin says, none lives
+    // by default_ttl, and max_ttl bounds what the origin says of stale responses.
+    bool cloudfront = false;
     LanguageMatching accept_language = LanguageMatching::AsSent;
     KeyRules key;
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};

@@ -28,7 +28,8 @@ struct ValueForm {
         Texts,
         Selection,
         StatusDurations,
-        NamePatterns
+        NamePatterns,
+        Statuses
     };
     Kind kind = Kind::Text;
     // Word: all there are. Selection: those beside its lists. Otherwise what is accepted beside the kind: "auto",

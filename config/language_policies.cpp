@@ -34,6 +34,14 @@ bool is_known_method(std::string_view text) {
 
 bool is_share_name(std::string_view text) { return printable_key(text) == text; }
 
+constexpr std::string_view kToken = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+bool is_error_status(std::string_view text) {
+    const bool is_class_or_status = text.size() == 3 && (text[0] == '4' || text[0] == '5');
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    return is_class_or_status && (text.substr(1) == "xx" || (is_digit(text[1]) && is_digit(text[2])));
+}
+
 Field<CachePolicy> error_ttl_field() {
     Field<CachePolicy> field;
     field.description = {"error_ttl", "durations by status", "not set",
@@ -45,6 +53,47 @@ Field<CachePolicy> error_ttl_field() {
         if (auto value = read_status_durations(spot, findings, kLifetime)) out.error_ttl = std::move(*value);
     };
     return field;
+}
+
+Field<CachePolicy> stale_if_error_statuses_field() {
+    static constexpr TextRule kStatus{"a status from 400 to 599, 4xx or 5xx", is_error_status,
+                                      "^([45][0-9][0-9]|4xx|5xx)$"};
+    Field<CachePolicy> field;
+    field.description = {"stale_if_error_statuses", "list", "[500, 502, 503, 504]",
+                         "The answers that count as a failure of the origin, which a stale response may hide.",
+                         "a list, each item " + std::string(kStatus.expected)};
+    field.description.form.kind = ValueForm::Kind::Statuses;
+    field.description.form.pattern = kStatus.pattern;
+    field.description.form.default_items = {"500", "502", "503", "504"};
+    field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
+        const auto texts = read_texts(spot, findings, kStatus);
+        if (!texts) return;
+        out.stale_if_error_statuses = {};
+        for (const std::string& text : *texts) {
+            if (text.back() == 'x')
+                out.stale_if_error_statuses.classes.push_back(text.front() - '0');
+            else
+                out.stale_if_error_statuses.statuses.push_back(std::stoi(text));
+        }
+    };
+    return field;
+}
+
+const Record<Normalization>& normalization_fields() {
+    static const Record<Normalization> kFields{
+        texts<Normalization>(
+            {"accept_encoding", "The content codings that matter; Accept-Encoding becomes those of them "
+                                "that the client accepts, in this order, or identity."},
+            &Normalization::accept_encoding, {"a content coding such as br", http::is_token, kToken}),
+        texts<Normalization>(
+            {"accept_language", "The languages there are; Accept-Language becomes the one of them that "
+                                "the client prefers, or the first."},
+            &Normalization::accept_language, {"a language tag such as de", http::is_token, kToken}),
+        choice<Normalization>({"user_agent", "Whether User-Agent becomes mobile, tablet or desktop."},
+                              &Normalization::device_class,
+                              std::vector<std::pair<std::string, bool>>{{"as_sent", false}, {"device_class", true}}),
+    };
+    return kFields;
 }
 
 const Record<KeyRules>& key_fields() {
@@ -91,7 +140,17 @@ const Record<CachePolicy>& cache_policy_fields() {
                                                         "origin cannot be reached at all, when neither the response "
                                                         "nor stale_if_error says anything; 0s: never."},
                               &CachePolicy::stale_if_disconnected, kLifetime),
+        stale_if_error_statuses_field(),
         error_ttl_field(),
+        choice<CachePolicy>({"request_cache_control", "What a client's own Cache-Control and Pragma may do: what RFC "
+                                                      "9111 says, or nothing."},
+                            &CachePolicy::request_cache_control,
+                            std::vector<std::pair<std::string, RequestCacheControl>>{
+                                {"honor", RequestCacheControl::Honor}, {"ignore", RequestCacheControl::Ignore}}),
+        mapping<CachePolicy>(
+            {"normalize", "Request fields of many spellings that are reduced to a few values, for the key, "
+                          "for Vary and towards the origin."},
+            &CachePolicy::normalize, normalization_fields()),
         boolean<CachePolicy>({"heuristic", "Whether a tenth of the time since Last-Modified is taken as the lifetime "
                                            "when neither the origin nor default_ttl names one."},
                              &CachePolicy::heuristic),
@@ -141,16 +200,18 @@ const Record<Behavior>& behavior_fields() {
         text<Behavior>({"cache_policy", "The name of the cache policy, an own or a built-in one."},
                        &Behavior::cache_policy, {"the name of a cache policy"}, kRfc9111PolicyName),
         texts<Behavior>({"allowed_methods", "The methods that are answered, others get 405; an empty list "
-                                             "is every method, also one that is not named here."},
-                        &Behavior::allowed_methods, {"GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", is_known_method,
+                                            "is every method, also one that is not named here."},
+                        &Behavior::allowed_methods,
+                        {"GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", is_known_method,
                          "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$"}),
-        choice<Behavior>({"viewer_protocol_policy", "What a client gets that did not come over HTTPS, which a trusted "
-                                                    "proxy says by X-Forwarded-Proto: the answer, a redirect to the "
-                                                    "same URL with https, or 403."},
-                         &Behavior::viewer_protocol_policy,
-                         std::vector<std::pair<std::string, Protocols>>{{"allow-all", Protocols::AllowAll},
-                                                                        {"redirect-to-https", Protocols::RedirectToHttps},
-                                                                        {"https-only", Protocols::HttpsOnly}}),
+        choice<Behavior>(
+            {"viewer_protocol_policy", "What a client gets that did not come over HTTPS, which a trusted "
+                                       "proxy says by X-Forwarded-Proto: the answer, a redirect to the "
+                                       "same URL with https, or 403."},
+            &Behavior::viewer_protocol_policy,
+            std::vector<std::pair<std::string, Protocols>>{{"allow-all", Protocols::AllowAll},
+                                                           {"redirect-to-https", Protocols::RedirectToHttps},
+                                                           {"https-only", Protocols::HttpsOnly}}),
         text<Behavior>({"share", "A name; behaviors with the same one, the same origin and the same cache policy share "
                                  "their stored responses, which are otherwise each behavior's own."},
                        &Behavior::share, {"a name of letters, digits and _-.", is_share_name}, "not set"),

@@ -68,6 +68,12 @@ json::object number_of(const ValueForm& form) {
     return {{"type", "integer"}, {"minimum", form.min}, {"maximum", form.max}};
 }
 
+// YAML reads 503 as a number and 5xx as text.
+json::object statuses(const ValueForm& form) {
+    json::object item{{"type", {"string", "integer"}}, {"pattern", form.pattern}, {"minimum", 400}, {"maximum", 599}};
+    return {{"type", "array"}, {"items", std::move(item)}};
+}
+
 json::object status_durations(const ValueForm& form) {
     json::object statuses;
     statuses[kStatusPattern] = duration_of(form.min);
@@ -110,6 +116,7 @@ json::object form_of(const ValueForm& form) {
     case Kind::Selection: return selection_of(form);
     case Kind::StatusDurations: return status_durations(form);
     case Kind::NamePatterns: return name_patterns(form);
+    case Kind::Statuses: return statuses(form);
     }
     return {};
 }
@@ -117,6 +124,11 @@ json::object form_of(const ValueForm& form) {
 // A default that is told in words, such as "not set", is no value.
 std::optional<json::value> default_of(const FieldDescription& field) {
     const std::string& text = field.default_text;
+    if (field.form.kind == Kind::Statuses) {
+        json::array list;
+        for (const std::string& item : field.form.default_items) list.push_back(std::stoi(item));
+        return list;
+    }
     if (field.form.kind == Kind::Texts) {
         json::array list;
         for (const std::string& item : field.form.default_items) list.push_back(json::string(item));

@@ -3,6 +3,7 @@
 
 #include "http/ascii.h"
 #include "http/list_parser.h"
+#include "http/weight.h"
 #include "proxy/json_text.h"
 
 #include <algorithm>
@@ -63,26 +64,6 @@ std::string_view sentence_of(http::ErrorKind kind) noexcept {
     return kSentences[static_cast<std::size_t>(kind)].sentence;
 }
 
-// A quality value (RFC 9110 section 12.4.2) in thousandths; nullopt when malformed.
-std::optional<int> parse_quality(std::string_view text) noexcept {
-    if (text.empty() || text.size() > 5 || (text[0] != '0' && text[0] != '1')) {
-        return std::nullopt;
-    }
-    int thousandths = (text[0] - '0') * 1000;
-    if (text.size() > 1 && text[1] != '.') {
-        return std::nullopt;
-    }
-    int weight = 100;
-    for (const char digit : text.substr(std::min<std::size_t>(2, text.size()))) {
-        if (digit < '0' || digit > '9') {
-            return std::nullopt;
-        }
-        thousandths += (digit - '0') * weight;
-        weight /= 10;
-    }
-    return thousandths <= 1000 ? std::optional(thousandths) : std::nullopt;
-}
-
 // How much Accept wants one media type (RFC 9110 section 12.5.1): the most specific range that matches counts.
 struct Preference {
     std::string_view type;    // "application"
@@ -113,7 +94,7 @@ int quality_of(std::string_view parameters) noexcept {
         const auto semicolon = parameters.find(';');
         const std::string_view parameter = http::trim_ows(parameters.substr(0, semicolon));
         if (parameter.size() > 2 && http::iequals(parameter.substr(0, 2), "q=")) {
-            return parse_quality(parameter.substr(2)).value_or(0);
+            return http::parse_weight(parameter.substr(2)).value_or(0);
         }
         parameters = semicolon == std::string_view::npos ? std::string_view() : parameters.substr(semicolon + 1);
     }

@@ -3,6 +3,7 @@
 
 #include "cache/policy/cache_key.h"
 #include "cache/policy/freshness.h"
+#include "cache/policy/normalisation.h"
 #include "cache/policy/partial.h"
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
@@ -112,9 +113,14 @@ bool Exchange::begin() {
         return true;
     }
 
+    const config::CachePolicy& rules = *state_.behavior->policy_ref;
+    if (rules.normalize.any()) {
+        policy::normalise_request(state_.head.fields, rules.normalize);
+    }
     const bool has_content = state_.framing.kind == http::Framing::Kind::Chunked || state_.framing.length > 0;
     state_.facts = policy::request_facts(state_.head, has_content);
-    state_.decision = policy::decide_request(state_.facts, *state_.behavior->policy_ref);
+    policy::drop_ignored_wishes(state_.facts, rules);
+    state_.decision = policy::decide_request(state_.facts, rules);
     policy::make_cache_key(*state_.behavior, state_.target, state_.head, state_.key);
     state_.hash = cache::store::hash_key(state_.key);
 

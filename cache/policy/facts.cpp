@@ -110,6 +110,14 @@ RequestFacts request_facts(const http::RequestHead& request, bool has_content) {
     return facts;
 }
 
+// DEVIATION: RFC 9111 section 5.2.1 lets clients ask for more than a stored response gives; `ignore` is an operator's
+// word that they may not, as no client of CloudFront may.
+void drop_ignored_wishes(RequestFacts& request, const config::CachePolicy& policy) noexcept {
+    if (policy.request_cache_control == config::RequestCacheControl::Ignore) {
+        request.cache_control = {};
+    }
+}
+
 ResponseFacts response_facts(const http::RequestHead& /*request*/, const RequestFacts& request_facts,
                              bool cookie_forwarded_unkeyed, const http::ResponseHead& response, WallTime request_time,
                              WallTime response_time, const std::vector<std::string>& targeted_names) {

@@ -33,6 +33,8 @@ struct RequestFacts {
 };
 
 RequestFacts request_facts(const http::RequestHead& request, bool has_content);
+// Without the client's own Cache-Control and Pragma, where the policy ignores them.
+void drop_ignored_wishes(RequestFacts& request, const config::CachePolicy& policy) noexcept;
 
 // An explicit lifetime field: absent, usable, or present and invalid (which means stale: RFC 9111 section 4.2.1).
 enum class LifetimeState : std::uint8_t { Absent, Valid, Invalid };

@@ -68,7 +68,7 @@ Lifetime assumed_lifetime(const ResponseFacts& response, const config::CachePoli
             return {*error_ttl, LifetimeSource::ErrorTtl};
         }
     }
-    if (!may_guess(response)) {
+    if (!may_guess(response) || (policy.cloudfront && response.status >= 400)) {
         return {};
     }
     if (policy.default_ttl) {
@@ -92,12 +92,13 @@ Lifetime limited(Lifetime lifetime, const ResponseFacts& response, const config:
 
 // The allowance of the response, else that of the policy.
 Duration allowance(const http::DeltaSeconds& own, const std::optional<config::Milliseconds>& configured,
-                   const ResponseFacts& response) noexcept {
+                   const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
     if (own.valid()) {
-        return own.value();
+        const Duration said = own.value();
+        return policy.cloudfront && policy.max_ttl ? std::min<Duration>(said, *policy.max_ttl) : said;
     }
     // What hides an origin's errors does not prolong them: a stored error is not served stale by a policy's word.
-    return is_stale_if_error_status(response.status) ? kZero : configured.value_or(kZero);
+    return is_stale_if_error_status(response.status, policy) ? kZero : configured.value_or(kZero);
 }
 
 } // namespace
@@ -133,7 +134,15 @@ Lifetime freshness_lifetime(const ResponseFacts& facts, const config::CachePolic
     if (lifetime.source == LifetimeSource::None && may_assume) {
         lifetime = assumed_lifetime(response, policy);
     }
-    return limited(lifetime, response, policy);
+    lifetime = limited(lifetime, response, policy);
+    // CloudFront keeps an error for the longer of what the origin and its error caching TTL say. DESIGN section 6
+    if (policy.cloudfront && may_assume && response.status >= 400) {
+        const auto error_ttl = policy.error_ttl.find(response.status);
+        if (error_ttl && *error_ttl > lifetime.duration) {
+            return {*error_ttl, LifetimeSource::ErrorTtl};
+        }
+    }
+    return lifetime;
 }
 
 // RFC 9111 section 4.2.3
@@ -161,7 +170,7 @@ Duration stale_while_revalidate_window(const ResponseFacts& response, const conf
     if (must_not_serve_stale(response, policy)) {
         return kZero;
     }
-    return allowance(response.stale_while_revalidate, policy.stale_while_revalidate, response);
+    return allowance(response.stale_while_revalidate, policy.stale_while_revalidate, response, policy);
 }
 
 Duration stale_if_error_window(const ResponseFacts& response, const RequestFacts& request,
@@ -169,7 +178,7 @@ Duration stale_if_error_window(const ResponseFacts& response, const RequestFacts
     if (must_not_serve_stale(response, policy)) {
         return kZero;
     }
-    const Duration granted = allowance(response.stale_if_error, policy.stale_if_error, response);
+    const Duration granted = allowance(response.stale_if_error, policy.stale_if_error, response, policy);
     // A request may allow it as well as a response (RFC 5861 section 4), but not against the proxy-revalidate that
     // s-maxage implies: RFC 9111 section 5.2.2.10
     const auto& asked = request.cache_control.stale_if_error;
@@ -182,7 +191,7 @@ Duration disconnected_window(const ResponseFacts& response, const RequestFacts& 
     const bool is_decided = response.stale_if_error.present() || policy.stale_if_error.has_value();
     // s-maxage implies proxy-revalidate. RFC 9111 section 5.2.2.10
     const bool is_forbidden = must_not_serve_stale(response, policy) || response.s_maxage.present() ||
-                              is_stale_if_error_status(response.status) || lifetime.duration <= kZero;
+                              is_stale_if_error_status(response.status, policy) || lifetime.duration <= kZero;
     // Who says no-cache, max-age or min-fresh wants nothing stale, unless max-stale is there too.
     // RFC 9111 section 5.2.1.1
     const auto& wishes = request.cache_control;

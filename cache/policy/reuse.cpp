@@ -191,9 +191,9 @@ Reason reason_to_serve_on(OriginFailure failure, const RequestFacts& request, co
                : Reason::None;
 }
 
-// RFC 5861 section 4: these four are the errors that a stale response may hide.
-bool is_stale_if_error_status(int status) noexcept {
-    return status == 500 || status == 502 || status == 503 || status == 504;
+// The errors that a stale response may hide. RFC 5861 section 4
+bool is_stale_if_error_status(int status, const config::CachePolicy& policy) noexcept {
+    return policy.stale_if_error_statuses.contains(status);
 }
 
 // With several that match, the most recent one is used. RFC 9111 section 4

@@ -63,7 +63,7 @@ bool answers_collapsed(const RequestFacts& request, const ResponseFacts& answer,
 // (RFC 9111 section 4.2.4), or None when it may not. What is fresh, but was not fresh enough for the request, may as
 // StaleIfError.
 enum class OriginFailure : std::uint8_t {
-    Error,       // an answer with status 500, 502, 503 or 504, or one that cannot be used
+    Error,       // an answer with a status that a stale response may hide, or one that cannot be used
     Disconnected // no answer at all: it cannot be reached, or says nothing
 };
 OriginFailure failure_of(http::ErrorKind error) noexcept;
@@ -73,7 +73,8 @@ inline bool may_serve_on_error(const RequestFacts& request, const ResponseFacts&
                                const config::CachePolicy& policy, WallTime now) noexcept {
     return reason_to_serve_on(OriginFailure::Error, request, stored, policy, now) != Reason::None;
 }
-bool is_stale_if_error_status(int status) noexcept; // 500, 502, 503, 504
+// RFC 5861 section 4 names 500, 502, 503 and 504; a policy may name others.
+bool is_stale_if_error_status(int status, const config::CachePolicy& policy) noexcept;
 
 // Which of several stored responses that match is used: the one with the latest Date, then the latest response_time
 // (RFC 9111 section 4). Index into `candidates`; nullopt when none matches the request's fields. Parts are passed over.

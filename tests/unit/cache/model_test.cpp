@@ -127,7 +127,8 @@ public:
         }
         const auto at = stored_.find(client.key);
         const ModelResponse* match = at == stored_.end() ? nullptr : select(at->second, client.request.fields);
-        if (policy::is_stale_if_error_status(response.status) && match != nullptr && hides_error(client, *match, now)) {
+        if (policy::is_stale_if_error_status(response.status, policy_) && match != nullptr &&
+            hides_error(client, *match, now)) {
             return Reason::StaleIfError;
         }
         put(client.key, {encode(facts, policy::fields_to_store(response, now), client), body});
@@ -375,7 +376,7 @@ private:
             return; // it has been served already
         }
         const Resolution resolution = bench_.resolve(client);
-        const bool is_hidden = policy::is_stale_if_error_status(response.status) && client.plan.entry && match &&
+        const bool is_hidden = policy::is_stale_if_error_status(response.status, bench_.policy) && client.plan.entry && match &&
                                policy::may_serve_on_error(client.facts, match->view().facts, bench_.policy, bench_.now);
         if (is_hidden) {
             ++stale_;

@@ -322,10 +322,16 @@ TEST_CASE("served although the origin failed (RFC 5861 section 4)") {
         }
     }
     for (const int status : {500, 502, 503, 504}) {
-        CHECK(is_stale_if_error_status(status));
+        CHECK(is_stale_if_error_status(status, gatehouse::config::CachePolicy()));
     }
     for (const int status : {200, 404, 429, 499, 501, 505, 599}) {
-        CHECK_FALSE(is_stale_if_error_status(status));
+        CHECK_FALSE(is_stale_if_error_status(status, gatehouse::config::CachePolicy()));
+    }
+    gatehouse::config::CachePolicy named;
+    named.stale_if_error_statuses = {{429, 503}, {4}};
+    for (const auto& [status, is_hidden] :
+         {std::pair(400, true), {429, true}, {499, true}, {503, true}, {500, false}, {200, false}}) {
+        CHECK(is_stale_if_error_status(status, named) == is_hidden);
     }
 }
 
