@@ -149,6 +149,13 @@ struct StatusSet {
     bool contains(int status) const noexcept;
 };
 
+// What is done with a Range that nothing stored covers (docs/RANGES.md).
+enum class RangeHandling : std::uint8_t {
+    Auto, // Fill for what is known to be small, Pass for everything else
+    Pass, // it is forwarded, and the part that comes is stored
+    Fill  // the whole is fetched and stored, and the range is answered out of it
+};
+
 struct CachePolicy {
     std::string name;
     bool disabled = false; // CachingDisabled: neither looked up nor stored
@@ -175,6 +182,7 @@ struct CachePolicy {
     // by default_ttl, and max_ttl bounds what the origin says of stale responses.
     bool cloudfront = false;
     LanguageMatching accept_language = LanguageMatching::AsSent;
+    RangeHandling range = RangeHandling::Auto;
     KeyRules key;
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};
     bool withhold_targeted_cache_control = false; // targeted_cache_control_to_clients: remove

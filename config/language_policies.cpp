@@ -172,6 +172,13 @@ const Record<CachePolicy>& cache_policy_fields() {
             std::vector<std::pair<std::string, LanguageMatching>>{{"as_sent", LanguageMatching::AsSent},
                                                                   {"any_order", LanguageMatching::AnyOrder},
                                                                   {"preferred", LanguageMatching::Preferred}}),
+        choice<CachePolicy>({"range", "How a range is answered that is not stored: pass forwards it and stores the part "
+                                      "that comes, fill fetches and stores the whole and answers out of it, auto "
+                                      "fills what is known to have at most 8MiB and passes everything else."},
+                            &CachePolicy::range,
+                            std::vector<std::pair<std::string, RangeHandling>>{{"auto", RangeHandling::Auto},
+                                                                               {"pass", RangeHandling::Pass},
+                                                                               {"fill", RangeHandling::Fill}}),
         mapping<CachePolicy>({"key", "What tells stored responses apart, beside origin, host and path."},
                              &CachePolicy::key, key_fields()),
         texts<CachePolicy>({"targeted_cache_control", "Response fields that are read instead of Cache-Control, first "

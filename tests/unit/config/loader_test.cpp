@@ -246,6 +246,16 @@ TEST_CASE("Targeted fields go to clients unless a policy removes them") {
     CHECK(config->cache_policies.at("removes").withhold_targeted_cache_control);
 }
 
+TEST_CASE("What is done with a range that is not stored") {
+    CHECK(load(minimal_with(""))->behaviors.front().policy_ref->range == RangeHandling::Auto);
+    const auto own = [](const std::string& value) {
+        return load(minimal_with("cache_policies: {p: {range: " + value + "}}\n"))->cache_policies.at("p").range;
+    };
+    CHECK(own("auto") == RangeHandling::Auto);
+    CHECK(own("pass") == RangeHandling::Pass);
+    CHECK(own("fill") == RangeHandling::Fill);
+}
+
 TEST_CASE("Small spellings: off, workers, shutdown_timeout, set_cookie, host") {
     CHECK_FALSE(load(minimal_with("access_log: off\n"))->access_log.enabled);
     CHECK_FALSE(load(minimal_with("access_log: {enabled: false}\n"))->access_log.enabled);
