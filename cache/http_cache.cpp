@@ -3,6 +3,7 @@
 
 #include "cache/policy/freshness.h"
 #include "cache/policy/identity.h"
+#include "cache/policy/range_fill.h"
 #include "cache/policy/variant.h"
 
 #include <boost/container/static_vector.hpp>
@@ -178,9 +179,11 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         }
         rules.solo = wants_newer(directives);
         if (context.facts.range) {
-            // Nothing that covers it is stored: the range is the origin's to answer, and its answer may be stored.
-            plan.as_part = plan.may_store;
+            // Nothing that covers it is stored. By policy the whole is fetched, or the range is the origin's to answer,
+            // and its answer may be stored.
+            plan.as_part = plan.may_store && !is_filled(context, match.length);
             reason = reason == Reason::PartialMiss ? reason : Reason::RequestRange;
+            rules.if_small = plan.as_part;
         }
     }
     plan.result.reason = reason;
@@ -192,12 +195,19 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         }
         return plan;
     }
+    if (rules.if_small) {
+        join_or_start(context, match.vary_names, rules, plan);
+        plan.as_part = !plan.fetch;
+        plan.kind = plan.fetch ? Plan::Kind::Wait : Plan::Kind::Alone;
+        return plan;
+    }
     if (plan.as_part) {
         return plan; // alone: what another one asks for is another part
     }
     if (uncacheable_.remembers(context.hash, context.now)) {
         if (!match.entry) {
             plan.result.reason = Reason::KnownUncacheable;
+            plan.as_part = context.facts.range; // the whole would be fetched to be thrown away
         }
         // A HEAD goes as it is: content fetched for a store that will not take it helps nobody.
         plan.may_store = context.facts.method != http::Method::Head;
@@ -235,7 +245,11 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         if (rules.solo || purges_.kills(context.key, fetch.sequence, 0)) {
             return false;
         }
-        if (fetch.phase() == Fetch::Phase::Pending) {
+        const bool pending = fetch.phase() == Fetch::Phase::Pending;
+        if (rules.if_small && (pending || !fetch.answer().length || !is_filled(context, fetch.answer().length))) {
+            return false;
+        }
+        if (pending) {
             // What will vary is known only from what is stored; unknown counts as "the same".
             return is_variant(fetch.vary_names, fetch.vary_values, context) &&
                    (!rules.each_time || fetch.asker == asker);
@@ -251,6 +265,9 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
                (usable_now(context, head) || stands_for(context, head, fetch.sequence, plan.arrived));
     };
     const auto make = [&](const std::vector<std::shared_ptr<Fetch>>& others) -> std::shared_ptr<Fetch> {
+        if (rules.if_small) {
+            return nullptr;
+        }
         // A fetch that was in flight when the store was asked, and has left the table since, has stored its answer.
         if (!rules.solo && stored_since(context, rules.seen)) {
             return nullptr;
@@ -278,6 +295,11 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
     plan.fetch = std::move(fetch);
     plan.leader = leader;
     plan.result.collapsed = plan.fetch && !leader;
+}
+
+// Whether the whole is fetched for the range of a request (docs/RANGES.md).
+bool HttpCache::is_filled(const RequestContext& context, std::optional<std::uint64_t> length) const noexcept {
+    return policy::fills_range(context.policy.range, length, store_.max_object_bytes());
 }
 
 bool HttpCache::stored_since(const RequestContext& context, std::uint64_t sequence) {
@@ -407,6 +429,14 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
     if (answer.body && answer.body->state() == store::Body::State::Failed) {
         return failed(context, plan, fetch.failure()); // better an error that can be told than a response that is cut
     }
+    resolution.head = policy::view_stored_head(answer.head);
+    if (context.facts.range && plan.may_store && !plan.as_part && !is_in_reach(context, fetch, resolution.head)) {
+        resolution.kind = Resolution::Kind::Pass;
+        resolution.kept = answer.shared && !fetch.detached_from_store();
+        resolution.result.reason = Reason::RequestRange;
+        resolution.result.collapsed = false;
+        return resolution;
+    }
     const bool has_own_head = plan.leader && !answer.first_head.empty();
     resolution.kind = Resolution::Kind::Stream;
     resolution.head = policy::view_stored_head(has_own_head ? answer.first_head : answer.head);
@@ -416,6 +446,17 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
             ttl_seconds(policy::freshness(resolution.head.facts, context.policy, context.now));
     }
     return resolution;
+}
+
+// Whether the range of a request is answered out of what a fetch brings, or sooner by asking for it alone.
+bool HttpCache::is_in_reach(const RequestContext& context, const Fetch& fetch, const StoredHead& head) {
+    const Answer& answer = fetch.answer();
+    if (!answer.body) {
+        return true;
+    }
+    const bool is_kept = answer.stored && !fetch.detached_from_store();
+    const policy::ArrivingContent content{answer.length, answer.body->published(), is_kept};
+    return policy::is_within_reach(context.request, head, content, context.now, context.policy.immutable);
 }
 
 std::size_t HttpCache::sweep(const PurgeMatcher& matcher) {

@@ -68,6 +68,7 @@ struct Resolution {
         Stream, // the fetch's answer
         Serve,  // `entry` (freshened, or stale because the origin failed)
         Alone,  // a private fetch: the answer is not for this request
+        Pass,   // a private fetch of the range: it would be long in coming, or in an order in which it cannot be had
         Rejoin, // plan again: another variant, or it was asked for too early
         Failed  // `error`
     };
@@ -75,6 +76,7 @@ struct Resolution {
     store::EntryRef entry;
     policy::StoredHead head; // of `entry`, or of the fetch: valid as long as both are held
     http::Error error;
+    bool kept = false; // Pass: what the fetch brings is being stored; of the range nothing need be
     policy::CacheResult result;
 };
 
@@ -162,7 +164,9 @@ private:
         std::string_view vary_names;                     // of the newest stored response
         store::EntryRef newest;                          // keeps vary_names alive
         std::uint64_t sequence = 0;                      // the largest that was found, dead or alive
-        // There is no whole response for this request, but the beginning of one that can be completed.
+        // There is no whole response for this request, but a part of one that is this long, or the beginning of one
+        // that can be completed.
+        std::optional<std::uint64_t> length;
         store::EntryRef beginning;
         policy::StoredHead beginning_head;
     };
@@ -179,9 +183,11 @@ private:
     struct JoinRules {
         bool solo = false;      // wants an answer of its own
         bool each_time = false; // the answer will have to be validated for every request, as the stored one has to be
+        bool if_small = false;  // joins what is arriving and has a length that is filled; starts nothing
         std::uint64_t seen = 0; // Match::sequence
     };
     void join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan);
+    bool is_filled(const RequestContext& context, std::optional<std::uint64_t> length) const noexcept;
     bool stored_since(const RequestContext& context, std::uint64_t sequence);
     bool usable_now(const RequestContext& context, const policy::StoredHead& head) const;
     bool stands_for(const RequestContext& context, const policy::StoredHead& answer, std::uint64_t sequence,
@@ -190,6 +196,7 @@ private:
                                    const policy::StoredHead& head) const;
     std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan,
                                             policy::OriginFailure failure) const;
+    static bool is_in_reach(const RequestContext& context, const Fetch& fetch, const policy::StoredHead& head);
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
     static std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response);
 

@@ -44,9 +44,11 @@ void HttpCache::choose_part(const RequestContext& context, const store::Candidat
                 match.head = head;
                 match.reason = Reason::None;
             }
-            continue;
         }
         const auto part = policy::part_of(head);
+        if (part) {
+            match.length = part->complete_length;
+        }
         const bool is_better = !match.beginning || is_more_recent(head, match.beginning_head);
         if (is_better && part && part->complete_length <= store_.max_object_bytes() &&
             policy::decide_storability(head.facts, context.policy).store &&

@@ -5,6 +5,7 @@
 #include "cache/policy/freshness.h"
 #include "cache/policy/normalisation.h"
 #include "cache/policy/partial.h"
+#include "cache/policy/range_fill.h"
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
 #include "proxy/error_response.h"
@@ -389,6 +390,14 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             answer_error(resolution.error, &resolution.result);
             break;
         }
+        if (resolution.kind == Resolution::Kind::Pass) {
+            plan.result = resolution.result;
+            plan.result.collapse_failed = !plan.leader;
+            plan.kind = Plan::Kind::Alone;
+            plan.as_part = true;
+            plan.may_store = !resolution.kept;
+            continue;
+        }
         if (resolution.kind == Resolution::Kind::Rejoin && joins < kMaxJoins) {
             arrived_ = plan.arrived;
             state_.plan = worker_.cache.plan(context(), state_.decision);
@@ -455,12 +464,15 @@ awaitable<bool> Exchange::stream_span(const std::shared_ptr<Fetch>& fetch, Fetch
     const Body& body = *fetch->answer().body;
     std::uint64_t left = bytes.value_or(~std::uint64_t{0});
     while (left > 0) {
-        const std::uint64_t wanted = std::max(first, cursor.position());
-        const bool more = co_await wait_for_bytes(fetch, wanted);
+        const bool more = co_await wait_for_bytes(fetch, cursor.position());
         if (!more) {
             co_return !sink_.failed() && body.state() == Body::State::Complete && !bytes;
         }
-        cursor.seek(wanted);
+        if (cursor.position() < first) { // let go of as it comes: it may fill the window
+            cursor.seek(std::min(first, body.published()));
+            reader.moved_to(cursor.position());
+            continue;
+        }
         const bool relayed = body.mode() == Body::Mode::Window;
         const std::uint64_t piece = std::min(
             {left, body.published() - cursor.position(), relayed ? kRelayPieceBytes : kPieceBytes});
@@ -497,6 +509,10 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
     Assembly assembly =
         policy::assemble(asked, head, answer.length, now, worker_.random(), state_.behavior->policy_ref->immutable);
+    if (answer.body && answer.body->mode() == Body::Mode::Window && !policy::is_in_order(assembly.spans)) {
+        // The origin sends the whole to who asked for parts of it. RFC 9110 section 14.2 lets a server do that.
+        assembly = policy::assemble(unconditional, head, answer.length, now, 0);
+    }
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     const bool whole = assembly.kind == Assembly::Kind::Whole;
     std::optional<std::uint64_t> length = answer.length;
