@@ -62,6 +62,13 @@ struct FetchTrace {
     std::chrono::microseconds origin_wait{0};
 };
 
+// Stored parts of one representation that a fetch completes. Null: that one is not stored.
+struct StoredEnds {
+    store::EntryRef beginning;
+    store::EntryRef end;
+    explicit operator bool() const noexcept { return beginning || end; }
+};
+
 class Fetch final : public store::BodyListener, public std::enable_shared_from_this<Fetch> {
 public:
     enum class Phase : std::uint8_t { Pending, Answered, Failed };
@@ -79,7 +86,7 @@ public:
     std::uint64_t asker = 0;      // hash of policy::identity_of the request it carries
     store::EntryRef validating;   // the stored response its conditional request is about
     store::EntryRef head_of;      // the stored response that a HEAD, sent as HEAD, is about
-    store::EntryRef completing;   // the stored beginning of a response whose rest it asks for
+    StoredEnds completing;        // what is stored of a response whose rest it asks for
     // Number of the moment the request was sent (from its making until then: when it was made). See cache/purge_log.h.
     std::atomic<std::uint64_t> sequence{0};
 

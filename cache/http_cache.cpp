@@ -214,7 +214,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         return plan; // alone, at once
     }
     if (!rules.solo) { // who wants it newer gets nothing of what is stored
-        plan.beginning = match.beginning;
+        plan.ends = match.ends;
     }
     join_or_start(context, match.vary_names, rules, plan);
     if (!plan.fetch) {
@@ -288,7 +288,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         if (plan.validate) {
             fetch->validating = plan.entry;
         }
-        fetch->completing = plan.beginning;
+        fetch->completing = plan.ends;
         return fetch;
     };
     auto [fetch, leader] = table_.join_or_insert(context.key, context.hash, fits, make);

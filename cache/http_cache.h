@@ -52,7 +52,7 @@ struct Plan {
     store::EntryRef entry;
     policy::StoredHead head;
     bool validate = false;        // `entry` has a validator and the fetch is to use it
-    store::EntryRef beginning;    // Wait: a stored part; the fetch asks for the rest
+    StoredEnds ends;              // Wait: stored parts; the fetch asks for the rest
     std::shared_ptr<Fetch> fetch; // Wait; Serve: a background revalidation that the caller has to start
     bool leader = false;          // the caller has to start the fetch
     // Wait: what was sent to an origin with a larger number than this (cache/purge_log.h) was sent after the request
@@ -98,6 +98,7 @@ struct Intake {
     std::unique_ptr<store::Writer> writer; // null: not stored
     std::shared_ptr<store::Body> body;     // null: no content
     std::string metadata;
+    store::EntryRef tail; // a stored end: its content goes behind what arrives
     // Of a part:
     bool until_close = false;                    // its content ends with the connection
     const config::CachePolicy* policy = nullptr; // lives as long as the fetch; null: it is no part
@@ -164,11 +165,10 @@ private:
         std::string_view vary_names;                     // of the newest stored response
         store::EntryRef newest;                          // keeps vary_names alive
         std::uint64_t sequence = 0;                      // the largest that was found, dead or alive
-        // There is no whole response for this request, but a part of one that is this long, or the beginning of one
-        // that can be completed.
+        // There is no whole response for this request, but a part of one that is this long, or parts that can be
+        // completed.
         std::optional<std::uint64_t> length;
-        store::EntryRef beginning;
-        policy::StoredHead beginning_head;
+        StoredEnds ends;
     };
     Match find(const RequestContext& context);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
@@ -179,6 +179,7 @@ private:
                             http::WallTime now);
     policy::Reason commit_writer(const Fetch& fetch, store::Writer& writer, std::string_view metadata);
     bool alive(const store::EntryRef& entry);
+    bool is_dead(const store::Entry& entry) const { return killed(entry.key(), entry.metadata(), entry.sequence(), 0); }
     bool killed(std::string_view key, std::string_view head, std::uint64_t sequence, std::uint64_t checked) const;
     struct JoinRules {
         bool solo = false;      // wants an answer of its own
@@ -201,9 +202,11 @@ private:
     static std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response);
 
     // ---- parts (http_cache_parts.cpp)
-    // Of the entries found, none of which is whole for this request: a part that covers its Range, or a beginning.
+    // Of the entries found, none of which is whole for this request: a part that covers its Range, or parts that can be
+    // completed.
     void choose_part(const RequestContext& context, const store::Candidates& found, Match& match);
-    // The answer to a fetch that is completing a beginning. nullopt: it is an answer like any other.
+    StoredEnds choose_ends(const RequestContext& context, const store::Candidates& found) const;
+    // The answer to a fetch that is completing stored parts. nullopt: it is an answer like any other.
     std::optional<BeginResult> begin_completed(Fetch& fetch, const FetchRequest& sent,
                                                const http::ResponseHead& response, const http::Framing& framing,
                                                http::WallTime request_time, http::WallTime response_time,

@@ -39,6 +39,21 @@ std::optional<std::uint64_t> declared_length(const FetchRequest& sent, const htt
     return declared.kind == http::Framing::Kind::Length ? std::optional(declared.length) : std::nullopt;
 }
 
+// Whether a 206 holds all of the representation, as the answer to "bytes=0-" does; its framing says that it will be all
+// there. It is stored as what it makes (RFC 9110 section 15.3.7.3): a 200.
+bool is_part_of_everything(const http::ResponseHead& response, const http::Framing& framing) {
+    const auto part = policy::content_part(response);
+    return part && part->span.size() == part->complete_length &&
+           framing == http::Framing{http::Framing::Kind::Length, part->complete_length};
+}
+
+std::string whole_of(std::string_view head, const config::CachePolicy& policy) {
+    const StoredHead part = policy::view_stored_head(head);
+    const auto whole =
+        policy::combined_head(part, part.facts, part.fields(), std::nullopt, policy.targeted_cache_control);
+    return policy::encode_stored_head(whole.facts, whole.lines, part.vary_names, part.vary_values);
+}
+
 // RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that these directives name are kept from others, not from the client
 // that the answer is for. Empty when there are none.
 std::string first_head(const policy::ResponseFacts& facts, const http::Fields& stored, const http::Fields& left_out,
@@ -178,6 +193,8 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     const bool has_content = framing.kind != http::Framing::Kind::None;
     answer.length = declared_length(sent, response, framing);
 
+    const bool is_all = is_part_of_everything(response, framing);
+
     policy::StoreDecision decision;
     if (sent.may_store) {
         decision = policy::decide_storability(facts, sent.policy);
@@ -190,7 +207,8 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         answer.not_stored = kept_out(fetch, sent, response, response_time);
     }
     if (decision.store && answer.not_stored == Reason::None) {
-        const std::string secondary = secondary_key(names, values, policy::content_part(response));
+        const std::string secondary =
+            secondary_key(names, values, is_all ? std::nullopt : policy::content_part(response));
         store::PutFacts put;
         put.key = fetch.key;
         put.hash = fetch.hash;
@@ -209,9 +227,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         answer.stored = true;
         answer.shared = !fetch.is_private;
         intake.body = intake.writer->body();
-        intake.metadata = answer.head;
+        intake.metadata = is_all ? whole_of(answer.head, sent.policy) : answer.head;
         intake.until_close = framing.kind == http::Framing::Kind::UntilClose;
-        intake.policy = facts.is_part ? &sent.policy : nullptr;
+        intake.policy = facts.is_part && !is_all ? &sent.policy : nullptr;
         uncacheable_.forget(fetch.hash);
     } else {
         answer.head =
@@ -255,6 +273,10 @@ Reason HttpCache::commit_writer(const Fetch& fetch, store::Writer& writer, std::
 
 Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
     Reason reason = fetch.answer().not_stored;
+    if (intake.tail && !append_entry(*intake.body, *intake.tail)) {
+        abort(fetch, intake, http::Error(http::ErrorKind::ResponseIncomplete, "there is no memory for all of it"));
+        return Reason::MemoryBudget;
+    }
     if (intake.body) {
         intake.body->complete();
     }

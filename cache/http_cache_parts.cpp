@@ -6,6 +6,8 @@
 #include "cache/policy/storability.h"
 #include "cache/policy/variant.h"
 
+#include <boost/container/static_vector.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -25,61 +27,101 @@ bool is_same_variant(const StoredHead& a, const StoredHead& b) noexcept {
     return a.vary_names == b.vary_names && a.vary_values == b.vary_values;
 }
 
+bool fits(const StoredHead& head, const RequestContext& context) {
+    return policy::variant_matches(head.vary_names, head.vary_values, context.request.fields,
+                                   context.policy.accept_language);
+}
+
 } // namespace
 
 void HttpCache::choose_part(const RequestContext& context, const store::Candidates& found, Match& match) {
     for (std::size_t i = 0; i < found.size(); ++i) {
         const store::EntryRef& entry = found[i];
         const StoredHead head = policy::view_stored_head(entry->metadata());
-        if (!head.facts.is_part || !alive(entry) ||
-            !policy::variant_matches(head.vary_names, head.vary_values, context.request.fields,
-                                     context.policy.accept_language)) {
+        if (!head.facts.is_part || !alive(entry) || !fits(head, context)) {
             continue;
         }
         match.reason = match.entry ? Reason::None : Reason::PartialMiss;
-        if (context.facts.range) {
-            const bool is_better = !match.entry || is_more_recent(head, match.head);
-            if (is_better && policy::assemble_part(context.request, head, entry->body_size(), context.now)) {
-                match.entry = entry;
-                match.head = head;
-                match.reason = Reason::None;
-            }
-        }
-        const auto part = policy::part_of(head);
-        if (part) {
+        if (const auto part = policy::part_of(head)) {
             match.length = part->complete_length;
         }
-        const bool is_better = !match.beginning || is_more_recent(head, match.beginning_head);
-        if (is_better && part && part->complete_length <= store_.max_object_bytes() &&
-            policy::decide_storability(head.facts, context.policy).store &&
-            policy::completion_of(head, entry->body_size(), context.policy.immutable)) {
-            match.beginning = entry;
-            match.beginning_head = head;
+        const bool is_better = context.facts.range && (!match.entry || is_more_recent(head, match.head));
+        if (is_better && policy::assemble_part(context.request, head, entry->body_size(), context.now, 0)) {
+            match.entry = entry;
+            match.head = head;
+            match.reason = Reason::None;
         }
+    }
+    if (!match.entry && match.length && *match.length <= store_.max_object_bytes()) {
+        match.ends = choose_ends(context, found);
     }
 }
 
-// RFC 9111 section 3.4: a 206 that goes on where the stored beginning ends makes it whole.
+// The beginning and the end of the representation that was heard of last.
+StoredEnds HttpCache::choose_ends(const RequestContext& context, const store::Candidates& found) const {
+    struct Candidate {
+        const store::EntryRef* entry;
+        StoredHead head;
+        policy::ContentPart part;
+        policy::PartPlace place;
+    };
+    boost::container::static_vector<Candidate, store::Candidates::kMax> candidates;
+    const Candidate* newest = nullptr;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const StoredHead head = policy::view_stored_head(found[i]->metadata());
+        const auto place = policy::place_of(head, found[i]->body_size(), context.policy.immutable);
+        if (place == policy::PartPlace::None || !fits(head, context) || is_dead(*found[i]) ||
+            !policy::decide_storability(head.facts, context.policy).store) {
+            continue;
+        }
+        const Candidate& last = candidates.emplace_back(Candidate{&found[i], head, *policy::part_of(head), place});
+        newest = newest == nullptr || is_more_recent(head, newest->head) ? &last : newest;
+    }
+    StoredEnds ends;
+    http::ByteSpan missing{0, newest == nullptr ? 0 : newest->part.complete_length - 1};
+    const auto take = [&](policy::PartPlace place, store::EntryRef& to) {
+        for (const Candidate& one : candidates) {
+            const http::ByteSpan& span = one.part.span;
+            const bool is_beginning = place == policy::PartPlace::Beginning;
+            const bool leaves_less = is_beginning ? span.last >= missing.first && span.last < missing.last
+                                                  : span.first > missing.first && span.first <= missing.last;
+            if (one.place == place && leaves_less && one.part.complete_length == newest->part.complete_length &&
+                is_same_variant(one.head, newest->head) &&
+                policy::same_representation(policy::validators_of(one.head), policy::validators_of(newest->head),
+                                            context.policy.immutable, context.now)) {
+                (is_beginning ? missing.first : missing.last) = is_beginning ? span.last + 1 : span.first - 1;
+                to = *one.entry;
+            }
+        }
+    };
+    take(policy::PartPlace::Beginning, ends.beginning);
+    take(policy::PartPlace::End, ends.end);
+    return ends;
+}
+
+// RFC 9111 section 3.4: a 206 that is just what is missing of the stored parts makes them whole.
 std::optional<HttpCache::BeginResult> HttpCache::begin_completed(Fetch& fetch, const FetchRequest& sent,
                                                                  const http::ResponseHead& response,
                                                                  const http::Framing& framing,
                                                                  http::WallTime request_time,
                                                                  http::WallTime response_time, Intake& intake) {
-    const store::EntryRef beginning = std::exchange(fetch.completing, {});
+    const StoredEnds ends = std::exchange(fetch.completing, {});
     // If-Range failed, or the origin knows no ranges: the whole comes. Other answers speak for themselves.
     if (response.status != 206 && response.status != 416) {
         return std::nullopt;
     }
-    const StoredHead stored = policy::view_stored_head(beginning->metadata());
-    const auto stored_part = policy::part_of(stored);
+    const bool is_beginning_newer =
+        ends.beginning && (!ends.end || is_more_recent(policy::view_stored_head(ends.beginning->metadata()),
+                                                       policy::view_stored_head(ends.end->metadata())));
+    const StoredHead stored = policy::view_stored_head((is_beginning_newer ? ends.beginning : ends.end)->metadata());
+    const policy::ContentPart missing = missing_between(ends);
     const auto part = policy::content_part(response);
-    const bool goes_on =
-        part && stored_part && part->span.first == stored_part->span.last + 1 &&
-        part->span.last + 1 == part->complete_length && part->complete_length == stored_part->complete_length &&
+    const bool goes_between =
+        part && part->span == missing.span && part->complete_length == missing.complete_length &&
         framing == http::Framing{http::Framing::Kind::Length, part->span.size()} &&
         policy::same_representation(policy::validators_of(stored), policy::validators_of(response.fields),
                                     sent.policy.immutable, response_time);
-    if (!goes_on || killed(beginning->key(), beginning->metadata(), beginning->sequence(), 0)) {
+    if (!goes_between || (ends.beginning && is_dead(*ends.beginning)) || (ends.end && is_dead(*ends.end))) {
         return BeginResult::RetryUnconditional;
     }
     auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
@@ -97,11 +139,11 @@ std::optional<HttpCache::BeginResult> HttpCache::begin_completed(Fetch& fetch, c
     const std::string secondary = secondary_key(names, values, std::nullopt);
     const store::PutFacts put{fetch.key, fetch.hash, secondary, fetch.sequence};
     intake.writer = store_.open_writer(put, part->complete_length);
-    if (!intake.writer ||
-        !append_content(*intake.writer->body(), {beginning->body(), beginning->body_size()}, beginning->body_size())) {
+    if (!intake.writer || (ends.beginning && !append_entry(*intake.writer->body(), *ends.beginning))) {
         intake = Intake();
         return BeginResult::RetryUnconditional;
     }
+    intake.tail = ends.end;
     Answer answer;
     answer.kind = Answer::Kind::Response;
     answer.status = whole.facts.status;

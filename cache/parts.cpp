@@ -7,6 +7,24 @@ namespace gatehouse::cache {
 
 using store::Body;
 
+namespace {
+
+class EndHeads {
+public:
+    explicit EndHeads(const StoredEnds& ends) : beginning_(head_of(ends.beginning)), end_(head_of(ends.end)) {}
+    const policy::StoredHead* beginning() const noexcept { return beginning_ ? &*beginning_ : nullptr; }
+    const policy::StoredHead* end() const noexcept { return end_ ? &*end_ : nullptr; }
+
+private:
+    static std::optional<policy::StoredHead> head_of(const store::EntryRef& entry) {
+        return entry ? std::optional(policy::view_stored_head(entry->metadata())) : std::nullopt;
+    }
+    std::optional<policy::StoredHead> beginning_;
+    std::optional<policy::StoredHead> end_;
+};
+
+} // namespace
+
 std::string secondary_key(std::string_view names, std::string_view values,
                           const std::optional<policy::ContentPart>& part) {
     std::string out;
@@ -34,6 +52,20 @@ bool append_content(Body& to, Body::Cursor from, std::uint64_t bytes) {
         bytes -= piece.iov_len;
     }
     return true;
+}
+
+policy::ContentPart missing_between(const StoredEnds& ends) {
+    const EndHeads heads(ends);
+    return policy::missing_between(heads.beginning(), heads.end());
+}
+
+policy::Completion completion_of(const StoredEnds& ends) {
+    const EndHeads heads(ends);
+    return policy::completion_of(heads.beginning(), heads.end());
+}
+
+bool append_entry(Body& to, const store::Entry& entry) {
+    return append_content(to, {entry.body(), entry.body_size()}, entry.body_size());
 }
 
 std::vector<PartContent> touching_parts(PartContent arrived, std::vector<PartContent> others) {

@@ -2,6 +2,7 @@
 // cache/policy/partial.h to say.
 #pragma once
 
+#include "cache/fetch.h"
 #include "cache/policy/partial.h"
 #include "cache/policy/stored_head.h"
 #include "cache/store/store.h"
@@ -21,6 +22,11 @@ std::string secondary_key(std::string_view names, std::string_view values,
 // Copies this much into a body. False: there is no memory for it; what was copied stays. The whole of it is at most
 // max_object_size, so that it fits between two turns of an event loop.
 bool append_content(store::Body& to, store::Body::Cursor from, std::uint64_t bytes);
+bool append_entry(store::Body& to, const store::Entry& entry); // all of its content
+
+// What is missing of what is stored, and how it is asked for: views into what is stored. Precondition: something is.
+policy::ContentPart missing_between(const StoredEnds& ends);
+policy::Completion completion_of(const StoredEnds& ends);
 
 // A stored part, or one that has just arrived.
 struct PartContent {

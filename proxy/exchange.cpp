@@ -165,8 +165,9 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     policy::CacheResult shown = result;
     shown.error = assembly.status >= 400;
-    const std::uint64_t length = policy::content_length(assembly, head, size);
     const std::uint64_t complete_length = part ? part->complete_length : size;
+    const bool whole = assembly.kind == Assembly::Kind::Whole; // as it is stored, which may be a part
+    const std::uint64_t length = whole ? size : policy::content_length(assembly, head, complete_length);
     ResponseSink::Head out{assembly, head, shown, complete_length, length, !state_.is_head(), age_seconds(head, now),
                            shown_key()};
     sink_.head(out);
@@ -175,12 +176,12 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
     const bool content = !state_.is_head() && !http::status_has_no_content(assembly.status);
     if (content) {
         state_.record.response_body_bytes = length;
-        if (assembly.kind == Assembly::Kind::Whole) {
+        if (whole) {
             sink_.content(Body::Cursor(entry->body(), size), size, nullptr);
         }
         for (std::size_t i = 0; i < assembly.spans.size(); ++i) {
             if (assembly.kind == Assembly::Kind::MultiPart) {
-                sink_.content(policy::multipart_part_head(assembly, i, head, size));
+                sink_.content(policy::multipart_part_head(assembly, i, head, complete_length));
             }
             Body::Cursor cursor(entry->body(), size);
             cursor.seek(assembly.spans[i].first - assembly.content_first);
@@ -247,12 +248,10 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     facts.validate = conditional ? &state_.plan.head : nullptr;
     facts.has_content = body != nullptr;
     facts.as_part = state_.plan.as_part;
-    StoredHead beginning;
-    std::optional<policy::Completion> completion;
-    if (const cache::store::EntryRef& stored = fetch->completing) {
-        beginning = policy::view_stored_head(stored->metadata());
-        completion = policy::completion_of(beginning, stored->body_size(), state_.behavior->policy_ref->immutable);
-        facts.completion = completion ? &*completion : nullptr;
+    policy::Completion completion;
+    if (const cache::StoredEnds& stored = fetch->completing) {
+        completion = cache::completion_of(stored);
+        facts.completion = &completion;
     }
     FetchOrder order;
     order.fetch = fetch;

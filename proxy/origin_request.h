@@ -28,7 +28,7 @@ struct OriginRequestFacts {
     bool for_store = false;
     // A conditional request about this stored response.
     const cache::policy::StoredHead* validate = nullptr;
-    // The rest of a stored beginning is asked for.
+    // What is missing of a response that is stored in part is asked for.
     const cache::policy::Completion* completion = nullptr;
     bool as_part = false; // the client's Range stays: a part is to be stored
     bool has_content = false;

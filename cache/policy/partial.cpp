@@ -75,6 +75,44 @@ std::optional<HeldBytes> held_bytes(const http::ByteSpan& wanted, bool suffix, c
 
 bool is_exact(const ContentPart& part, std::uint64_t stored_bytes) noexcept { return stored_bytes == part.span.size(); }
 
+// What a selection of ranges gets of a part, as an answer without conditions; nullopt: not this part's to answer.
+std::optional<Assembly> cut(http::RangeSelection selection, bool suffix, const ContentPart& part,
+                            std::uint64_t stored_bytes) {
+    Assembly assembly;
+    if (selection.kind == http::RangeSelection::Kind::Unsatisfiable) {
+        // The part names the complete length: a range behind it is unsatisfiable. RFC 9110 section 15.5.17
+        assembly.kind = Assembly::Kind::Unsatisfiable;
+        assembly.status = 416;
+        return assembly;
+    }
+    if (selection.spans.empty()) {
+        return std::nullopt;
+    }
+    assembly.status = kPartialContent;
+    // An incomplete response answers a request for a range that lies wholly within it, and no other.
+    // RFC 9111 section 3.3
+    if (selection.spans.size() == 1) {
+        const auto held = held_bytes(selection.spans.front(), suffix, part, stored_bytes);
+        if (!held) {
+            return std::nullopt;
+        }
+        assembly.kind = Assembly::Kind::SinglePart;
+        assembly.spans = {held->span};
+        assembly.content_first = held->content_first;
+        return assembly;
+    }
+    const bool holds_all = std::all_of(selection.spans.begin(), selection.spans.end(), [&](const http::ByteSpan& span) {
+        return span.first >= part.span.first && span.last <= part.span.last;
+    });
+    if (!holds_all || !is_exact(part, stored_bytes)) {
+        return std::nullopt;
+    }
+    assembly.kind = Assembly::Kind::MultiPart;
+    assembly.spans = std::move(selection.spans);
+    assembly.content_first = part.span.first;
+    return assembly;
+}
+
 } // namespace
 
 std::optional<ContentPart> content_part(const http::ResponseHead& response) {
@@ -103,39 +141,32 @@ std::optional<ContentPart> part_of(const StoredHead& stored) {
 }
 
 std::optional<Assembly> assemble_part(const http::RequestHead& request, const StoredHead& stored,
-                                      std::uint64_t stored_bytes, WallTime now) {
+                                      std::uint64_t stored_bytes, WallTime now, std::uint64_t boundary_seed) {
     const auto part = part_of(stored);
     const auto range = request.fields.first("Range");
     if (!part || !range || request.fields.count("Range") != 1 || stored_bytes == 0 ||
         !http::if_range_allows(request.fields, validators_of(stored), now)) {
         return std::nullopt;
     }
-    const http::RangeSelection selection = http::select_ranges(*range, part->complete_length);
-    if (selection.kind != http::RangeSelection::Kind::Parts || selection.spans.size() != 1) {
-        return std::nullopt;
-    }
-    // An incomplete response answers a request for a range that lies wholly within it, and no other.
-    // RFC 9111 section 3.3
-    const auto held = held_bytes(selection.spans.front(), is_suffix(*range), *part, stored_bytes);
-    if (!held) {
+    auto answer = cut(http::select_ranges(*range, part->complete_length), is_suffix(*range), *part, stored_bytes);
+    if (!answer) {
         return std::nullopt;
     }
     // The conditions of a request that a stored 206 can satisfy are evaluated first. RFC 9111 section 4.3.2
-    Assembly assembly = assemble(request, stored, std::nullopt, now, 0);
-    if (assembly.kind == Assembly::Kind::NotModified) {
-        return assembly;
+    Assembly conditional = assemble(request, stored, std::nullopt, now, 0);
+    if (conditional.kind == Assembly::Kind::NotModified) {
+        return conditional;
     }
-    assembly.kind = Assembly::Kind::SinglePart;
-    assembly.status = kPartialContent;
-    assembly.spans = {held->span};
-    assembly.content_first = held->content_first;
-    return assembly;
+    if (answer->kind == Assembly::Kind::MultiPart) {
+        answer->boundary = boundary_text(boundary_seed);
+    }
+    return answer;
 }
 
 Assembly assemble_stored(const http::RequestHead& request, const StoredHead& stored, std::uint64_t stored_bytes,
                          WallTime now, std::uint64_t boundary_seed, bool immutable) {
     if (stored.facts.is_part) {
-        if (auto assembly = assemble_part(request, stored, stored_bytes, now)) {
+        if (auto assembly = assemble_part(request, stored, stored_bytes, now, boundary_seed)) {
             return *std::move(assembly);
         }
         // It was found for this Range; a 304 since then has changed what If-Range is compared with. All of a part is
@@ -144,17 +175,43 @@ Assembly assemble_stored(const http::RequestHead& request, const StoredHead& sto
     return assemble(request, stored, stored_bytes, now, boundary_seed, immutable);
 }
 
-std::optional<Completion> completion_of(const StoredHead& stored, std::uint64_t stored_bytes, bool immutable) {
+PartPlace place_of(const StoredHead& stored, std::uint64_t stored_bytes, bool immutable) {
     const auto part = part_of(stored);
-    if (!part || part->span.first != 0 || !is_exact(*part, stored_bytes)) {
-        return std::nullopt;
-    }
     // Without a strong validator the rest could not be combined with what is there. RFC 9111 section 3.4
-    const std::string_view validator = strong_validator(stored);
-    if (validator.empty() && !immutable) {
-        return std::nullopt;
+    if (!part || !is_exact(*part, stored_bytes) || (strong_validator(stored).empty() && !immutable)) {
+        return PartPlace::None;
     }
-    return Completion{"bytes=" + std::to_string(stored_bytes) + "-", validator};
+    const bool is_beginning = part->span.first == 0;
+    const bool is_end = part->span.last + 1 == part->complete_length;
+    if (is_beginning == is_end) { // everything: nothing is missing; or a middle, beside which two pieces are
+        return PartPlace::None;
+    }
+    return is_beginning ? PartPlace::Beginning : PartPlace::End;
+}
+
+ContentPart missing_between(const StoredHead* beginning, const StoredHead* end) {
+    ContentPart missing;
+    if (beginning != nullptr) {
+        const auto part = part_of(*beginning);
+        missing = {{part->span.last + 1, part->complete_length - 1}, part->complete_length};
+    }
+    if (end != nullptr) {
+        const auto part = part_of(*end);
+        missing.span.last = part->span.first - 1;
+        missing.complete_length = part->complete_length;
+    }
+    return missing;
+}
+
+Completion completion_of(const StoredHead* beginning, const StoredHead* end) {
+    const ContentPart missing = missing_between(beginning, end);
+    Completion completion;
+    completion.range = "bytes=" + std::to_string(missing.span.first) + "-";
+    if (end != nullptr) {
+        completion.range += std::to_string(missing.span.last);
+    }
+    completion.if_range = strong_validator(beginning != nullptr ? *beginning : *end);
+    return completion;
 }
 
 // DEVIATION: RFC 9111 section 3.4 lets nothing be combined without a strong validator; an operator who says `immutable`

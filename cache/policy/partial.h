@@ -2,10 +2,11 @@
 // (RFC 9111 sections 3.3 and 3.4, RFC 9110 section 15.3.7).
 //
 // A part is stored as what it is, a 206 with its Content-Range among the field lines, in an entry of its own. It
-// answers nothing but a Range that lies wholly within it. Two parts that share a strong validator and touch each other
-// become one when the second arrives; parts that make up all of the representation become an ordinary 200. A part that
-// is the beginning of a representation is completed when somebody asks for the whole: the rest is asked for with Range
-// and If-Range, and what arrives goes behind what is stored. Everything else is asked of the origin as if no part were
+// answers nothing but a Range that lies wholly within it, or behind the end of the representation. Two parts that share
+// a strong validator and touch each other become one when the second arrives; parts that make up all of the
+// representation become an ordinary 200, and so does one that is all of it. Where the beginning or the end of a
+// representation is stored, or both, it is completed when somebody asks for the whole: what is missing is asked for
+// with Range and If-Range, and put between what is stored. Everything else is asked of the origin as if no part were
 // stored. multipart/byteranges and parts of unknown length are passed on and not stored.
 #pragma once
 
@@ -33,25 +34,36 @@ std::optional<ContentPart> content_part(const http::ResponseHead& response);
 // The same of a stored response; nullopt for everything that is no part.
 std::optional<ContentPart> part_of(const StoredHead& stored);
 
-// The bytes that a stored part gives to the Range of this request: `assembly.spans` has the one span, or the kind is
-// NotModified when a condition of the request says so. nullopt where the part may not answer: more than one range, a
-// range that is not wholly within the part, or an If-Range that fails.
-// `stored_bytes` may be less than the part says it holds (see the deviation in partial.cpp).
+// The bytes that a stored part gives to the Range of this request: `assembly.spans` has them, or the kind is
+// NotModified when a condition of the request says so, or Unsatisfiable when the whole representation ends before.
+// nullopt where the part may not answer: one of the ranges is not wholly within it, or an If-Range fails.
+// `stored_bytes` may be less than the part says it holds (see the deviation in partial.cpp); several ranges are
+// answered only where it is not.
 std::optional<Assembly> assemble_part(const http::RequestHead& request, const StoredHead& stored,
-                                      std::uint64_t stored_bytes, WallTime now);
+                                      std::uint64_t stored_bytes, WallTime now, std::uint64_t boundary_seed);
 
 // What this client gets of a stored response, whole or a part: assemble_part for a part, else assemble.
 Assembly assemble_stored(const http::RequestHead& request, const StoredHead& stored, std::uint64_t stored_bytes,
                          WallTime now, std::uint64_t boundary_seed, bool immutable);
 
-// The rest of a representation whose beginning is stored: "bytes=5-", and what If-Range is to say (empty: nothing).
+// What a stored part is to a fetch that completes the representation.
+enum class PartPlace : std::uint8_t {
+    Beginning,
+    End,
+    None // neither, or both; or it is not whole itself, or has no strong validator. With `immutable` it needs none: the
+         // operator vouches that the content does not change
+};
+PartPlace place_of(const StoredHead& stored, std::uint64_t stored_bytes, bool immutable);
+
+// What is missing between a stored beginning and a stored end of one representation; null: not stored, but one of them
+// is. Precondition: place_of says what they are, and they do not touch.
+ContentPart missing_between(const StoredHead* beginning, const StoredHead* end);
+// How that is asked for: "bytes=5-" or "bytes=5-7", and what If-Range is to say (empty: nothing).
 struct Completion {
     std::string range;
-    std::string_view if_range; // a view into the stored head
+    std::string_view if_range; // a view into a stored head
 };
-// nullopt where the part is not the beginning, is not whole itself, or has no strong validator. With `immutable` it
-// needs none: the operator vouches that the content does not change.
-std::optional<Completion> completion_of(const StoredHead& stored, std::uint64_t stored_bytes, bool immutable);
+Completion completion_of(const StoredHead* beginning, const StoredHead* end);
 
 // Whether both are of the same representation: they share a strong validator, or `immutable`. RFC 9111 section 3.4
 bool same_representation(const http::Validators& a, const http::Validators& b, bool immutable, WallTime now);

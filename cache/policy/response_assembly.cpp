@@ -18,14 +18,6 @@ std::optional<std::string_view> unless_empty(std::string_view value) noexcept {
     return value.empty() ? std::nullopt : std::optional(value);
 }
 
-std::string boundary_text(std::uint64_t seed) {
-    std::string text = "0000000000000000";
-    std::array<char, 16> digits;
-    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), seed, 16);
-    const auto size = static_cast<std::size_t>(written.ptr - digits.data());
-    return text.replace(text.size() - size, size, digits.data(), size);
-}
-
 // Calls visit(name, line) for each "Name: value\r\n"; the line includes its end.
 template <class Visitor>
 void for_each_line(std::string_view lines, Visitor&& visit) {
@@ -139,6 +131,14 @@ Assembly select_spans(const http::RequestHead& request, const StoredHead& stored
 }
 
 } // namespace
+
+std::string boundary_text(std::uint64_t seed) {
+    std::string text = "0000000000000000";
+    std::array<char, 16> digits;
+    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), seed, 16);
+    const auto size = static_cast<std::size_t>(written.ptr - digits.data());
+    return text.replace(text.size() - size, size, digits.data(), size);
+}
 
 http::Validators validators_of(const StoredHead& stored) noexcept {
     return {unless_empty(stored.etag), unless_empty(stored.last_modified), unless_empty(stored.date)};

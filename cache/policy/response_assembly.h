@@ -24,6 +24,8 @@ struct Assembly {
 };
 
 http::Validators validators_of(const StoredHead& stored) noexcept;
+// A multipart boundary out of a random number.
+std::string boundary_text(std::uint64_t seed);
 
 // Evaluates the request's preconditions and Range against a stored response (RFC 9110 section 13.2.2 order).
 // complete_length: size of the stored content; nullopt while it is still arriving and unknown: Range is then ignored.

@@ -35,6 +35,14 @@ void range_server(OriginExchange& x, const std::string& fields) {
 
 const std::string kFields = "Cache-Control: max-age=60\r\nETag: \"v1\"\r\nContent-Type: text/plain\r\n";
 
+// Where ranges are passed, also of what is known to be small.
+Yaml passing() {
+    Yaml yaml;
+    yaml.policies = "own: {range: pass}";
+    yaml.behaviors = "[{path_pattern: '*', origin: api, cache_policy: own}]";
+    return yaml;
+}
+
 Response range(const ProxyUnderTest& proxy, const std::string& wanted, const std::string& more = "") {
     return proxy.get("/file", "Range: bytes=" + wanted + "\r\n" + more);
 }
@@ -44,7 +52,7 @@ Response range(const ProxyUnderTest& proxy, const std::string& wanted, const std
 TEST_CASE("a part is stored, and ranges within it are hits") {
     ScriptedOrigin origin;
     origin.on("/file", [](OriginExchange& x) { range_server(x, kFields); });
-    ProxyUnderTest proxy(origin);
+    ProxyUnderTest proxy(origin, passing());
     const Response first = range(proxy, "4-9", "If-None-Match: \"v0\"\r\n");
     CHECK(first.status == 206);
     CHECK(first.content == "456789");
@@ -103,6 +111,96 @@ TEST_CASE("a beginning is completed for who wants the whole") {
     CHECK(range(proxy, "8-11").content == "89ab");
     CHECK(origin.requests() == 2);
     CHECK(proxy.server().store_stats().objects == 1);
+}
+
+TEST_CASE("what is missing between a stored beginning and a stored end is asked for, for a range of it as well") {
+    for (const char* wanted : {"", "Range: bytes=2-17\r\n"}) {
+        CAPTURE(wanted);
+        ScriptedOrigin origin;
+        origin.on("/file", [](OriginExchange& x) { range_server(x, kFields); });
+        ProxyUnderTest proxy(origin); // it is known to be small, so that it is filled for the range
+        range(proxy, "0-4");
+        {
+            RawClient other(proxy.port());
+            other.get("/file", "Range: bytes=15-19\r\nCache-Control: no-cache\r\n"); // not out of what is stored
+            other.read();
+        }
+        const int before = origin.requests();
+        const Response response = proxy.get("/file", wanted);
+        const std::string expected = *wanted == '\0' ? kDigits : kDigits.substr(2, 16);
+        CHECK(response.content == expected);
+        CHECK(proxy.get("/file").content == kDigits);
+        CHECK(origin.requests() <= before + 1);
+        CHECK(proxy.server().store_stats().objects == 1);
+    }
+}
+
+TEST_CASE("an end is completed for who wants the whole, and what arrives leaves at once") {
+    ScriptedOrigin origin;
+    origin.on("/file", [](OriginExchange& x) {
+        if (x.number() == 1) {
+            range_server(x, kFields);
+            return;
+        }
+        x.send("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-14/20\r\nContent-Length: 15\r\n" + kFields +
+               "\r\n0123");
+        x.pass("rest");
+        x.send("456789abcde");
+    });
+    ProxyUnderTest proxy(origin);
+    range(proxy, "15-");
+    RawClient client(proxy.port());
+    client.get("/file");
+    CHECK(client.read_content(4).content == "0123");
+    origin.open("rest");
+    const Response whole = client.read();
+    CHECK(whole.status == 200);
+    CHECK(whole.content == kDigits);
+    CHECK(whole.get("Content-Length") == "20");
+    CHECK(whole.get("Cache-Status") == "gatehouse; fwd=partial; fwd-status=206; stored; ttl=60");
+    REQUIRE(origin.requests() == 2);
+    CHECK(origin.heads("/file")[1].find("\r\nRange: bytes=0-14\r\nIf-Range: \"v1\"\r\n") != std::string::npos);
+    CHECK(proxy.get("/file").content == kDigits);
+    CHECK(origin.requests() == 2);
+}
+
+TEST_CASE("several ranges within a stored part come out of it, and one behind the end is 416") {
+    ScriptedOrigin origin;
+    origin.on("/file", [](OriginExchange& x) { range_server(x, kFields); });
+    ProxyUnderTest proxy(origin, passing());
+    range(proxy, "4-15");
+    const Response several = range(proxy, "5-6,10-12");
+    REQUIRE(several.status == 206);
+    const std::string type = several.get("Content-Type");
+    const std::string begin = "multipart/byteranges; boundary=";
+    REQUIRE(type.starts_with(begin));
+    const std::string boundary = "--" + type.substr(begin.size());
+    CHECK_FALSE(several.has("Content-Range"));
+    CHECK(several.content ==
+          boundary + "\r\nContent-Type: text/plain\r\nContent-Range: bytes 5-6/20\r\n\r\n56\r\n" + boundary +
+              "\r\nContent-Type: text/plain\r\nContent-Range: bytes 10-12/20\r\n\r\nabc\r\n" + boundary + "--\r\n");
+    CHECK(several.get("X-Cache") == "Hit from gatehouse");
+    const Response beyond = range(proxy, "20-");
+    CHECK(beyond.status == 416);
+    CHECK(beyond.get("Content-Range") == "bytes */20");
+    CHECK(beyond.content.empty());
+    CHECK_FALSE(beyond.has("ETag"));
+    CHECK(origin.requests() == 1);
+}
+
+TEST_CASE("a part that is everything answers who wants the whole") {
+    ScriptedOrigin origin;
+    origin.on("/file", [](OriginExchange& x) { range_server(x, kFields); });
+    ProxyUnderTest proxy(origin);
+    const Response part = range(proxy, "0-");
+    CHECK(part.status == 206);
+    CHECK(part.get("Content-Range") == "bytes 0-19/20");
+    const Response whole = proxy.get("/file");
+    CHECK(whole.status == 200);
+    CHECK(whole.content == kDigits);
+    CHECK(whole.get("X-Cache") == "Hit from gatehouse");
+    CHECK(range(proxy, "3-4").content == "34");
+    CHECK(origin.requests() == 1);
 }
 
 TEST_CASE("HEAD completes a beginning as GET does") {

@@ -12,11 +12,11 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1024 * 1024;
 
-CacheBench filling(RangeHandling handling = RangeHandling::Fill) {
-    CacheBench bench(64 * kMiB, 32 * kMiB);
-    bench.policy.range = handling;
-    return bench;
-}
+struct FillingBench : CacheBench {
+    explicit FillingBench(RangeHandling handling = RangeHandling::Fill) : CacheBench(64 * kMiB, 32 * kMiB) {
+        policy.range = handling;
+    }
+};
 
 std::string whole_head(std::uint64_t length, const std::string& fields = "Cache-Control: max-age=60") {
     return "200\nContent-Length: " + std::to_string(length) + "\n" + fields;
@@ -40,7 +40,7 @@ void end(CacheBench& bench, Client& client, Intake& intake) {
 } // namespace
 
 TEST_CASE("a range of what is not stored is one fetch with the whole where it is filled") {
-    CacheBench bench = filling();
+    FillingBench bench;
     const auto range = bench.asking("Range: bytes=2-3");
     CHECK(range->plan.kind == Plan::Kind::Wait);
     CHECK(range->plan.leader);
@@ -75,7 +75,7 @@ TEST_CASE("which ranges go alone, by policy and by what is known of the length")
     };
     for (const Row& row : rows) {
         CAPTURE(row.name);
-        CacheBench bench = filling(row.handling);
+        FillingBench bench(row.handling);
         if (*row.length != '\0') {
             bench.policy.range = RangeHandling::Pass;
             const auto part = bench.asking("Range: bytes=4-4");
@@ -113,7 +113,7 @@ TEST_CASE("a range joins what is arriving and small, also where it would have be
     };
     for (const Row& row : rows) {
         CAPTURE(row.name);
-        CacheBench bench = filling(row.handling);
+        FillingBench bench(row.handling);
         Intake intake;
         const auto whole = arriving(bench, intake, row.head, "01234");
         const auto range = bench.asking("Range: bytes=2-3" + std::string(row.request));
@@ -129,7 +129,7 @@ TEST_CASE("a range joins what is arriving and small, also where it would have be
 }
 
 TEST_CASE("a whole that is asked for and has no head yet tells no length") {
-    CacheBench bench = filling(RangeHandling::Auto);
+    FillingBench bench(RangeHandling::Auto);
     const auto whole = bench.asking();
     const auto range = bench.asking("Range: bytes=2-3");
     CHECK(range->plan.kind == Plan::Kind::Alone);
@@ -138,7 +138,7 @@ TEST_CASE("a whole that is asked for and has no head yet tells no length") {
 
 TEST_CASE("a range that begins far behind what has arrived is passed, and of it nothing need be stored") {
     const std::string far = "Range: bytes=" + std::to_string(policy::kFillAheadBytes + 6) + "-";
-    CacheBench bench = filling();
+    FillingBench bench;
     Intake intake;
     const auto first = arriving(bench, intake, whole_head(20 * kMiB), "01234", far);
     const auto second = bench.asking(far);
@@ -158,7 +158,7 @@ TEST_CASE("a range that begins far behind what has arrived is passed, and of it 
 
 TEST_CASE("a range that is far away in what is not stored is passed, and its part may be") {
     const std::string far = "Range: bytes=" + std::to_string(policy::kFillAheadBytes + 6) + "-";
-    CacheBench bench = filling();
+    FillingBench bench;
     Intake intake;
     const auto client = arriving(bench, intake, whole_head(33 * kMiB), "01234", far);
     const Resolution resolution = bench.resolve(*client);
@@ -174,7 +174,7 @@ TEST_CASE("a range that is far away in what is not stored is passed, and its par
 }
 
 TEST_CASE("a range that was passed takes what comes, whatever it is") {
-    CacheBench bench = filling(RangeHandling::Pass);
+    FillingBench bench(RangeHandling::Pass);
     const auto client = bench.asking("Range: bytes=30000000-");
     bench.go_alone(*client);
     bench.send(*client);

@@ -13,6 +13,14 @@ namespace {
 
 const std::string kContent = "0123456789";
 
+// Where ranges are passed, also of what is known to be small.
+struct PassingBench : CacheBench {
+    explicit PassingBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024)
+        : CacheBench(size_bytes, max_object_bytes) {
+        policy.range = config::RangeHandling::Pass;
+    }
+};
+
 // A request with this Range, which went to the origin alone. Returns why the answer was not stored.
 Reason fetch_part(CacheBench& bench, const std::string& range, const std::string& response, std::string_view body,
                   const std::string& request = "") {
@@ -43,9 +51,10 @@ std::string held(CacheBench& bench, const std::string& range, const std::string&
         return "";
     }
     const auto& entry = client->plan.entry;
-    const auto assembly = client->plan.head.facts.is_part
-                              ? policy::assemble_part(client->request, client->plan.head, entry->body_size(), bench.now)
-                              : policy::assemble(client->request, client->plan.head, entry->body_size(), bench.now, 0);
+    const auto assembly =
+        client->plan.head.facts.is_part
+            ? policy::assemble_part(client->request, client->plan.head, entry->body_size(), bench.now, 0)
+            : policy::assemble(client->request, client->plan.head, entry->body_size(), bench.now, 0);
     REQUIRE(assembly);
     REQUIRE(assembly->spans.size() == 1);
     return stored_text(entry).substr(assembly->spans[0].first - assembly->content_first, assembly->spans[0].size());
@@ -58,8 +67,9 @@ std::unique_ptr<Client> completing(CacheBench& bench, std::uint64_t from) {
     auto client = bench.asking();
     REQUIRE(client->plan.kind == Plan::Kind::Wait);
     REQUIRE(client->plan.leader);
-    REQUIRE(client->plan.fetch->completing);
-    CHECK(client->plan.fetch->completing->body_size() == from);
+    REQUIRE(client->plan.fetch->completing.beginning);
+    CHECK_FALSE(client->plan.fetch->completing.end);
+    CHECK(client->plan.fetch->completing.beginning->body_size() == from);
     CHECK(client->plan.result.reason == Reason::PartialMiss);
     CHECK(client->plan.result.forwarded == Forwarded::Partial);
     return client;
@@ -68,7 +78,7 @@ std::unique_ptr<Client> completing(CacheBench& bench, std::uint64_t from) {
 } // namespace
 
 TEST_CASE("a part is stored, and answers the ranges that lie within it") {
-    CacheBench bench;
+    PassingBench bench;
     CHECK(store_part(bench, 4, 8) == Reason::None);
     CHECK(objects(bench) == 1);
     CHECK(held(bench, "4-8") == "45678");
@@ -82,8 +92,9 @@ TEST_CASE("a part is stored, and answers the ranges that lie within it") {
 TEST_CASE("a part answers nothing but ranges") {
     CacheBench bench;
     CHECK(store_part(bench, 4, 8) == Reason::None);
-    for (const char* request : {"", "HEAD", "Range: bytes=4-5,7-8"}) {
+    for (const char* request : {"", "HEAD", "Range: bytes=4-5,8-9"}) {
         CAPTURE(request);
+        bench.policy.range = config::RangeHandling::Pass;
         const auto client = bench.asking(request);
         CHECK(client->plan.kind != Plan::Kind::Serve);
         CHECK(client->plan.result.reason == Reason::PartialMiss);
@@ -178,7 +189,7 @@ TEST_CASE("a stale part with a window for revalidation is validated first") {
 }
 
 TEST_CASE("variants have parts of their own") {
-    CacheBench bench;
+    PassingBench bench;
     const std::string german = "ETag: \"de\"\nVary: Accept-Language";
     const std::string english = "ETag: \"en\"\nVary: Accept-Language";
     CHECK(store_part(bench, 0, 4, german, "Accept-Language: de") == Reason::None);
@@ -186,8 +197,8 @@ TEST_CASE("variants have parts of their own") {
     CHECK(held(bench, "1-2", "Accept-Language: de") == "12");
     CHECK(held(bench, "1-2", "Accept-Language: en").empty());
     CHECK(held(bench, "6-7", "Accept-Language: en") == "67");
-    CHECK(bench.asking("Accept-Language: de")->plan.fetch->completing);
-    CHECK_FALSE(bench.asking("Accept-Language: en")->plan.fetch->completing); // its end, not its beginning
+    CHECK(stored_text(bench.asking("Accept-Language: de")->plan.fetch->completing.beginning) == "01234");
+    CHECK(stored_text(bench.asking("Accept-Language: en")->plan.fetch->completing.end) == "56789");
 }
 
 TEST_CASE("parts that touch each other become one (RFC 9111 section 3.4)") {
@@ -212,7 +223,7 @@ TEST_CASE("parts that touch each other become one (RFC 9111 section 3.4)") {
     };
     for (const Row& row : rows) {
         SUBCASE(row.name) {
-            CacheBench bench;
+            PassingBench bench;
             for (const auto& [first, last] : row.parts) {
                 if (held(bench, std::to_string(first) + "-" + std::to_string(last)).empty()) {
                     CHECK(store_part(bench, first, last) == Reason::None);
@@ -225,7 +236,7 @@ TEST_CASE("parts that touch each other become one (RFC 9111 section 3.4)") {
 }
 
 TEST_CASE("parts that make up all of it are a whole response, with the newest fields") {
-    CacheBench bench;
+    PassingBench bench;
     CHECK(store_part(bench, 0, 4, "ETag: \"1\"\nA: 1\nB: 1") == Reason::None);
     bench.now = after(10);
     CHECK(store_part(bench, 5, 9, "ETag: \"1\"\nA: 2") == Reason::None);
@@ -255,7 +266,7 @@ TEST_CASE("parts that do not share a strong validator stay apart") {
     };
     for (const Row& row : rows) {
         CAPTURE(row.first);
-        CacheBench bench;
+        PassingBench bench;
         bench.policy.immutable = row.immutable;
         CHECK(store_part(bench, 0, 2, row.first) == Reason::None);
         CHECK(store_part(bench, 3, 5, row.second) == Reason::None);
@@ -265,7 +276,7 @@ TEST_CASE("parts that do not share a strong validator stay apart") {
 }
 
 TEST_CASE("parts that would be too large together stay apart") {
-    CacheBench bench(4 * 1024 * 1024, 4);
+    PassingBench bench(4 * 1024 * 1024, 4);
     CHECK(store_part(bench, 0, 2) == Reason::None);
     CHECK(store_part(bench, 3, 5) == Reason::None);
     CHECK(objects(bench) == 2);
@@ -273,7 +284,7 @@ TEST_CASE("parts that would be too large together stay apart") {
 }
 
 TEST_CASE("a part that was purged takes no part in anything") {
-    CacheBench bench;
+    PassingBench bench;
     CHECK(store_part(bench, 0, 2) == Reason::None);
     PurgeMatcher matcher;
     matcher.path = "/a";
@@ -421,4 +432,122 @@ TEST_CASE("a part is served when the origin fails, as a whole response would be"
     CHECK(resolution.kind == Resolution::Kind::Serve);
     CHECK(resolution.result.reason == Reason::StaleIfError);
     CHECK(resolution.head.facts.is_part);
+}
+
+TEST_CASE("what is missing of a stored end, or between a beginning and an end, is asked for, and put in its place") {
+    struct Row {
+        const char* name;
+        std::vector<std::array<std::size_t, 2>> parts; // in the order in which they came
+        std::array<std::size_t, 2> missing;
+        const char* first_bytes; // that are there with the head
+    };
+    const Row rows[] = {
+        {"a beginning", {{0, 4}}, {5, 9}, "01234"},
+        {"an end", {{5, 9}}, {0, 4}, ""},
+        {"both", {{0, 2}, {7, 9}}, {3, 6}, "012"},
+        {"both, the end first", {{7, 9}, {0, 2}}, {3, 6}, "012"},
+        {"one byte between them", {{0, 4}, {6, 9}}, {5, 5}, "01234"},
+        {"a middle is of no use", {{0, 1}, {4, 5}, {8, 9}}, {2, 7}, "01"},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.name) {
+            PassingBench bench;
+            for (const auto& [first, last] : row.parts) {
+                CHECK(store_part(bench, first, last) == Reason::None);
+            }
+            bench.policy.range = config::RangeHandling::Fill;
+            const auto client = bench.asking();
+            const auto range = bench.asking("Range: bytes=0-9");
+            REQUIRE(client->plan.leader);
+            CHECK(range->plan.fetch == client->plan.fetch);
+            const auto [first, last] = row.missing;
+            const auto completion = completion_of(client->plan.fetch->completing);
+            const bool to_the_end = last == 9;
+            CHECK(completion.range ==
+                  "bytes=" + std::to_string(first) + "-" + (to_the_end ? "" : std::to_string(last)));
+            CHECK(completion.if_range == "\"1\"");
+            bench.send(*client);
+            Intake intake;
+            REQUIRE(bench.head(*client, part_head(first, last), intake) == HttpCache::BeginResult::Answered);
+            CHECK(client->plan.fetch->answer().length == 10);
+            CHECK(read_answer(*client->plan.fetch) == row.first_bytes);
+            const std::string arrives = kContent.substr(first, last - first + 1);
+            CHECK(fill(*intake.body, arrives) == arrives.size());
+            CHECK(bench.cache.finish(*client->plan.fetch, intake) == Reason::None);
+            CHECK(read_answer(*client->plan.fetch) == kContent);
+            CHECK(stored_text(bench.asking()->plan.entry) == kContent);
+            CHECK(objects(bench) == 1);
+        }
+    }
+}
+
+TEST_CASE("parts of two representations are never completed together") {
+    PassingBench bench;
+    CHECK(store_part(bench, 0, 2, "ETag: \"1\"") == Reason::None);
+    bench.now = after(1);
+    CHECK(store_part(bench, 7, 9, "ETag: \"2\"") == Reason::None);
+    const auto client = bench.asking();
+    const StoredEnds& ends = client->plan.fetch->completing;
+    CHECK_FALSE(ends.beginning); // of the one that was heard of before
+    REQUIRE(ends.end);
+    CHECK(completion_of(ends).range == "bytes=0-6");
+    CHECK(completion_of(ends).if_range == "\"2\"");
+    bench.send(*client);
+    Intake intake;
+    CHECK(bench.head(*client, part_head(0, 6, "ETag: \"1\""), intake) == HttpCache::BeginResult::RetryUnconditional);
+}
+
+TEST_CASE("a part for which there is no memory left at the end cuts the readers, and nothing is stored") {
+    CacheBench bench(1024 * 1024, 512 * 1024);
+    bench.policy.range = config::RangeHandling::Pass;
+    const std::string end(300 * 1024, 'e');
+    const auto range = bench.asking("Range: bytes=10-");
+    bench.go_alone(*range);
+    CHECK(bench.answer(*range,
+                       "206\nContent-Range: bytes 10-307209/307210\nCache-Control: max-age=60\nETag: \"1\"\n"
+                       "Content-Length: 307200",
+                       end) == Reason::None);
+    const auto client = bench.asking();
+    REQUIRE(client->plan.fetch->completing.end);
+    bench.send(*client);
+    Intake intake;
+    REQUIRE(bench.head(*client,
+                       "206\nContent-Range: bytes 0-9/307210\nCache-Control: max-age=60\nETag: \"1\"\n"
+                       "Content-Length: 10",
+                       intake) == HttpCache::BeginResult::Answered);
+    CHECK(fill(*intake.body, kContent) == kContent.size());
+    std::vector<store::BlockRef> pinned; // all the rest
+    for (std::size_t size = 64 * 1024; size >= 256; size /= 2) {
+        const auto other = bench.store->open_writer({"k", store::hash_key("k"), "", 1}, std::nullopt);
+        for (auto room = other->body()->prepare(); room.state == store::Body::RoomState::Room;
+             room = other->body()->prepare()) {
+            other->body()->publish(room.room.size());
+        }
+        pinned.push_back(other->body()->first_block());
+    }
+    CHECK(bench.cache.finish(*client->plan.fetch, intake) == Reason::MemoryBudget);
+    CHECK(client->plan.fetch->answer().body->state() == store::Body::State::Failed);
+    CHECK(bench.resolve(*client).kind == Resolution::Kind::Failed);
+}
+
+TEST_CASE("a part that is everything is stored as the whole") {
+    CacheBench bench;
+    CHECK(store_part(bench, 0, 9, "ETag: \"1\"\nA: 1") == Reason::None);
+    const auto client = bench.asking();
+    REQUIRE(client->plan.kind == Plan::Kind::Serve);
+    CHECK(client->plan.head.facts.status == 200);
+    CHECK_FALSE(client->plan.head.facts.is_part);
+    CHECK_FALSE(client->plan.head.fields().contains("Content-Range"));
+    CHECK(client->plan.head.fields().combined("A") == "1");
+    CHECK(stored_text(client->plan.entry) == kContent);
+    CHECK(objects(bench) == 1);
+}
+
+TEST_CASE("a range behind the end of what is stored in part is answered, and so are several within it") {
+    PassingBench bench;
+    CHECK(store_part(bench, 4, 8) == Reason::None);
+    for (const char* range : {"bytes=10-", "bytes=4-5,7-8"}) {
+        CAPTURE(range);
+        CHECK(bench.asking("Range: " + std::string(range))->plan.kind == Plan::Kind::Serve);
+    }
 }

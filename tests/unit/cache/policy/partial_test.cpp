@@ -22,15 +22,19 @@ std::string text_of(const std::optional<Assembly>& assembly) {
     if (!assembly) {
         return "none";
     }
-    if (assembly->kind == Kind::NotModified) {
-        return "304";
+    if (assembly->kind == Kind::NotModified || assembly->kind == Kind::Unsatisfiable) {
+        CHECK(assembly->spans.empty());
+        return std::to_string(assembly->status);
     }
-    REQUIRE(assembly->kind == Kind::SinglePart);
-    REQUIRE(assembly->spans.size() == 1);
-    const http::ByteSpan span = assembly->spans.front();
-    // The bytes that are sent, and where they lie in what is stored.
-    return std::to_string(span.first) + "-" + std::to_string(span.last) + " from " +
-           std::to_string(span.first - assembly->content_first);
+    REQUIRE(assembly->kind == (assembly->spans.size() == 1 ? Kind::SinglePart : Kind::MultiPart));
+    CHECK(assembly->boundary.empty() == (assembly->spans.size() == 1));
+    CHECK(assembly->status == 206);
+    std::string text; // the bytes that are sent, and where they lie in what is stored
+    for (const http::ByteSpan& span : assembly->spans) {
+        text += (text.empty() ? "" : ", ") + std::to_string(span.first) + "-" + std::to_string(span.last) + " from " +
+                std::to_string(span.first - assembly->content_first);
+    }
+    return text;
 }
 
 http::Validators validators(const http::Fields& fields) { return validators_of(fields); }
@@ -88,8 +92,17 @@ TEST_CASE("a part answers what lies wholly within it (RFC 9111 section 3.3)") {
         {"a suffix that is all of it", "4-9/10", "Range: bytes=-6", "4-9 from 0"},
         {"a suffix that is longer", "4-9/10", "Range: bytes=-7", "none"},
         {"a suffix of what does not reach the end", "4-8/10", "Range: bytes=-1", "none"},
-        {"unsatisfiable", "4-9/10", "Range: bytes=10-", "none"},
-        {"two ranges", "4-9/10", "Range: bytes=4-5,7-8", "none"},
+        {"behind the end of everything", "4-8/10", "Range: bytes=10-", "416"},
+        {"behind the end of everything, twice", "4-8/10", "Range: bytes=10-,11-12", "416"},
+        {"no bytes of the end", "4-8/10", "Range: bytes=-0", "416"},
+        {"If-None-Match, behind the end", "4-8/10", "Range: bytes=10-\nIf-None-Match: \"a\"", "304"},
+        {"If-Range, other, behind the end", "4-8/10", "Range: bytes=10-\nIf-Range: \"b\"", "none"},
+        {"two ranges", "4-9/10", "Range: bytes=4-5,7-8", "4-5 from 0, 7-8 from 3"},
+        {"two ranges backwards", "4-9/10", "Range: bytes=7-8,4-5", "7-8 from 3, 4-5 from 0"},
+        {"two ranges, one a suffix", "4-9/10", "Range: bytes=4-4,-2", "4-4 from 0, 8-9 from 4"},
+        {"two ranges, one before it", "4-9/10", "Range: bytes=3-5,7-8", "none"},
+        {"two ranges, one behind it", "4-8/10", "Range: bytes=4-5,8-9", "none"},
+        {"two ranges and If-None-Match", "4-9/10", "Range: bytes=4-5,7-8\nIf-None-Match: \"a\"", "304"},
         {"two ranges, one satisfiable", "4-9/10", "Range: bytes=4-5,10-11", "4-5 from 0"},
         {"two Range lines", "4-9/10", "Range: bytes=4-5\nRange: bytes=4-5", "none"},
         {"another unit", "4-9/10", "Range: lines=4-5", "none"},
@@ -106,11 +119,11 @@ TEST_CASE("a part answers what lies wholly within it (RFC 9111 section 3.3)") {
         SUBCASE(row.name) {
             const Stored stored = part(row.range);
             const auto size = part_of(stored.view())->span.size();
-            CHECK(text_of(assemble_part(request_of(row.request), stored.view(), size, kArrival)) == row.answer);
+            CHECK(text_of(assemble_part(request_of(row.request), stored.view(), size, kArrival, 0)) == row.answer);
         }
     }
     const Stored whole = stored_of("", "200\nETag: \"a\"");
-    CHECK(text_of(assemble_part(request_of("Range: bytes=0-1"), whole.view(), 10, kArrival)) == "none");
+    CHECK(text_of(assemble_part(request_of("Range: bytes=0-1"), whole.view(), 10, kArrival, 0)) == "none");
 }
 
 TEST_CASE("no byte is sent that an origin counted and did not send") {
@@ -130,11 +143,12 @@ TEST_CASE("no byte is sent that an origin counted and did not send") {
         {"the byte that did not come", "4-9/10", 5, "Range: bytes=9-9", "none"},
         {"up to the byte that did not come", "4-8/10", 4, "Range: bytes=4-8", "none"},
         {"nothing came", "4-9/10", 0, "Range: bytes=4-9", "none"},
+        {"several ranges that came", "4-9/10", 5, "Range: bytes=4-4,6-6", "none"},
     };
     for (const Row& row : rows) {
         SUBCASE(row.name) {
             const Stored stored = part(row.range);
-            CHECK(text_of(assemble_part(request_of(row.request), stored.view(), row.stored_bytes, kArrival)) ==
+            CHECK(text_of(assemble_part(request_of(row.request), stored.view(), row.stored_bytes, kArrival, 0)) ==
                   row.answer);
         }
     }
@@ -142,7 +156,7 @@ TEST_CASE("no byte is sent that an origin counted and did not send") {
 
 TEST_CASE("the head of a range out of a part names the range and the complete length") {
     const Stored stored = part("4-9/10", "ETag: \"a\"\nContent-Type: text/plain");
-    const auto assembly = assemble_part(request_of("Range: bytes=5-6"), stored.view(), 6, kArrival);
+    const auto assembly = assemble_part(request_of("Range: bytes=5-6"), stored.view(), 6, kArrival, 0);
     REQUIRE(assembly);
     std::string head;
     append_head(head, *assembly, stored.view(), part_of(stored.view())->complete_length);
@@ -154,7 +168,7 @@ TEST_CASE("the head of a range out of a part names the range and the complete le
     CHECK(content_length(*assembly, stored.view(), 6) == 2);
 }
 
-TEST_CASE("a beginning is completed when it has a strong validator (RFC 9111 section 3.4)") {
+TEST_CASE("a beginning or an end is completed when it has a strong validator (RFC 9111 section 3.4)") {
     struct Row {
         const char* name;
         const char* range;
@@ -173,17 +187,38 @@ TEST_CASE("a beginning is completed when it has a strong validator (RFC 9111 sec
         {"no validator", "0-4/10", "A: 1", 5, false, "none"},
         {"no validator, immutable", "0-4/10", "A: 1", 5, true, "bytes=5- "},
         {"strong tag, immutable", "0-4/10", "ETag: \"a\"", 5, true, "bytes=5- \"a\""},
-        {"no beginning", "1-4/10", "ETag: \"a\"", 4, false, "none"},
+        {"neither beginning nor end", "1-4/10", "ETag: \"a\"", 4, false, "none"},
+        {"both", "0-9/10", "ETag: \"a\"", 10, false, "none"},
+        {"the first byte", "0-0/10", "ETag: \"a\"", 1, false, "bytes=1- \"a\""},
+        {"all but the last byte", "0-8/10", "ETag: \"a\"", 9, false, "bytes=9- \"a\""},
+        {"an end", "6-9/10", "ETag: \"a\"", 4, false, "bytes=0-5 \"a\""},
+        {"all but the first byte", "1-9/10", "ETag: \"a\"", 9, false, "bytes=0-0 \"a\""},
         {"fewer bytes than it says", "0-4/10", "ETag: \"a\"", 4, false, "none"},
+        {"an end with fewer bytes than it says", "6-9/10", "ETag: \"a\"", 3, false, "none"},
     };
     for (const Row& row : rows) {
         SUBCASE(row.name) {
             const Stored stored = part(row.range, row.fields);
-            const auto completion = completion_of(stored.view(), row.stored_bytes, row.immutable);
-            CHECK((completion ? completion->range + " " + std::string(completion->if_range) : "none") == row.answer);
+            const StoredHead head = stored.view();
+            const PartPlace place = place_of(head, row.stored_bytes, row.immutable);
+            std::string answer = "none";
+            if (place != PartPlace::None) {
+                const bool is_beginning = place == PartPlace::Beginning;
+                const Completion completion =
+                    completion_of(is_beginning ? &head : nullptr, is_beginning ? nullptr : &head);
+                answer = completion.range + " " + std::string(completion.if_range);
+            }
+            CHECK(answer == row.answer);
         }
     }
-    CHECK_FALSE(completion_of(stored_of("", "200\nETag: \"a\"").view(), 5, true));
+    CHECK(place_of(stored_of("", "200\nETag: \"a\"").view(), 5, true) == PartPlace::None);
+    const Stored beginning = part("0-2/10");
+    const Stored end = part("6-9/10");
+    const StoredHead first = beginning.view();
+    const StoredHead last = end.view();
+    CHECK(completion_of(&first, &last).range == "bytes=3-5");
+    CHECK(missing_between(&first, &last).span == http::ByteSpan{3, 5});
+    CHECK(missing_between(&first, &last).complete_length == 10);
 }
 
 TEST_CASE("which responses are of the same representation (RFC 9111 section 3.4)") {
