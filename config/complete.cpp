@@ -2,6 +2,7 @@
 #include "config/complete.h"
 
 #include "config/cloudfront.h"
+#include "config/text_file.h"
 
 #include <algorithm>
 
@@ -20,14 +21,6 @@ void complete_memory(MemoryCache& memory, std::uint64_t available) {
     if (memory.size_bytes == 0) memory.size_bytes = std::clamp(available / 4, kLeastMemory, kMostMemoryByDefault);
     if (memory.max_object_bytes == 0) memory.max_object_bytes = std::min(kMostObjectByDefault, memory.size_bytes / 4);
     if (memory.relay_bytes == 0) memory.relay_bytes = std::min(kMostRelayByDefault, memory.size_bytes / 8);
-}
-
-// Relative paths start at the directory of the YAML file, so that a configuration can be moved with its files and
-// does not depend on where the program is started.
-void resolve_path(std::string& path, const std::string& file) {
-    if (path.empty() || path.front() == '/') return;
-    const std::size_t slash = file.rfind('/');
-    if (slash != std::string::npos) path.insert(0, file, 0, slash + 1);
 }
 
 void complete_places(Config& config) {
@@ -58,8 +51,12 @@ std::vector<CachePolicy> builtin_policies() {
 void complete(Config& config, const Findings& findings, std::uint64_t memory_bytes) {
     complete_places(config);
     complete_memory(config.cache.memory, memory_bytes);
-    for (auto& [name, origin] : config.origins) resolve_path(origin.tls_options.ca_file, config.file);
-    if (config.access_log.path != "-") resolve_path(config.access_log.path, config.file);
+    for (auto& [name, origin] : config.origins) {
+        std::string& ca_file = origin.tls_options.ca_file;
+        ca_file = path_beside(config.file, ca_file);
+    }
+    std::string& log = config.access_log.path;
+    if (log != "-") log = path_beside(config.file, log);
     for (auto& [name, policy] : config.cache_policies) {
         if (policy.default_ttl) policy.heuristic = false;
     }

@@ -24,6 +24,11 @@ prints the same. A field that is not listed here is an error, and so is a field 
 - **Booleans** are `true` and `false`; `on` and `off` mean the same.
 - **Names** in a selection may end in `*`, which stands for any rest: `utm_*`.
 - YAML anchors, aliases and `<<` merges may be used. A file holds one document of at most 4 MiB.
+- **Variables** may stand in every value, not in names. `${NAME}` is the environment variable, which must be set;
+  `${NAME:-default}` has a default for when it is not set or empty; `${file:PATH}` is the content of a file without its
+  last line end, for secrets: messages do not show it, and a relative path starts at the directory of the YAML file.
+  `$${` stands for `${` itself. What is put in is text within that one value, never YAML; within brackets write quotes:
+  `{ url: "${URL}" }`.
 - A mapping or list with nothing in it counts as empty.
 
 `conf/full.yaml` shows every field in place; `conf/minimal.yaml` is the smallest file that works.

@@ -40,9 +40,12 @@ std::string quote(std::string_view text) {
 std::string describe_found(const DocumentNode& node) {
     switch (node.kind) {
     case DocumentNode::Kind::Nothing: return "nothing";
-    case DocumentNode::Kind::Scalar: return quote(node.scalar);
+    case DocumentNode::Kind::Scalar:
+        if (node.written.empty()) return quote(node.scalar);
+        return (node.secret ? "what stands behind " : quote(node.scalar) + " from ") + quote(node.written);
     case DocumentNode::Kind::List: return "a list";
     case DocumentNode::Kind::Mapping: return "a mapping";
+    case DocumentNode::Kind::Unusable: return quote(node.written);
     }
     return "nothing";
 }

@@ -30,18 +30,22 @@ struct Member {
 };
 
 struct DocumentNode {
-    enum class Kind : std::uint8_t { Nothing, Scalar, List, Mapping };
+    // Unusable: a value with a variable that stands for nothing.
+    enum class Kind : std::uint8_t { Nothing, Scalar, List, Mapping, Unusable };
     Kind kind = Kind::Nothing;
     Mark place;
-    std::string scalar;          // Scalar
+    std::string scalar;          // Scalar; Unusable: what is wrong, and problem_place where
+    std::string written;         // Scalar with variables, Unusable: the value before they were put in
+    bool secret = false;         // Scalar: messages may not show it
+    Mark problem_place;          // Unusable
     std::vector<NodePtr> items;  // List
     std::vector<Member> members; // Mapping: in the order of the file, keys given twice included
     std::size_t weight = 1;      // nodes in this subtree, a shared one counted each time
     std::size_t height = 1;      // levels in this subtree
 };
 
-// What was found, for messages: "`abc`" shortened and with control characters escaped, "a list", "a mapping",
-// "nothing".
+// What was found, for messages: "`abc`" shortened and with control characters escaped, "`abc` from `${NAME}`", "a
+// list", "a mapping", "nothing".
 std::string describe_found(const DocumentNode& node);
 // "`abc`": at most 60 bytes of the text, never a control character.
 std::string quote(std::string_view text);

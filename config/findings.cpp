@@ -35,10 +35,15 @@ void Findings::fail(const Spot& spot, std::string message) {
 }
 
 void Findings::expected(const Spot& spot, std::string_view what, std::string_view hint) {
+    if (spot.node->kind == DocumentNode::Kind::Unusable) {
+        failed_.insert(spot.path);
+        problem(spot.node->problem_place, spot.path, spot.node->scalar);
+        return;
+    }
     std::string message = "expected ";
     message += what;
     message += "; found " + describe_found(*spot.node);
-    message += hint;
+    if (!spot.node->secret) message += hint;
     fail(spot, std::move(message));
 }
 

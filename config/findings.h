@@ -40,7 +40,7 @@ public:
     void problem(Mark place, std::string path, std::string message);
     // A problem with the value at `spot`, which counts as failed from now on.
     void fail(const Spot& spot, std::string message);
-    // "expected <what>; found <what is there><hint>"
+    // "expected <what>; found <what is there><hint>"; of a value whose variable stands for nothing, that instead.
     void expected(const Spot& spot, std::string_view what, std::string_view hint = {});
     void accept(const Spot& spot);
 

@@ -35,7 +35,7 @@ void read_url(const Spot& spot, Findings& findings, Origin& out) {
     const auto text = read_scalar(spot, findings, kUrlExpected);
     if (!text) return;
     if (const std::string_view objection = url_objection(*text); !objection.empty()) {
-        findings.fail(spot, std::string(objection) + "; found " + quote(*text));
+        findings.fail(spot, std::string(objection) + "; found " + describe_found(*spot.node));
         return;
     }
     auto url = http::parse_url(*text);

@@ -8,7 +8,9 @@
 #include "config/lint.h"
 #include "config/machine_memory.h"
 #include "config/text_file.h"
+#include "config/units.h"
 #include "config/validate.h"
+#include "config/variables.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -43,7 +45,8 @@ bool is_usual_tag(const std::string& tag) {
 // Builds the tree of the first document from the library's events.
 class TreeBuilder final : public YAML::EventHandler {
 public:
-    explicit TreeBuilder(const SourceText& source) : source_(source) {}
+    TreeBuilder(const SourceText& source, const std::string& file, const Outside* outside)
+        : source_(source), file_(file), outside_(outside) {}
 
     NodePtr root() const { return root_; }
 
@@ -73,6 +76,7 @@ public:
         node.kind = DocumentNode::Kind::Scalar;
         node.place = place(mark);
         node.scalar = value;
+        if (outside_ != nullptr && !expects_key() && has_variables(value)) put_variables(node, mark);
         finish(std::move(node), anchor);
     }
 
@@ -126,6 +130,36 @@ private:
         if (here < text.size() && (text[here] == '~' || text[here] == 'n' || text[here] == 'N')) return place(mark);
         const std::size_t before = here == 0 ? std::string::npos : text.find_last_not_of(" \t\n", here - 1);
         return before == std::string::npos ? place(mark) : source_.mark_at(before);
+    }
+
+    // Whether what comes next is the name of a field.
+    bool expects_key() const {
+        return !levels_.empty() && levels_.back().node.kind == DocumentNode::Kind::Mapping && !levels_.back().key;
+    }
+
+    void put_variables(DocumentNode& node, const YAML::Mark& mark) {
+        node.written = std::move(node.scalar);
+        Expanded expanded = expand_variables(node.written, file_, *outside_);
+        node.scalar = std::move(expanded.text);
+        node.secret = expanded.secret;
+        put_in_ += node.scalar.size();
+        if (put_in_ > kLongestFile) {
+            throw Refusal{node.place, "variables make the file longer than " + format_size(kLongestFile)};
+        }
+        if (expanded.problem.empty()) return;
+        node.kind = DocumentNode::Kind::Unusable;
+        node.scalar = std::move(expanded.problem);
+        node.problem_place = place_within(mark, node.written, expanded.problem_at);
+    }
+
+    // A place within a value, where the file has it as it is: on one line, with or without quotes.
+    Mark place_within(const YAML::Mark& mark, const std::string& value, std::size_t at) const {
+        const std::string& text = source_.text();
+        for (const std::size_t start : {offset(mark), offset(mark) + 1}) {
+            if (start < text.size() && text.compare(start, value.size(), value) == 0)
+                return source_.mark_at(start + at);
+        }
+        return place(mark);
     }
 
     void check_tag(const YAML::Mark& mark, const std::string& tag) const {
@@ -217,16 +251,24 @@ private:
     }
 
     const SourceText& source_;
+    const std::string& file_;
+    const Outside* outside_; // null: variables stay as they are written
     NodePtr root_;
     std::vector<Level> levels_;
     std::unordered_map<YAML::anchor_t, NodePtr> anchors_;
     std::optional<std::size_t> last_quoted_;
     std::size_t nodes_ = 0;
+    std::size_t put_in_ = 0; // bytes of values with variables
     int documents_ = 0;
 };
 
+struct SyntaxError {
+    Mark place;
+    std::string text;
+};
+
 // The library's terse messages in words that say what to do. The first match counts.
-std::string explain_syntax(const std::string& message, std::string_view line, Mark place) {
+std::string explain_message(const std::string& message, std::string_view line, Mark place) {
     struct Row {
         const char* part;
         const char* text;
@@ -256,9 +298,23 @@ std::string explain_syntax(const std::string& message, std::string_view line, Ma
     return message;
 }
 
+SyntaxError explain(const YAML::Exception& error, const SourceText& source) {
+    auto offset = static_cast<std::size_t>(std::max(error.mark.pos, 0));
+    const std::string& text = source.text();
+    // The library names the place after a lone star, and after the `$` of a variable; that is what is wrong.
+    const bool is_variable = offset > 0 && offset < text.size() && text[offset - 1] == '$' && text[offset] == '{';
+    const bool is_alias = offset > 0 && error.msg.find("alias not found") != std::string::npos;
+    if (is_variable || is_alias) --offset;
+    const Mark place = source.mark_at(offset);
+    if (is_variable && error.msg.find("flow not found") != std::string::npos) {
+        return {place, "within brackets a value with `${` must be quoted: \"${NAME}\""};
+    }
+    return {place, explain_message(error.msg, source.line(place.line), place)};
+}
+
 // The tree, or null after a problem was added.
-NodePtr parse_tree(const SourceText& source, Findings& findings) {
-    TreeBuilder builder(source);
+NodePtr parse_tree(const SourceText& source, const std::string& file, const Outside* outside, Findings& findings) {
+    TreeBuilder builder(source, file, outside);
     try {
         std::istringstream in(source.text());
         YAML::Parser parser(in);
@@ -268,11 +324,8 @@ NodePtr parse_tree(const SourceText& source, Findings& findings) {
     } catch (const Refusal& refusal) {
         findings.problem(refusal.place, "", refusal.message);
     } catch (const YAML::Exception& error) {
-        auto offset = static_cast<std::size_t>(std::max(error.mark.pos, 0));
-        // The library names the place after a lone star; the star is what is wrong.
-        if (offset > 0 && error.msg.find("alias not found") != std::string::npos) --offset;
-        const Mark place = source.mark_at(offset);
-        findings.problem(place, "", "bad YAML: " + explain_syntax(error.msg, source.line(place.line), place));
+        const SyntaxError found = explain(error, source);
+        findings.problem(found.place, "", "bad YAML: " + found.text);
     } catch (const std::exception& error) {
         findings.problem(Mark{}, "", std::string("bad YAML: ") + error.what());
     }
@@ -350,17 +403,17 @@ void read_config(const DocumentNode& root, Config& config, Findings& findings, F
 NodePtr load_tree(std::string_view text) {
     const SourceText source(text);
     Findings findings;
-    return check_text(source, findings) ? parse_tree(source, findings) : nullptr;
+    return check_text(source, findings) ? parse_tree(source, "", nullptr, findings) : nullptr;
 }
 
-LoadResult load_text(std::string_view text, const std::string& file) {
+LoadResult load_text(std::string_view text, const std::string& file, const Outside& outside) {
     const SourceText source(text);
     Findings findings;
     Findings warnings;
     auto config = std::make_shared<Config>();
     config->file = file;
     if (check_text(source, findings)) {
-        const NodePtr root = parse_tree(source, findings);
+        const NodePtr root = parse_tree(source, file, &outside, findings);
         if (findings.empty() && check_root(root, findings)) read_config(*root, *config, findings, warnings);
     }
     LoadResult result;
@@ -370,9 +423,9 @@ LoadResult load_text(std::string_view text, const std::string& file) {
     return result;
 }
 
-LoadResult load_file(const std::string& path) {
-    FileText file = read_file(path);
-    if (file.text) return load_text(*file.text, path);
+LoadResult load_file(const std::string& path, const Outside& outside) {
+    FileText file = outside.file(path);
+    if (file.text) return load_text(*file.text, path, outside);
     LoadResult result;
     result.problems.push_back({{path, 0, 0}, "", std::move(file.problem), ""});
     return result;

@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "config/document.h"
+#include "config/outside.h"
 
 #include <cstdint>
 #include <memory>
@@ -39,8 +40,8 @@ struct LoadResult {
 NodePtr load_tree(std::string_view text);
 
 // Reads the file. A file that cannot be read is a problem too.
-LoadResult load_file(const std::string& path);
-// The same for text; `file` is only used in messages.
-LoadResult load_text(std::string_view text, const std::string& file);
+LoadResult load_file(const std::string& path, const Outside& outside = system_outside());
+// The same for text; `file` is the name for messages, and where relative paths start.
+LoadResult load_text(std::string_view text, const std::string& file, const Outside& outside = system_outside());
 
 } // namespace gatehouse::config

@@ -25,6 +25,8 @@ using Kind = ValueForm::Kind;
 // "" and all that is longer than validation takes for a name are refused too.
 constexpr const char* kNamePattern = "^[A-Za-z0-9_.-]{1,60}$";
 constexpr const char* kStatusPattern = "^([45][0-9][0-9]|4xx|5xx)$";
+// Every value may hold a variable, and what that stands for is not known here.
+constexpr const char* kVariablePattern = "\\$\\{";
 
 // YAML reads true and false as booleans, everything else that is a word here as text.
 json::value word(const std::string& text) {
@@ -38,12 +40,20 @@ json::object one_of_words(const std::vector<std::string>& words) {
     return {{"enum", std::move(list)}};
 }
 
+std::string or_variable(const std::string& pattern) { return pattern + "|" + kVariablePattern; }
+
+json::object variable() { return {{"type", "string"}, {"pattern", kVariablePattern}}; }
+
+json::object words_or_variable(const std::vector<std::string>& words) {
+    return {{"anyOf", {one_of_words(words), variable()}}};
+}
+
 json::object text_of(const std::string& pattern) {
     json::object out{{"type", "string"}};
     if (pattern.empty()) {
         out["minLength"] = 1;
     } else {
-        out["pattern"] = pattern;
+        out["pattern"] = or_variable(pattern);
     }
     return out;
 }
@@ -56,16 +66,20 @@ json::object reference(const char* name) { return {{"$ref", std::string("#/$defs
 json::object duration_of(std::uint64_t min) { return reference(min == 0 ? "duration" : "positive_duration"); }
 
 json::object size_of(const ValueForm& form) {
-    return {{"type", {"string", "integer"}}, {"pattern", size_pattern()}, {"minimum", form.min}, {"maximum", form.max}};
+    return {{"type", {"string", "integer"}},
+            {"pattern", or_variable(size_pattern())},
+            {"minimum", form.min},
+            {"maximum", form.max}};
 }
 
 json::object number_of(const ValueForm& form) {
     if (!form.numbers.empty()) {
         json::array list;
         for (const std::uint64_t number : form.numbers) list.push_back(number);
-        return {{"enum", std::move(list)}};
+        return {{"anyOf", {json::object{{"enum", std::move(list)}}, variable()}}};
     }
-    return {{"type", "integer"}, {"minimum", form.min}, {"maximum", form.max}};
+    return {
+        {"type", {"integer", "string"}}, {"pattern", kVariablePattern}, {"minimum", form.min}, {"maximum", form.max}};
 }
 
 // YAML reads 503 as a number and 5xx as text.
@@ -94,6 +108,7 @@ json::object selection_of(const ValueForm& form) {
     if (form.except) names["except"] = list_of(form.pattern);
     json::array forms;
     forms.push_back(one_of_words(form.words));
+    forms.push_back(variable());
     if (form.list) forms.push_back(list_of(form.pattern));
     json::object one_list{{"type", "object"},
                           {"properties", std::move(names)},
@@ -110,8 +125,8 @@ json::object form_of(const ValueForm& form) {
     case Kind::Duration: return duration_of(form.min);
     case Kind::Size: return size_of(form);
     case Kind::Number: return number_of(form);
-    case Kind::Boolean: return one_of_words({"true", "false", "on", "off"});
-    case Kind::Word: return one_of_words(form.words);
+    case Kind::Boolean: return words_or_variable({"true", "false", "on", "off"});
+    case Kind::Word: return words_or_variable(form.words);
     case Kind::Texts: return list_of(form.pattern);
     case Kind::Selection: return selection_of(form);
     case Kind::StatusDurations: return status_durations(form);
@@ -177,12 +192,14 @@ json::object schema_of(const FieldDescription& field) {
 // A value that may also be one of a few words: `workers: auto`, `access_log: off`.
 json::object with_words(const FieldDescription& field, json::object schema) {
     if (field.form.words.empty() || field.form.kind == Kind::Word || field.form.kind == Kind::Selection) return schema;
-    return {{"anyOf", {one_of_words(field.form.words), std::move(schema)}}};
+    return {{"anyOf", {one_of_words(field.form.words), variable(), std::move(schema)}}};
 }
 
 json::object described(const FieldDescription& field) {
     json::object out{{"description", hover_text(field)}};
     for (auto& member : with_words(field, schema_of(field))) out.insert(member);
+    // No keyword of JSON Schema, but what editors show instead of the pattern.
+    if (out.contains("pattern")) out["patternErrorMessage"] = "expected " + field.accepted;
     if (field.shape != FieldShape::Value) return out;
     if (auto value = default_of(field)) out["default"] = std::move(*value);
     return out;
@@ -216,7 +233,9 @@ json::object members_below(const std::string& prefix) {
 }
 
 json::object definitions() {
-    const json::object positive{{"type", "string"}, {"pattern", duration_pattern()}};
+    const json::object positive{{"type", "string"},
+                                {"pattern", or_variable(duration_pattern())},
+                                {"patternErrorMessage", "expected a duration such as 250ms, 10s, 1h30m"}};
     json::object any = positive;
     any["type"] = json::array{"string", "integer"};
     any["minimum"] = 0;

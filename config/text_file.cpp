@@ -114,6 +114,12 @@ bool is_readable_file(const std::string& path) {
     return file.get() >= 0 && ::fstat(file.get(), &status) == 0 && !S_ISDIR(status.st_mode);
 }
 
+std::string path_beside(const std::string& file, const std::string& path) {
+    const std::size_t slash = file.rfind('/');
+    if (path.empty() || path.front() == '/' || slash == std::string::npos) return path;
+    return file.substr(0, slash + 1) + path;
+}
+
 SourceText::SourceText(std::string_view text) {
     if (text.substr(0, kByteOrderMark.size()) == kByteOrderMark) text.remove_prefix(kByteOrderMark.size());
     text_.reserve(text.size());

@@ -22,6 +22,9 @@ struct FileText {
 };
 FileText read_file(const std::string& path);
 bool is_readable_file(const std::string& path);
+// A path that stands in `file`: a relative one starts at the directory of that file, so that a configuration can be
+// moved with its files and does not depend on where the program is started.
+std::string path_beside(const std::string& file, const std::string& path);
 
 // The longest line that messages show whole, in bytes; of a longer one they show about that much.
 inline constexpr std::size_t kLongestShownLine = 160;

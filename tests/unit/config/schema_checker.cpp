@@ -31,7 +31,8 @@ std::string type_name(const DocumentNode& node) {
     case Kind::Nothing: return "null";
     case Kind::List: return "array";
     case Kind::Mapping: return "object";
-    case Kind::Scalar: break;
+    case Kind::Scalar:
+    case Kind::Unusable: break; // only where variables are put in, which a schema does not see
     }
     const json::value value = typed(node.scalar);
     return value.is_bool() ? "boolean" : value.is_int64() ? "integer" : "string";
@@ -76,9 +77,17 @@ bool has_members(const json::value& names, const DocumentNode& node) {
 }
 
 // Keywords that say nothing about validity, or are looked at with the members and items below.
-const std::set<std::string_view> kOtherKeywords{
-    "$schema", "$defs", "title",      "description",       "default",
-    "$ref",    "items", "properties", "patternProperties", "additionalProperties"};
+const std::set<std::string_view> kOtherKeywords{"$schema",
+                                                "$defs",
+                                                "title",
+                                                "description",
+                                                "default",
+                                                "$ref",
+                                                "items",
+                                                "properties",
+                                                "patternProperties",
+                                                "additionalProperties",
+                                                "patternErrorMessage"};
 
 // The schema of a member; null when no keyword speaks about it.
 const json::value* schema_of_member(const json::object& schema, const std::string& name) {
