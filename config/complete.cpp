@@ -27,6 +27,7 @@ void complete_places(Config& config) {
     for (auto& [name, origin] : config.origins) origin.place.file = config.file;
     for (auto& [name, policy] : config.cache_policies) policy.place.file = config.file;
     for (Behavior& behavior : config.behaviors) behavior.place.file = config.file;
+    for (RuleTest& test : config.tests) test.place.file = config.file;
 }
 
 CachePolicy forwarding_policy(const char* name) {

@@ -5,6 +5,8 @@
 // of this file.
 #pragma once
 
+#include "config/rule_test.h"
+
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -17,13 +19,6 @@
 namespace gatehouse::config {
 
 using Milliseconds = std::chrono::milliseconds;
-
-// Where something stands in the YAML, for messages.
-struct SourcePlace {
-    std::string file;
-    int line = 0;   // 1-based
-    int column = 0; // 1-based
-};
 
 // "0.0.0.0:8080", "[::1]:8080", "unix:/run/gatehouse.sock"
 struct Address {
@@ -189,12 +184,6 @@ struct CachePolicy {
     SourcePlace place;
 };
 
-// A name and what its value has to look like: `*` is any run of characters, `?` exactly one.
-struct NamePattern {
-    std::string name;
-    std::string pattern;
-};
-
 // What a request must be like beside its path. All that is given must hold.
 struct RequestConditions {
     std::vector<std::string> hosts;         // any of them; patterns in lower case; without a port: every port
@@ -278,6 +267,7 @@ struct Config {
     std::map<std::string, CachePolicy> cache_policies; // with the built-in ones
     std::vector<Behavior> behaviors;
     std::vector<std::string> trusted_proxies; // CIDR
+    std::vector<RuleTest> tests;
     Dns dns;
     Limits limits;
     Timeouts timeouts;

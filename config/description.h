@@ -29,7 +29,8 @@ struct ValueForm {
         Selection,
         StatusDurations,
         NamePatterns,
-        Statuses
+        Statuses,
+        HeaderLines
     };
     Kind kind = Kind::Text;
     // Word: all there are. Selection: those beside its lists. Otherwise what is accepted beside the kind: "auto",

@@ -80,6 +80,8 @@ const Record<Config>& language() {
         required(list_of_mappings<Config>({"behaviors", "Which origin and policy each request gets: the first "
                                                         "behavior whose pattern matches its path."},
                                           &Config::behaviors, behavior_fields())),
+        list_of_mappings<Config>({"tests", "Tests of these rules, which `gatehouse test` runs."}, &Config::tests,
+                                 test_fields()),
         trusted_proxies_field(),
         mapping<Config>({"dns", "How the names of origins are resolved."}, &Config::dns, dns_fields()),
         mapping<Config>({"limits", "The most of everything that a client or an origin could send too much of."},

@@ -18,6 +18,8 @@ const Record<Behavior>& behavior_fields();
 const Record<RequestConditions>& condition_fields();
 // language_headers.cpp:
 Field<CachePolicy> override_field();
+// language_tests.cpp:
+const Record<RuleTest>& test_fields();
 // language_server.cpp:
 const Record<Listener>& listener_fields();
 const Record<Admin>& admin_fields();

@@ -82,6 +82,15 @@ json::object number_of(const ValueForm& form) {
         {"type", {"integer", "string"}}, {"pattern", kVariablePattern}, {"minimum", form.min}, {"maximum", form.max}};
 }
 
+json::object header_lines(const ValueForm& form) {
+    json::object names;
+    names["pattern"] = form.pattern;
+    const json::object line{{"type", {"string", "number", "boolean"}}};
+    json::object value{{"anyOf", {line, json::object{{"type", "array"}, {"items", line}}}}};
+    return {
+        {"type", {"object", "null"}}, {"propertyNames", std::move(names)}, {"additionalProperties", std::move(value)}};
+}
+
 // YAML reads 503 as a number and 5xx as text.
 json::object statuses(const ValueForm& form) {
     json::object item{{"type", {"string", "integer"}}, {"pattern", form.pattern}, {"minimum", 400}, {"maximum", 599}};
@@ -132,6 +141,7 @@ json::object form_of(const ValueForm& form) {
     case Kind::StatusDurations: return status_durations(form);
     case Kind::NamePatterns: return name_patterns(form);
     case Kind::Statuses: return statuses(form);
+    case Kind::HeaderLines: return header_lines(form);
     }
     return {};
 }

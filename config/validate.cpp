@@ -142,6 +142,34 @@ void check_shares(const Config& config, Findings& findings) {
     }
 }
 
+// One request, or steps with one each.
+void check_tests(const Config& config, Findings& findings) {
+    for (std::size_t i = 0; i < config.tests.size(); ++i) {
+        const RuleTest& test = config.tests[i];
+        const std::string path = "tests[" + std::to_string(i) + "]";
+        const auto failed = [&](const std::string& field) { return findings.failed(path + field); };
+        if (failed("") || failed(".steps") || failed(".request")) continue;
+        const bool has_request = findings.place_of(path + ".request").has_value();
+        if (has_request == !test.steps.empty()) {
+            problem_at(findings, path,
+                       has_request ? "has a request and steps; keep one of them" : "has neither a request nor steps");
+            continue;
+        }
+        if (has_request && test.only.request.url.empty() && !findings.failed(path + ".request.url")) {
+            problem_at(findings, path + ".request", "missing required field url");
+        }
+        for (std::size_t k = 0; k < test.steps.size(); ++k) {
+            const std::string step = path + ".steps[" + std::to_string(k) + "]";
+            const bool is_told =
+                findings.failed(step) || findings.failed(step + ".request") || findings.failed(step + ".request.url");
+            if (!test.steps[k].request.url.empty() || is_told) continue;
+            problem_at(
+                findings, findings.place_of(step + ".request") ? step + ".request" : step,
+                findings.place_of(step + ".request") ? "missing required field url" : "missing required field request");
+        }
+    }
+}
+
 void check_dns(const Dns& dns, Findings& findings) {
     if (findings.failed("dns.min_ttl") || findings.failed("dns.max_ttl") || dns.min_ttl <= dns.max_ttl) return;
     const char* path = findings.place_of("dns.min_ttl") ? "dns.min_ttl" : "dns.max_ttl";
@@ -173,6 +201,7 @@ void validate(const Config& config, Findings& findings, const Surroundings& surr
     check_policies(config, findings);
     check_behaviors(config, findings);
     check_shares(config, findings);
+    check_tests(config, findings);
     check_dns(config.dns, findings);
     check_limits(config.limits, findings);
     check_shutdown(findings);

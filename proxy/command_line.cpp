@@ -28,7 +28,7 @@ namespace {
 
 using Command = CommandLine::Command;
 
-constexpr const char* kCommands = "run, check, schema, version, purge, help";
+constexpr const char* kCommands = "run, check, test, schema, version, purge, help";
 constexpr const char* kVersionText = "gatehouse " GATEHOUSE_VERSION;
 
 CommandLine usage_error(const std::string& what) {
@@ -173,6 +173,13 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     CLI::App* check = app.add_subcommand("check", "Say what is wrong with configuration files, or that they are good");
     check->add_option("FILE", result.files, "configuration in YAML")->required();
     check->add_flag("--deny-warnings", result.deny_warnings, "take what is legal and seldom meant for an error too");
+    CLI::App* test = app.add_subcommand("test", "Run the tests of configuration files, without sockets");
+    test->add_option("FILE", result.files, "configuration in YAML with `tests`")->required();
+    CLI::Option* tap = test->add_flag_callback(
+        "--tap", [&result] { result.report = TestReport::Tap; }, "report as TAP version 13");
+    test->add_flag_callback(
+            "--junit", [&result] { result.report = TestReport::JUnit; }, "report as JUnit's XML")
+        ->excludes(tap);
     CLI::App* schema = app.add_subcommand("schema", "Print the JSON Schema of the configuration, for editors");
     app.add_subcommand("version", "Print the version");
     CLI::App* purge = app.add_subcommand("purge", "Remove responses from the cache of a running gatehouse");
@@ -183,7 +190,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->required();
     CLI::App* help = app.add_subcommand("help", "Print this text, or what a command takes");
     std::string topic;
-    help->add_option("COMMAND", topic, "run, check, schema, version or purge");
+    help->add_option("COMMAND", topic, "run, check, test, schema, version or purge");
 
     try {
         app.parse(argc, argv);
@@ -203,6 +210,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         result.command = Command::Run;
     } else if (check->parsed()) {
         result.command = Command::Check;
+    } else if (test->parsed()) {
+        result.command = Command::Test;
     } else if (schema->parsed()) {
         result.command = Command::Schema;
     } else if (purge->parsed()) {
@@ -248,9 +257,36 @@ int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& 
     return tally.good() ? kExitOk : kExitFailed;
 }
 
+int run_tests(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    std::vector<RuleTestResult> results;
+    Tally tally(false);
+    for (const std::string& file : command_line.files) {
+        const config::LoadResult loaded = config::load_file(file);
+        if (!tally.add(loaded, err)) {
+            continue;
+        }
+        for (RuleTestResult& result : run_rule_tests(loaded.config)) {
+            results.push_back(std::move(result));
+        }
+    }
+    if (!tally.good()) {
+        err << tally.text() << '\n';
+        return kExitFailed;
+    }
+    if (results.empty()) {
+        err << "gatehouse: no file has `tests`\n";
+        return kExitFailed;
+    }
+    out << report_of(results, command_line.report);
+    const bool passed =
+        std::all_of(results.begin(), results.end(), [](const RuleTestResult& one) { return one.passed(); });
+    return passed ? kExitOk : kExitFailed;
+}
+
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
     switch (command_line.command) {
     case Command::Check: return run_check(command_line, out, err);
+    case Command::Test: return run_tests(command_line, out, err);
     case Command::Schema: out << config::json_schema(); return kExitOk;
     case Command::Version: out << kVersionText << '\n'; return kExitOk;
     case Command::Purge: return run_purge(command_line, out, err);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "proxy/rule_tests.h"
 
 #include <iosfwd>
 #include <memory>
@@ -16,14 +17,15 @@ inline constexpr int kExitFailed = 1; // problems in a file, a start that failed
 inline constexpr int kExitUsage = 2;  // the command line itself is wrong
 
 struct CommandLine {
-    enum class Command : unsigned char { Run, Check, Schema, Version, Purge, Help, UsageError };
+    enum class Command : unsigned char { Run, Check, Test, Schema, Version, Purge, Help, UsageError };
     Command command = Command::UsageError;
-    std::string file;               // Run
-    std::vector<std::string> files; // Check; never empty
-    bool deny_warnings = false;     // Check: they count as errors
-    std::string admin_url;          // Purge: "http://127.0.0.1:9180"
-    std::string purge_json;         // Purge: the content for POST /purge
-    std::string text;               // Help: for standard output; UsageError: for standard error
+    std::string file;                     // Run
+    std::vector<std::string> files;       // Check and Test; never empty
+    bool deny_warnings = false;           // Check: they count as errors
+    TestReport report = TestReport::Text; // Test
+    std::string admin_url;                // Purge: "http://127.0.0.1:9180"
+    std::string purge_json;               // Purge: the content for POST /purge
+    std::string text;                     // Help: for standard output; UsageError: for standard error
 };
 
 inline constexpr const char* kDefaultAdminUrl = "http://127.0.0.1:9180";
@@ -39,5 +41,7 @@ std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::
 // Loads each file. All problems and warnings of all files go to `err`, "FILE: ok" to `out`; the last line is the sum of
 // them, on `err` when a file is not good.
 int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& err);
+// Runs the tests of each file; the report goes to `out`. kExitFailed when one fails, or a file has problems or no test.
+int run_tests(const CommandLine& command_line, std::ostream& out, std::ostream& err);
 
 } // namespace gatehouse::proxy

@@ -276,7 +276,11 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
         order.unsafe = UnsafeTarget{state_.target, std::string(client_.scheme)};
     }
     order.as_part = facts.as_part;
-    start_fetch(worker_, std::move(order));
+    if (worker_.fetcher) {
+        worker_.fetcher(worker_, order);
+    } else {
+        start_fetch(worker_, std::move(order));
+    }
 }
 
 void Exchange::start_background() { start(state_.plan.fetch, true, state_.plan.validate, nullptr, nullptr); }

@@ -1,33 +1,14 @@
 // Serialising responses for HTTP/1.0 and 1.1 clients (RFC 9112).
 #include "proxy/http1_sink.h"
 
-#include "http/date.h"
 #include "http/framing.h"
-
-#include <charconv>
+#include "proxy/response_head_text.h"
 
 #include <sys/socket.h>
 
 namespace gatehouse::proxy {
 
 namespace policy = cache::policy;
-
-namespace {
-
-template <class Integer>
-void append_number(std::string& out, Integer value, int base = 10) {
-    char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, value, base).ptr;
-    out.append(digits, end);
-}
-
-void append_status_line(std::string& out, int status, std::string_view reason) {
-    out.append("HTTP/1.1 ");
-    append_number(out, status);
-    out.append(" ").append(reason).append("\r\n");
-}
-
-} // namespace
 
 void Http1Sink::start(http::Version version, bool keep_alive, http::Duration send_timeout) noexcept {
     version_ = version;
@@ -45,7 +26,7 @@ void Http1Sink::interim(const http::ResponseHead& head) {
         return;
     }
     std::string& out = connection_.output.text();
-    append_status_line(out, head.status, http::reason_phrase(head.status));
+    append_status_line(out, head.status);
     out.append(head.fields.serialised()).append("\r\n");
 }
 
@@ -78,30 +59,14 @@ void Http1Sink::finish_head(bool content_allowed, std::optional<std::uint64_t> l
 }
 
 void Http1Sink::head(const Head& head) {
-    std::string& out = connection_.output.text();
-    policy::append_head(out, head.assembly, head.stored, head.complete_length);
-    if (head.age_seconds) {
-        out.append("Age: ");
-        append_number(out, *head.age_seconds);
-        out.append("\r\n");
-    }
-    policy::append_cache_status(out, head.cache, head.shown_key);
-    out.append("X-Cache: ").append(policy::x_cache(head.cache)).append("\r\n");
+    append_response_head(connection_.output.text(), head);
     finish_head(!http::status_has_no_content(head.assembly.status), head.content_length, head.content_follows);
 }
 
 void Http1Sink::own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
                              const policy::CacheResult* cache, std::string_view shown_key) {
     std::string& out = connection_.output.text();
-    append_status_line(out, head.status, http::reason_phrase(head.status));
-    out.append(head.fields.serialised());
-    if (!head.fields.contains("Date")) {
-        out.append("Date: ").append(http::format_http_date(connection_.core.clock().wall_now())).append("\r\n");
-    }
-    if (cache != nullptr) {
-        policy::append_cache_status(out, *cache, shown_key);
-        out.append("X-Cache: ").append(policy::x_cache(*cache)).append("\r\n");
-    }
+    append_own_head(out, head, connection_.core.clock().wall_now(), cache, shown_key);
     finish_head(!http::status_has_no_content(head.status), content.size(), !head_request);
     if (!head_request && !http::status_has_no_content(head.status)) {
         out.append(content);
@@ -110,7 +75,7 @@ void Http1Sink::own_response(const http::ResponseHead& head, std::string_view co
 
 void Http1Sink::switch_protocols(const http::ResponseHead& head) {
     std::string& out = connection_.output.text();
-    append_status_line(out, head.status, http::reason_phrase(head.status));
+    append_status_line(out, head.status);
     out.append(head.fields.serialised()).append("\r\n");
     head_sent_ = true;
     keep_alive_ = false;

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <unordered_set>
@@ -71,6 +72,8 @@ private:
     std::unordered_set<Member*> members_;
 };
 
+struct FetchOrder; // proxy/fetch_task.h
+
 struct Worker {
     Worker(Core& on_core, cache::HttpCache& shared_cache, UpstreamPool& origins, AccessLog& access_log,
            ConnectionCount& connection_count, const TrustedProxies& trusted_proxies,
@@ -96,6 +99,8 @@ struct Worker {
     StatePool states;
     SessionRegistry registry;
     FetchRegistry fetches;
+    // Takes the orders of fetches instead of start_fetch, where there is no origin to connect to (proxy/simulation.h).
+    std::function<void(Worker&, FetchOrder&)> fetcher;
 };
 
 } // namespace gatehouse::proxy

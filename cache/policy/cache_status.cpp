@@ -1,5 +1,6 @@
 #include "cache/policy/cache_status.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
@@ -7,6 +8,14 @@
 namespace gatehouse::cache::policy {
 
 namespace {
+
+// Without the ends of parts that are empty.
+std::string_view without_empty_end(std::string_view key) noexcept {
+    while (key.ends_with('\n')) {
+        key.remove_suffix(1);
+    }
+    return key;
+}
 
 // RFC 9211 section 2.2
 std::string_view token_of(Forwarded forwarded) noexcept {
@@ -65,9 +74,7 @@ void append_forwarding(std::string& out, const CacheResult& result) {
 // As a String: printable ASCII with quotes and backslashes escaped. RFC 9211 section 2.7
 // Whatever separates the parts of the key becomes a space, and other characters a question mark.
 void append_key(std::string& out, std::string_view key) {
-    while (key.ends_with('\n')) {
-        key.remove_suffix(1);
-    }
+    key = without_empty_end(key);
     const bool is_cut = key.size() > kMaxShownKey;
     out += "; key=\"";
     for (const char c : key.substr(0, kMaxShownKey)) {
@@ -89,6 +96,12 @@ bool is_own_answer(const CacheResult& result) noexcept {
 }
 
 } // namespace
+
+std::string readable_key(std::string_view key) {
+    std::string text(without_empty_end(key));
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
 
 Forwarded forwarded_for(Reason reason) noexcept {
     switch (reason) {

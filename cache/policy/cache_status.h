@@ -32,6 +32,9 @@ Forwarded forwarded_for(Reason reason) noexcept;
 // LIMIT: of a key that is shown; what follows is cut off and marked by "...".
 inline constexpr std::size_t kMaxShownKey = 1000;
 
+// A cache key as people read it: its parts with spaces between them.
+std::string readable_key(std::string_view key);
+
 // Appends "Cache-Status: gatehouse; hit; ttl=42\r\n" (allocation-free when `out` has capacity). Ours is the last member
 // of the list: the caller has appended what caches nearer to the origin said (RFC 9211 section 2).
 // `key`: the cache key where it is to be shown, else empty. Its parts are shown with spaces between them.

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 
 namespace gatehouse::config::testing {
 namespace {
@@ -25,6 +26,13 @@ void replace_once(std::string& text, const std::string& from, const std::string&
 // The fields that the file shows only in comments.
 void activate(std::string& text, const std::string& path) {
     if (path == "origins.<name>.ca_file") replace_once(text, "# ca_file: origin-ca.pem", "ca_file: full.yaml");
+    for (const auto& [field, comment] : {std::pair(".request.body", "# body: "), {".response.error", "# error: "}}) {
+        if (!path.ends_with(field)) continue;
+        const std::string shown(comment);
+        for (std::size_t at = text.find(shown); at != std::string::npos; at = text.find(shown, at)) {
+            text.replace(at, 2, "");
+        }
+    }
     if (path != "timeouts.shutdown") return;
     replace_once(text, "# shutdown: 30s", "shutdown: 30s");
     replace_once(text, "\nshutdown_timeout: 30s\n", "\n");
@@ -41,10 +49,10 @@ struct Open {
     std::size_t index; // in fields_
 };
 
-std::set<std::string> named_mappings() {
+std::set<std::string> paths_of(FieldShape shape) {
     std::set<std::string> out;
     for (const FieldDescription& field : field_descriptions()) {
-        if (field.shape == FieldShape::NamedMappings) out.insert(field.path);
+        if (field.shape == shape) out.insert(field.path);
     }
     return out;
 }
@@ -70,7 +78,8 @@ FullYaml::FullYaml(const std::string& path) {
 }
 
 void FullYaml::index_fields() {
-    const std::set<std::string> named = named_mappings();
+    const std::set<std::string> named = paths_of(FieldShape::NamedMappings);
+    const std::set<std::string> lists = paths_of(FieldShape::ListOfMappings);
     std::vector<Open> open;
     for (std::size_t i = 0; i < lines_.size(); ++i) {
         const std::string& line = lines_[i];
@@ -87,9 +96,8 @@ void FullYaml::index_fields() {
         if (colon + 2 < line.size()) field.value = line.substr(colon + 2);
         const std::string parent = open.empty() ? "" : open.back().path;
         // Within a list the fields stand two levels below the list's name.
-        const bool in_list = parent == "listeners" || parent == "behaviors";
         field.path = parent;
-        if (in_list) field.path += "[]";
+        if (lists.count(parent) != 0) field.path += "[]";
         if (!parent.empty()) field.path += ".";
         field.path += named.count(parent) != 0 ? "<name>" : field.name;
         for (const Open& around : open) fields_[around.index].last = i;

@@ -1,0 +1,39 @@
+#include "proxy/response_head_text.h"
+
+#include "http/date.h"
+
+namespace gatehouse::proxy {
+
+namespace policy = cache::policy;
+
+void append_status_line(std::string& out, int status) {
+    out.append("HTTP/1.1 ");
+    append_number(out, status);
+    out.append(" ").append(http::reason_phrase(status)).append("\r\n");
+}
+
+void append_response_head(std::string& out, const ResponseSink::Head& head) {
+    policy::append_head(out, head.assembly, head.stored, head.complete_length);
+    if (head.age_seconds) {
+        out.append("Age: ");
+        append_number(out, *head.age_seconds);
+        out.append("\r\n");
+    }
+    policy::append_cache_status(out, head.cache, head.shown_key);
+    out.append("X-Cache: ").append(policy::x_cache(head.cache)).append("\r\n");
+}
+
+void append_own_head(std::string& out, const http::ResponseHead& head, http::WallTime now,
+                     const policy::CacheResult* cache, std::string_view shown_key) {
+    append_status_line(out, head.status);
+    out.append(head.fields.serialised());
+    if (!head.fields.contains("Date")) {
+        out.append("Date: ").append(http::format_http_date(now)).append("\r\n");
+    }
+    if (cache != nullptr) {
+        policy::append_cache_status(out, *cache, shown_key);
+        out.append("X-Cache: ").append(policy::x_cache(*cache)).append("\r\n");
+    }
+}
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,288 @@
+#include "proxy/rule_tests.h"
+
+#include "cache/policy/reason.h"
+#include "config/glob.h"
+#include "config/units.h"
+#include "http/ascii.h"
+#include "http/list_parser.h"
+#include "http/target.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace gatehouse::proxy {
+
+namespace {
+
+using cache::policy::Reason;
+using config::TestExpectation;
+using Source = TestExpectation::Source;
+
+constexpr std::string_view kSourceWords[] = {"any", "hit", "stale", "revalidated", "miss", "own"};
+
+std::string_view word_of(Source source) noexcept { return kSourceWords[static_cast<std::size_t>(source)]; }
+
+// What the last member of Cache-Status, which is ours, says in `detail`.
+std::string detail_of(const http::ResponseHead& response) {
+    const auto members = http::list_members(response.fields, "Cache-Status");
+    if (members.empty()) {
+        return {};
+    }
+    constexpr std::string_view kName = "; detail=";
+    const std::size_t at = members.back().find(kName);
+    return at == std::string_view::npos ? std::string() : std::string(members.back().substr(at + kName.size()));
+}
+
+// Differences between what was expected and what came, in words.
+class Comparison {
+public:
+    explicit Comparison(std::string prefix) : prefix_(std::move(prefix)) {}
+
+    void differ(std::string_view what, std::string_view expected, std::string_view got) {
+        std::string line = prefix_;
+        line.append(what).append(": expected ").append(expected).append("; got ").append(got);
+        differences_.push_back(std::move(line));
+    }
+    void equal(std::string_view what, const std::optional<std::string>& expected, std::string_view got) {
+        if (expected && *expected != got) {
+            differ(what, quoted(*expected), quoted(got));
+        }
+    }
+    void equal(std::string_view what, std::optional<bool> expected, bool got) {
+        if (expected && *expected != got) {
+            differ(what, *expected ? "true" : "false", got ? "true" : "false");
+        }
+    }
+    void headers(const std::string& what, const std::vector<config::NamePattern>& expected,
+                 const std::vector<std::string>& absent, const http::Fields& got) {
+        for (const config::NamePattern& one : expected) {
+            bool matches = config::text_matches(one.pattern, got.combined(one.name)) && got.contains(one.name);
+            got.for_each(one.name, [&](std::string_view value) {
+                matches = matches || config::text_matches(one.pattern, value);
+            });
+            if (!matches) {
+                differ(what + "." + one.name, quoted(one.pattern),
+                       got.contains(one.name) ? quoted(got.combined(one.name)) : "no such field");
+            }
+        }
+        for (const std::string& name : absent) {
+            if (got.contains(name)) {
+                differ(what + "." + name, "no such field", quoted(got.combined(name)));
+            }
+        }
+    }
+    std::vector<std::string> take() { return std::move(differences_); }
+
+private:
+    static std::string quoted(std::string_view text) { return "`" + std::string(text) + "`"; }
+
+    std::string prefix_;
+    std::vector<std::string> differences_;
+};
+
+std::vector<std::string> differences_of(const TestExpectation& expected, const SimulatedOutcome& got,
+                                        std::string prefix) {
+    Comparison compare(std::move(prefix));
+    compare.equal("behavior", expected.behavior, got.routed ? got.record.behavior_name : "none");
+    compare.equal("key", expected.key, got.key);
+    if (expected.cache != Source::Any && expected.cache != source_of(got)) {
+        compare.differ("cache", word_of(expected.cache), word_of(source_of(got)));
+    }
+    compare.equal("stored", expected.stored, got.record.cache.stored);
+    if (expected.ttl) {
+        const auto wanted = std::chrono::floor<std::chrono::seconds>(*expected.ttl).count();
+        const auto ttl = got.record.cache.ttl_seconds;
+        if (ttl != wanted) {
+            compare.differ("ttl", std::to_string(wanted) + "s", ttl ? std::to_string(*ttl) + "s" : "none");
+        }
+    }
+    const std::string detail = detail_of(got.response);
+    compare.equal("reason", expected.reason, detail.empty() ? "none" : detail);
+    if (expected.status && *expected.status != got.response.status) {
+        compare.differ("status", std::to_string(*expected.status), std::to_string(got.response.status));
+    }
+    compare.headers("headers", expected.headers, expected.without_headers, got.response.fields);
+    compare.equal("body", expected.body, got.content);
+    compare.equal("origin.asked", expected.origin_asked, got.asked.has_value());
+    const bool looks_at_origin =
+        expected.origin_url || !expected.origin_headers.empty() || !expected.origin_without_headers.empty();
+    if (looks_at_origin && !got.asked) {
+        compare.differ("origin", "a request", "none: it was not asked");
+    } else if (looks_at_origin) {
+        compare.equal("origin.url", expected.origin_url, got.asked->target);
+        compare.headers("origin.headers", expected.origin_headers, expected.origin_without_headers, got.asked->fields);
+    }
+    return compare.take();
+}
+
+RuleTestResult run_one(const std::shared_ptr<const config::Config>& config, const config::RuleTest& test) {
+    RuleTestResult result{test.name, test.place, {}};
+    Simulation simulation(config);
+    const bool has_steps = !test.steps.empty();
+    const std::vector<config::TestStep> steps = has_steps ? test.steps : std::vector<config::TestStep>{test.only};
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const config::TestStep& step = steps[i];
+        const std::string prefix = has_steps ? "step " + std::to_string(i + 1) + ": " : "";
+        simulation.advance(step.after);
+        const auto outcome =
+            simulation.ask(simulated_request(step.request), step.request.body.size(), simulated_origin(step.response));
+        if (!outcome) {
+            result.differences.push_back(prefix + outcome.error().detail);
+            return result;
+        }
+        for (std::string& difference : differences_of(step.expect, *outcome, prefix)) {
+            result.differences.push_back(std::move(difference));
+        }
+    }
+    return result;
+}
+
+std::string place_text(const config::SourcePlace& place) { return place.file + ":" + std::to_string(place.line); }
+
+std::size_t failed_of(const std::vector<RuleTestResult>& results) {
+    return static_cast<std::size_t>(
+        std::count_if(results.begin(), results.end(), [](const RuleTestResult& one) { return !one.passed(); }));
+}
+
+std::string text_report(const std::vector<RuleTestResult>& results) {
+    std::string out;
+    for (const RuleTestResult& result : results) {
+        out += result.passed() ? "ok    " : "FAIL  ";
+        out += result.name;
+        out += result.passed() ? "\n" : "  (" + place_text(result.place) + ")\n";
+        for (const std::string& difference : result.differences) {
+            out += "      " + difference + "\n";
+        }
+    }
+    out += std::to_string(results.size()) + (results.size() == 1 ? " test, " : " tests, ") +
+           std::to_string(failed_of(results)) + " failed\n";
+    return out;
+}
+
+std::string tap_report(const std::vector<RuleTestResult>& results) {
+    std::string out = "TAP version 13\n1.." + std::to_string(results.size()) + "\n";
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        out += (results[i].passed() ? "ok " : "not ok ") + std::to_string(i + 1) + " - ";
+        for (const char c : results[i].name) {
+            out += c == '#' ? "\\#" : std::string(1, c); // what follows a '#' would be a directive
+        }
+        out += '\n';
+        for (const std::string& difference : results[i].differences) {
+            out += "# " + place_text(results[i].place) + ": " + difference + "\n";
+        }
+    }
+    return out;
+}
+
+std::string xml_text(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        switch (c) {
+        case '&': out += "&amp;"; break;
+        case '<': out += "&lt;"; break;
+        case '>': out += "&gt;"; break;
+        case '"': out += "&quot;"; break;
+        default: out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+        }
+    }
+    return out;
+}
+
+std::string junit_report(const std::vector<RuleTestResult>& results) {
+    std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"gatehouse\" tests=\"" +
+                      std::to_string(results.size()) + "\" failures=\"" + std::to_string(failed_of(results)) + "\">\n";
+    for (const RuleTestResult& result : results) {
+        out += "  <testcase name=\"" + xml_text(result.name) + "\" classname=\"" + xml_text(result.place.file) +
+               "\" file=\"" + xml_text(result.place.file) + "\" line=\"" + std::to_string(result.place.line) + "\"";
+        if (result.passed()) {
+            out += "/>\n";
+            continue;
+        }
+        out += ">\n    <failure message=\"" + xml_text(result.differences.front()) + "\">";
+        for (const std::string& difference : result.differences) {
+            out += xml_text(difference) + "\n";
+        }
+        out += "</failure>\n  </testcase>\n";
+    }
+    return out + "</testsuite>\n";
+}
+
+} // namespace
+
+http::RequestHead simulated_request(const config::TestRequest& request) {
+    http::RequestHead head;
+    head.method = request.method;
+    head.version = http::Version::Http11;
+    std::string host = "test.invalid";
+    head.target = request.url;
+    if (const auto url = http::parse_url(request.url)) {
+        host = url->authority();
+        head.target = url->path_as_written.empty() ? "/" : url->path_as_written;
+        if (url->has_query) {
+            head.target.append("?").append(url->query);
+        }
+    }
+    const bool has_host = std::any_of(request.headers.begin(), request.headers.end(),
+                                      [](const config::HeaderLine& line) { return http::iequals(line.name, "Host"); });
+    if (!has_host) {
+        head.fields.add("Host", host);
+    }
+    for (const config::HeaderLine& line : request.headers) {
+        head.fields.add(line.name, line.value);
+    }
+    return head;
+}
+
+SimulatedOrigin simulated_origin(const config::TestResponse& response) {
+    SimulatedOrigin origin;
+    origin.head.status = response.status;
+    origin.head.version = http::Version::Http11;
+    for (const config::HeaderLine& line : response.headers) {
+        origin.head.fields.add(line.name, line.value);
+    }
+    origin.content = response.body;
+    for (int kind = 0; kind <= static_cast<int>(http::ErrorKind::Internal); ++kind) {
+        const auto one = static_cast<http::ErrorKind>(kind);
+        if (!response.error.empty() && http::to_string(one) == response.error) {
+            origin.error = one;
+        }
+    }
+    return origin;
+}
+
+Source source_of(const SimulatedOutcome& outcome) {
+    const cache::policy::CacheResult& result = outcome.record.cache;
+    const bool hides_failure = result.reason == Reason::StaleIfError || result.reason == Reason::StaleIfDisconnected;
+    if (!outcome.response.fields.contains("X-Cache") || result.reason == Reason::OnlyIfCached ||
+        (outcome.record.error && !hides_failure)) {
+        return Source::Own;
+    }
+    if (result.revalidated) {
+        return Source::Revalidated;
+    }
+    const bool is_stored = result.forwarded == cache::policy::Forwarded::No || hides_failure;
+    if (!is_stored) {
+        return Source::Miss;
+    }
+    return hides_failure || result.ttl_seconds.value_or(0) < 0 ? Source::Stale : Source::Hit;
+}
+
+std::vector<RuleTestResult> run_rule_tests(const std::shared_ptr<const config::Config>& config) {
+    std::vector<RuleTestResult> results;
+    for (const config::RuleTest& test : config->tests) {
+        results.push_back(run_one(config, test));
+    }
+    return results;
+}
+
+std::string report_of(const std::vector<RuleTestResult>& results, TestReport form) {
+    switch (form) {
+    case TestReport::Tap: return tap_report(results);
+    case TestReport::JUnit: return junit_report(results);
+    case TestReport::Text: break;
+    }
+    return text_report(results);
+}
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,285 @@
+// An Exchange on a core that is driven by hand, with a sink that keeps what it gets, and fetches that are answered at
+// once.
+#include "proxy/simulation.h"
+
+#include "cache/http_cache.h"
+#include "cache/store/memory_store.h"
+#include "http/conditional.h"
+#include "http/date.h"
+#include "http/framing.h"
+#include "proxy/exchange.h"
+#include "proxy/fetch_task.h"
+#include "proxy/head_parser.h"
+#include "proxy/resolver.h"
+#include "proxy/response_head_text.h"
+#include "proxy/spawn.h"
+#include "proxy/worker.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace gatehouse::proxy {
+
+namespace {
+
+using http::Error;
+using http::ErrorKind;
+
+constexpr std::uint64_t kStoreBytes = 16 * 1024 * 1024;
+
+class StandingClock final : public Clock {
+public:
+    http::WallTime wall_now() const noexcept override { return wall_; }
+    http::SteadyTime steady_now() const noexcept override { return steady_; }
+    void move(http::Duration by) noexcept {
+        wall_ += by;
+        steady_ += by;
+    }
+
+private:
+    http::WallTime wall_{http::Duration(1'767'225'600'000)}; // Thu, 01 Jan 2026 00:00:00 GMT: the same in every run
+    http::SteadyTime steady_{http::Duration(1'000'000)};
+};
+
+// Keeps the response of one request.
+class RecordingSink final : public ResponseSink {
+public:
+    explicit RecordingSink(const Clock& clock) : clock_(clock) {}
+
+    void interim(const http::ResponseHead&) override {}
+    void head(const Head& head) override { append_response_head(text_, head); }
+    void own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
+                      const cache::policy::CacheResult* cache, std::string_view shown_key) override {
+        append_own_head(text_, head, clock_.wall_now(), cache, shown_key);
+        if (!head_request && !http::status_has_no_content(head.status)) {
+            content_.append(content);
+        }
+    }
+    void content(std::string_view bytes) override { content_.append(bytes); }
+    void content(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void>) override {
+        std::array<iovec, 16> pieces{};
+        while (bytes > 0) {
+            const std::size_t count = cursor.peek(pieces, bytes);
+            std::uint64_t taken = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                content_.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
+                taken += pieces[i].iov_len;
+            }
+            if (taken == 0) {
+                return; // it ends before it is complete
+            }
+            cursor.advance(taken);
+            bytes -= taken;
+        }
+    }
+    void end(const http::Fields*) override {}
+    void abort() noexcept override {}
+    bool try_flush() noexcept override { return true; }
+    awaitable<bool> flush() override { co_return true; }
+    std::uint64_t pending_bytes() const noexcept override { return 0; }
+    bool head_sent() const noexcept override { return !text_.empty(); }
+    bool failed() const noexcept override { return false; }
+    void close_after() noexcept override {}
+
+    std::string& content() noexcept { return content_; }
+    http::ResponseHead parsed_head() const {
+        http::ResponseHead head;
+        static_cast<void>(parse_response_head(text_ + "\r\n", HeadLimits{}, head));
+        return head;
+    }
+
+private:
+    const Clock& clock_;
+    std::string text_;
+    std::string content_;
+};
+
+// One core: whoever waits is woken when the loop is turned.
+class OneCore final : public cache::CorePoster {
+public:
+    explicit OneCore(Core& core) : core_(core) {}
+    void post(unsigned, std::function<void()> job) override { core_.post(std::move(job)); }
+    unsigned cores() const noexcept override { return 1; }
+
+private:
+    Core& core_;
+};
+
+// The content, in one piece.
+bool fill(cache::Intake& intake, std::string_view content) {
+    while (!content.empty()) {
+        const auto room = intake.body->prepare();
+        if (room.state != cache::store::Body::RoomState::Room) {
+            return false;
+        }
+        const std::size_t bytes = std::min(room.room.size(), content.size());
+        std::memcpy(room.room.data(), content.data(), bytes);
+        intake.body->publish(bytes);
+        content.remove_prefix(bytes);
+    }
+    return true;
+}
+
+config::AccessLog no_log() {
+    config::AccessLog log;
+    log.enabled = false;
+    return log;
+}
+
+std::unique_ptr<cache::store::Store> make_store() {
+    cache::store::MemoryStoreOptions options;
+    options.size_bytes = kStoreBytes;
+    options.max_object_bytes = kStoreBytes / 4;
+    options.relay_bytes = kStoreBytes / 4;
+    options.shards = 1;
+    return cache::store::make_memory_store(options);
+}
+
+} // namespace
+
+struct Simulation::Impl {
+    explicit Impl(std::shared_ptr<const config::Config> with)
+        : config(std::move(with)),
+          core(0, clock, config->behaviors.size()),
+          poster(core),
+          store(make_store()),
+          cache(*store, poster, {}),
+          log(no_log(), 1),
+          resolver(core, config->dns),
+          pool(core, resolver, UpstreamPool::make_totals()),
+          trusted(config->trusted_proxies),
+          worker(core, cache, pool, log, connections, trusted, config) {
+        worker.fetcher = [this](Worker&, FetchOrder& order) { answer(std::move(order)); };
+        core.poll();
+    }
+    ~Impl() { resolver.stop(); }
+
+    void answer(FetchOrder order);
+    bool answer_once(FetchOrder& order, http::ResponseHead head);
+
+    StandingClock clock;
+    std::shared_ptr<const config::Config> config;
+    Core core;
+    OneCore poster;
+    std::unique_ptr<cache::store::Store> store;
+    cache::HttpCache cache;
+    AccessLog log;
+    Resolver resolver;
+    UpstreamPool pool;
+    ConnectionCount connections;
+    TrustedProxies trusted;
+    Worker worker;
+
+    const SimulatedOrigin* origin = nullptr;
+    std::optional<http::RequestHead> asked;
+};
+
+// What a fetch task does with an answer, without a connection.
+void Simulation::Impl::answer(FetchOrder order) {
+    cache.sending(*order.fetch);
+    asked = order.request.head;
+    if (origin->error) {
+        cache.fail(*order.fetch, Error(*origin->error, "simulated"));
+        return;
+    }
+    http::ResponseHead head = origin->head;
+    if (!head.fields.contains("Date")) {
+        head.fields.add("Date", http::format_http_date(clock.wall_now()));
+    }
+    if (!answer_once(order, head)) {
+        ask_anew(order.request, order.as_part);
+        order.fetch->validating = {};
+        asked = order.request.head;
+        if (!answer_once(order, std::move(head))) {
+            cache.fail(*order.fetch, Error(ErrorKind::ProtocolError, "the answer fits no request"));
+        }
+    }
+}
+
+// False: it has to be asked again, without a condition.
+bool Simulation::Impl::answer_once(FetchOrder& order, http::ResponseHead head) {
+    cache::FetchRequest sent{order.client_request, order.facts, *order.behavior->policy_ref};
+    sent.cookie_unkeyed = order.request.cookie_unkeyed;
+    sent.may_store = order.may_store;
+    sent.as_part = order.as_part;
+    sent.conditional = http::has_cache_precondition(order.request.head.fields);
+    sent.sent_method = order.request.method;
+    if (order.unsafe) {
+        take_unsafe_answer(cache, *order.config, *order.unsafe, *order.fetch, head, sent);
+    }
+    const bool has_content = !http::status_has_no_content(head.status) && order.request.method != http::Method::Head;
+    http::Framing framing;
+    if (has_content) {
+        framing = {http::Framing::Kind::Length, origin->content.size()};
+    }
+    if (!http::status_has_no_content(head.status)) {
+        head.fields.set("Content-Length", std::to_string(origin->content.size()));
+    }
+    cache::Intake intake;
+    const auto begun = cache.begin(*order.fetch, sent, head, framing, clock.wall_now(), clock.wall_now(), intake);
+    if (begun == cache::HttpCache::BeginResult::RetryUnconditional) {
+        return false;
+    }
+    if (begun == cache::HttpCache::BeginResult::Unasked) {
+        cache.fail(*order.fetch,
+                   Error(ErrorKind::ProtocolError, "the origin answered 304 to a request without a condition"));
+        return true;
+    }
+    if (intake.body && !fill(intake, origin->content)) {
+        cache.abort(*order.fetch, intake, Error(ErrorKind::ResponseIncomplete, "the content does not fit"));
+        return true;
+    }
+    static_cast<void>(cache.finish(*order.fetch, intake));
+    return true;
+}
+
+Simulation::Simulation(std::shared_ptr<const config::Config> config)
+    : impl_(std::make_unique<Impl>(std::move(config))) {}
+Simulation::~Simulation() = default;
+
+void Simulation::advance(http::Duration by) {
+    impl_->clock.move(by);
+    impl_->core.poll(); // a turn reads the clock
+}
+
+http::Result<SimulatedOutcome> Simulation::ask(http::RequestHead head, std::size_t content_bytes,
+                                               const SimulatedOrigin& origin) {
+    if (origin.content.size() > kMaxContentBytes) {
+        return Error(ErrorKind::BadRequest, "the content of an origin's answer may have at most 256KiB here");
+    }
+    Impl& impl = *impl_;
+    impl.origin = &origin;
+    impl.asked.reset();
+    RequestState state;
+    state.head = std::move(head);
+    if (content_bytes > 0) {
+        state.framing = {http::Framing::Kind::Length, content_bytes};
+    }
+    RecordingSink sink(impl.clock);
+    ClientFacts client;
+    client.address = "127.0.0.1";
+    client.default_authority = "test.invalid";
+    Exchange exchange(impl.worker, state, sink, client);
+    if (!exchange.begin()) {
+        exchange.launch(nullptr, nullptr);
+        bool done = false;
+        asio::co_spawn(impl.core.io(), exchange.finish(nullptr, nullptr), [&done](std::exception_ptr) { done = true; });
+        while (!done && impl.core.poll() > 0) {}
+        if (!done) {
+            return Error(ErrorKind::Internal, "the request waits for something that never comes");
+        }
+    }
+    SimulatedOutcome outcome;
+    outcome.record = state.record;
+    outcome.routed = state.behavior != nullptr;
+    outcome.behavior = state.record.behavior;
+    outcome.key = state.decision.lookup ? cache::policy::readable_key(state.key) : std::string();
+    outcome.asked = impl.asked;
+    outcome.response = sink.parsed_head();
+    outcome.content = std::move(sink.content());
+    return outcome;
+}
+
+} // namespace gatehouse::proxy

@@ -1,0 +1,55 @@
+// The proxy without sockets: requests go through the very code that serves clients, the origin is a value, and time
+// moves when it is told to. What `gatehouse test` and `gatehouse explain` look at.
+#pragma once
+
+#include "cache/policy/cache_status.h"
+#include "config/config.h"
+#include "http/message.h"
+#include "http/result.h"
+#include "proxy/exchange_record.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace gatehouse::proxy {
+
+// What the origin does when it is asked.
+struct SimulatedOrigin {
+    http::ResponseHead head; // Date is added where it is not there
+    std::string content;
+    std::optional<http::ErrorKind> error; // instead of a response
+};
+
+struct SimulatedOutcome {
+    ExchangeRecord record; // behavior, statuses, reasons
+    bool routed = false;   // `behavior` is one of the configuration
+    std::size_t behavior = 0;
+    std::string key;                        // as Cache-Status shows it
+    std::optional<http::RequestHead> asked; // what the origin was sent, the last time it was
+    http::ResponseHead response;            // what the client gets
+    std::string content;
+};
+
+class Simulation {
+public:
+    // LIMIT: of the content of an origin's answer: it is taken in one piece.
+    static constexpr std::size_t kMaxContentBytes = 256 * 1024;
+
+    explicit Simulation(std::shared_ptr<const config::Config> config);
+    ~Simulation();
+    Simulation(const Simulation&) = delete;
+    Simulation& operator=(const Simulation&) = delete;
+
+    void advance(http::Duration by);
+    // One request of one client, to its end. `head` has its Host. BadRequest when the origin's content is too large.
+    http::Result<SimulatedOutcome> ask(http::RequestHead head, std::size_t content_bytes,
+                                       const SimulatedOrigin& origin);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace gatehouse::proxy

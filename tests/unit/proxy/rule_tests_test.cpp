@@ -1,0 +1,157 @@
+// The tests of a configuration: what they can say, and how what differs is told.
+#include "proxy/rule_tests.h"
+
+#include "config/loader.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace gatehouse;
+using proxy::RuleTestResult;
+
+namespace {
+
+const std::string kRules = R"(
+listeners: [{address: '127.0.0.1:0'}]
+origins: {api: {url: 'http://api.test/prod'}}
+cache_policies:
+  short: {default_ttl: 60s, stale_while_revalidate: 10s, stale_if_error: 1h, error_ttl: {404: 10s}, key: {query_strings: {allow: [page]}}}
+behaviors:
+- {path_pattern: '/v1/*', origin: api, cache_policy: short, allowed_methods: [GET, HEAD]}
+- {path_pattern: '*', origin: api}
+tests:
+)";
+
+std::vector<RuleTestResult> run(const std::string& tests) {
+    const config::LoadResult loaded = config::load_text(kRules + tests, "rules.yaml");
+    std::string problems;
+    for (const config::Problem& problem : loaded.problems) {
+        problems += problem.to_string() + "\n";
+    }
+    REQUIRE_MESSAGE(loaded.config != nullptr, problems);
+    return proxy::run_rule_tests(loaded.config);
+}
+
+// What the only test of these differs in, joined with " | ".
+std::string differences(const std::string& test) {
+    const auto results = run(test);
+    REQUIRE(results.size() == 1);
+    std::string out;
+    for (const std::string& one : results[0].differences) {
+        out += (out.empty() ? "" : " | ") + one;
+    }
+    return out;
+}
+
+} // namespace
+
+TEST_CASE("what a test expects is compared with what the proxy does") {
+    struct Row {
+        const char* test; // behind "{name: t, "
+        const char* differences;
+    };
+    const Row rows[] = {
+        {"request: {url: /v1/a}, response: {status: 200}, expect: {stored: true, ttl: 60s, cache: miss, status: 200, "
+         "behavior: '/v1/*'}}",
+         ""},
+        {"request: {url: /v1/a}, expect: {ttl: 61s}}", "ttl: expected 61s; got 60s"},
+        {"request: {url: /v1/a}, expect: {behavior: '*'}}", "behavior: expected `*`; got `/v1/*`"},
+        {"request: {url: /v1/none}, response: {status: 404}, expect: {stored: true, ttl: 10s}}", ""},
+        {"request: {url: /a}, response: {status: 404}, expect: {stored: true, reason: no_lifetime}}",
+         "stored: expected true; got false"},
+        {"request: {url: /a}, response: {headers: {Cache-Control: no-store}}, expect: {stored: false, reason: "
+         "response_no_store}}",
+         ""},
+        {"request: {url: /a}, response: {headers: {Cache-Control: max-age=60}}, expect: {reason: no_lifetime}}",
+         "reason: expected `no_lifetime`; got `none`"},
+        {"request: {url: '/v1/a?page=2&utm=x'}, expect: {key: 'short|/v1/* api test.invalid /v1/a page=2', origin: "
+         "{url: "
+         "'/prod/v1/a?page=2', headers: {Host: api.test}, without_headers: [Cookie]}}}",
+         ""},
+        {"request: {url: 'https://shop.test/v1/a', headers: {Cookie: a=b}}, expect: {key: x, origin: {url: /, headers: "
+         "{Host: shop.test}, without_headers: [Via]}}}",
+         "key: expected `x`; got `short|/v1/* api shop.test /v1/a` | origin.url: expected `/`; got `/prod/v1/a` | "
+         "origin.headers.Host: expected `shop.test`; got `api.test` | origin.headers.Via: expected no such field; got "
+         "`1.1 gatehouse`"},
+        {"request: {method: POST, url: /v1/a, body: x}, expect: {cache: own, status: 405, headers: {Allow: 'GET, "
+         "HEAD'}, "
+         "origin: {asked: false}}}",
+         ""},
+        {"request: {method: POST, url: /v1/a}, expect: {origin: {url: /v1/a}}}",
+         "origin: expected a request; got none: it was not asked"},
+        {"request: {url: /a}, response: {error: connection_refused}, expect: {status: 502, cache: own, stored: false}}",
+         ""},
+        {"request: {url: /a}, response: {headers: {Set-Cookie: [a=1, b=2]}, body: hello}, expect: {headers: "
+         "{Set-Cookie: "
+         "'b=*', X-None: '*'}, without_headers: [Set-Cookie], body: hell}}",
+         "headers.X-None: expected `*`; got no such field | headers.Set-Cookie: expected no such field; got `a=1, b=2` "
+         "| "
+         "body: expected `hell`; got `hello`"},
+        {"request: {url: /../a}, expect: {status: 400, behavior: none}}", ""},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.test);
+        CHECK(differences("- {name: t, " + std::string(row.test) + "\n") == row.differences);
+    }
+}
+
+TEST_CASE("steps share a cache and a clock") {
+    CHECK(differences(R"(
+- name: t
+  steps:
+  - {request: {url: /v1/a}, response: {body: one, headers: {ETag: '"1"'}}, expect: {cache: miss, stored: true}}
+  - {after: 59s, request: {url: /v1/a}, response: {body: two}, expect: {cache: hit, body: one, ttl: 1s, origin: {asked: false}}}
+  - {after: 1500ms, request: {url: /v1/a}, response: {status: 304}, expect: {cache: stale, reason: stale_while_revalidate, origin: {asked: true, headers: {If-None-Match: '"1"'}}}}
+  - {request: {url: /v1/a}, expect: {cache: hit, body: one}}
+  - {after: 80s, request: {url: /v1/a}, response: {status: 304}, expect: {cache: revalidated, body: one, status: 200}}
+  - {after: 80s, request: {url: /v1/a}, response: {error: dns_error}, expect: {cache: stale, reason: stale_if_error, body: one}}
+  - {request: {url: /v1/a, headers: {Cache-Control: only-if-cached}}, expect: {cache: own, status: 504}}
+  - {request: {url: /v1/a, headers: {Range: 'bytes=1-'}}, response: {body: whole, headers: {ETag: '"2"'}}, expect: {status: 206, body: hole}}
+)") == "");
+    CHECK(differences(R"(
+- name: t
+  steps:
+  - {request: {url: /v1/a}}
+  - {request: {url: /v1/a}, expect: {cache: miss}}
+)") == "step 2: cache: expected miss; got hit");
+}
+
+TEST_CASE("each test has a cache of its own, and knows its place") {
+    const auto results = run("- {name: first, request: {url: /v1/a}, expect: {cache: miss}}\n"
+                             "- {name: second, request: {url: /v1/a}, expect: {cache: hit}}\n");
+    REQUIRE(results.size() == 2);
+    CHECK(results[0].passed());
+    CHECK_FALSE(results[1].passed());
+    CHECK(results[1].place.file == "rules.yaml");
+    CHECK(results[1].place.line == 11);
+}
+
+TEST_CASE("content of more than 256 KiB is refused, not cut") {
+    CHECK(differences("- {name: t, request: {url: /a}, response: {body: '" + std::string(256 * 1024 + 1, 'x') +
+                      "'}}\n") == "the content of an origin's answer may have at most 256KiB here");
+}
+
+TEST_CASE("results are reported as text, as TAP and as JUnit's XML") {
+    std::vector<RuleTestResult> results;
+    results.push_back({"a page is <kept>", {"rules.yaml", 9, 3}, {}});
+    results.push_back({"issue #7 & more", {"rules.yaml", 12, 3}, {"ttl: expected 1s; got none", "body: \"x\""}});
+    CHECK(proxy::report_of(results, proxy::TestReport::Text) == "ok    a page is <kept>\n"
+                                                                "FAIL  issue #7 & more  (rules.yaml:12)\n"
+                                                                "      ttl: expected 1s; got none\n"
+                                                                "      body: \"x\"\n"
+                                                                "2 tests, 1 failed\n");
+    CHECK(proxy::report_of(results, proxy::TestReport::Tap) == "TAP version 13\n1..2\n"
+                                                               "ok 1 - a page is <kept>\n"
+                                                               "not ok 2 - issue \\#7 & more\n"
+                                                               "# rules.yaml:12: ttl: expected 1s; got none\n"
+                                                               "# rules.yaml:12: body: \"x\"\n");
+    CHECK(proxy::report_of(results, proxy::TestReport::JUnit) ==
+          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+          "<testsuite name=\"gatehouse\" tests=\"2\" failures=\"1\">\n"
+          "  <testcase name=\"a page is &lt;kept&gt;\" classname=\"rules.yaml\" file=\"rules.yaml\" line=\"9\"/>\n"
+          "  <testcase name=\"issue #7 &amp; more\" classname=\"rules.yaml\" file=\"rules.yaml\" line=\"12\">\n"
+          "    <failure message=\"ttl: expected 1s; got none\">ttl: expected 1s; got none\nbody: &quot;x&quot;\n"
+          "</failure>\n  </testcase>\n</testsuite>\n");
+}
