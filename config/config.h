@@ -268,6 +268,8 @@ struct Config {
     std::vector<Behavior> behaviors;
     std::vector<std::string> trusted_proxies; // CIDR
     std::vector<RuleTest> tests;
+    // Where each field stands that is written, by its path: "cache_policies.catalogue.max_ttl".
+    std::map<std::string, SourcePlace> places;
     Dns dns;
     Limits limits;
     Timeouts timeouts;

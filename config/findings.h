@@ -46,6 +46,7 @@ public:
 
     // The place of an accepted field.
     std::optional<Mark> place_of(const std::string& path) const;
+    const std::map<std::string, Mark>& places() const noexcept { return accepted_; }
     bool failed(const std::string& path) const { return failed_.count(path) != 0; }
     bool empty() const noexcept { return problems_.empty(); }
     // Whether there are so many problems that more are not taken; then none needs a costly message.

@@ -416,6 +416,7 @@ LoadResult load_text(std::string_view text, const std::string& file, const Outsi
         const NodePtr root = parse_tree(source, file, &outside, findings);
         if (findings.empty() && check_root(root, findings)) read_config(*root, *config, findings, warnings);
     }
+    for (const auto& [path, mark] : findings.places()) config->places[path] = {file, mark.line, mark.column};
     LoadResult result;
     add_problems(findings, source, file, result);
     add_warnings(warnings, source, file, result);

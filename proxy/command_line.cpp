@@ -3,6 +3,8 @@
 
 #include "config/loader.h"
 #include "config/schema.h"
+#include "config/units.h"
+#include "http/ascii.h"
 #include "http/target.h"
 #include "proxy/admin_client.h"
 #include "proxy/admin_requests.h"
@@ -28,7 +30,7 @@ namespace {
 
 using Command = CommandLine::Command;
 
-constexpr const char* kCommands = "run, check, test, schema, version, purge, help";
+constexpr const char* kCommands = "run, check, test, explain, schema, version, purge, help";
 constexpr const char* kVersionText = "gatehouse " GATEHOUSE_VERSION;
 
 CommandLine usage_error(const std::string& what) {
@@ -71,6 +73,63 @@ CommandLine purge_command(std::string admin_url, const std::string& target) {
     }
     result.command = Command::Purge;
     result.admin_url = std::move(admin_url);
+    return result;
+}
+
+// What of `explain` has to be parsed further.
+struct ExplainOptions {
+    std::vector<std::string> headers;
+    std::vector<std::string> response_headers;
+    std::string after;
+};
+
+void add_explain_options(CLI::App& command, CommandLine& result, ExplainOptions& asked) {
+    config::TestRequest& request = result.question.request;
+    config::TestResponse& response = result.question.response;
+    command.add_option("FILE", result.file, "configuration in YAML")->required();
+    command.add_option("URL", request.url, "what is asked for: a path, or a URL where the host matters")->required();
+    command.add_option("-X,--request", request.method, "method of the request")->capture_default_str();
+    command.add_option("-H,--header", asked.headers, "field of the request, `Name: value`; may be given again");
+    command.add_option("-d,--data", request.body, "content of the request");
+    command.add_option("--status", response.status, "status that the origin answers")
+        ->check(CLI::Range(200, 599))
+        ->capture_default_str();
+    command.add_option("--response-header", asked.response_headers, "field of the origin's answer; may be given again");
+    command.add_option("--response-body", response.body, "content of the origin's answer");
+    command.add_option("--origin-error", response.error, "what goes wrong instead, such as connection_refused");
+    command.add_option("--after", asked.after, "ask again so much later, such as 90s");
+    command.add_flag("--json", result.json, "print JSON");
+}
+
+bool add_header_lines(const std::vector<std::string>& texts, std::vector<config::HeaderLine>& out) {
+    for (const std::string& text : texts) {
+        const std::size_t colon = text.find(':');
+        const std::string_view name = std::string_view(text).substr(0, colon);
+        if (colon == std::string::npos || !http::is_token(name) || text.find_first_of("\r\n") != std::string::npos) {
+            return false;
+        }
+        out.push_back({std::string(name), std::string(http::trim_ows(std::string_view(text).substr(colon + 1)))});
+    }
+    return true;
+}
+
+CommandLine explain_command(CommandLine result, const ExplainOptions& asked) {
+    if (!add_header_lines(asked.headers, result.question.request.headers) ||
+        !add_header_lines(asked.response_headers, result.question.response.headers)) {
+        return usage_error("a field must be written `Name: value`");
+    }
+    if (!asked.after.empty()) {
+        result.question.after = config::parse_duration(asked.after);
+        if (!result.question.after) {
+            return usage_error("--after takes a duration such as 90s or 1h30m, not " + asked.after);
+        }
+    }
+    const std::string& error = result.question.response.error;
+    if (!error.empty() && !simulated_origin(result.question.response).error) {
+        return usage_error("--origin-error: no such error: " + error +
+                           "; docs/METRICS.md has the kinds of origin errors");
+    }
+    result.command = Command::Explain;
     return result;
 }
 
@@ -180,6 +239,10 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     test->add_flag_callback(
             "--junit", [&result] { result.report = TestReport::JUnit; }, "report as JUnit's XML")
         ->excludes(tap);
+    CLI::App* explain =
+        app.add_subcommand("explain", "Say what becomes of a request, and which line of FILE decides it");
+    ExplainOptions asked;
+    add_explain_options(*explain, result, asked);
     CLI::App* schema = app.add_subcommand("schema", "Print the JSON Schema of the configuration, for editors");
     app.add_subcommand("version", "Print the version");
     CLI::App* purge = app.add_subcommand("purge", "Remove responses from the cache of a running gatehouse");
@@ -190,7 +253,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->required();
     CLI::App* help = app.add_subcommand("help", "Print this text, or what a command takes");
     std::string topic;
-    help->add_option("COMMAND", topic, "run, check, test, schema, version or purge");
+    help->add_option("COMMAND", topic, "run, check, test, explain, schema, version or purge");
 
     try {
         app.parse(argc, argv);
@@ -212,6 +275,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         result.command = Command::Check;
     } else if (test->parsed()) {
         result.command = Command::Test;
+    } else if (explain->parsed()) {
+        return explain_command(std::move(result), asked);
     } else if (schema->parsed()) {
         result.command = Command::Schema;
     } else if (purge->parsed()) {
@@ -257,6 +322,23 @@ int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& 
     return tally.good() ? kExitOk : kExitFailed;
 }
 
+int run_explain(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    const config::LoadResult loaded = config::load_file(command_line.file);
+    if (loaded.config == nullptr) {
+        Tally tally(false);
+        tally.add(loaded, err);
+        err << tally.text() << '\n';
+        return kExitFailed;
+    }
+    const auto explanation = explain(loaded.config, command_line.question);
+    if (!explanation) {
+        err << "gatehouse: the request is refused: " << explanation.error().detail << '\n';
+        return kExitFailed;
+    }
+    out << (command_line.json ? explanation_json(*explanation) : explanation_text(*explanation));
+    return kExitOk;
+}
+
 int run_tests(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
     std::vector<RuleTestResult> results;
     Tally tally(false);
@@ -286,6 +368,7 @@ int run_tests(const CommandLine& command_line, std::ostream& out, std::ostream& 
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
     switch (command_line.command) {
     case Command::Check: return run_check(command_line, out, err);
+    case Command::Explain: return run_explain(command_line, out, err);
     case Command::Test: return run_tests(command_line, out, err);
     case Command::Schema: out << config::json_schema(); return kExitOk;
     case Command::Version: out << kVersionText << '\n'; return kExitOk;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "proxy/explain.h"
 #include "proxy/rule_tests.h"
 
 #include <iosfwd>
@@ -17,12 +18,14 @@ inline constexpr int kExitFailed = 1; // problems in a file, a start that failed
 inline constexpr int kExitUsage = 2;  // the command line itself is wrong
 
 struct CommandLine {
-    enum class Command : unsigned char { Run, Check, Test, Schema, Version, Purge, Help, UsageError };
+    enum class Command : unsigned char { Run, Check, Test, Explain, Schema, Version, Purge, Help, UsageError };
     Command command = Command::UsageError;
-    std::string file;                     // Run
+    std::string file;                     // Run and Explain
     std::vector<std::string> files;       // Check and Test; never empty
     bool deny_warnings = false;           // Check: they count as errors
     TestReport report = TestReport::Text; // Test
+    ExplainQuestion question;             // Explain
+    bool json = false;                    // Explain
     std::string admin_url;                // Purge: "http://127.0.0.1:9180"
     std::string purge_json;               // Purge: the content for POST /purge
     std::string text;                     // Help: for standard output; UsageError: for standard error
@@ -41,6 +44,8 @@ std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::
 // Loads each file. All problems and warnings of all files go to `err`, "FILE: ok" to `out`; the last line is the sum of
 // them, on `err` when a file is not good.
 int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& err);
+// Says what becomes of one request under the rules of a file.
+int run_explain(const CommandLine& command_line, std::ostream& out, std::ostream& err);
 // Runs the tests of each file; the report goes to `out`. kExitFailed when one fails, or a file has problems or no test.
 int run_tests(const CommandLine& command_line, std::ostream& out, std::ostream& err);
 

@@ -125,8 +125,7 @@ RuleTestResult run_one(const std::shared_ptr<const config::Config>& config, cons
         const config::TestStep& step = steps[i];
         const std::string prefix = has_steps ? "step " + std::to_string(i + 1) + ": " : "";
         simulation.advance(step.after);
-        const auto outcome =
-            simulation.ask(simulated_request(step.request), step.request.body.size(), simulated_origin(step.response));
+        const auto outcome = simulation.ask(simulated_request(step.request), simulated_origin(step.response));
         if (!outcome) {
             result.differences.push_back(prefix + outcome.error().detail);
             return result;
@@ -210,14 +209,17 @@ std::string junit_report(const std::vector<RuleTestResult>& results) {
 
 } // namespace
 
-http::RequestHead simulated_request(const config::TestRequest& request) {
-    http::RequestHead head;
+SimulatedRequest simulated_request(const config::TestRequest& request) {
+    SimulatedRequest simulated;
+    simulated.content_bytes = request.body.size();
+    http::RequestHead& head = simulated.head;
     head.method = request.method;
     head.version = http::Version::Http11;
     std::string host = "test.invalid";
     head.target = request.url;
     if (const auto url = http::parse_url(request.url)) {
         host = url->authority();
+        simulated.over_https = url->scheme == "https";
         head.target = url->path_as_written.empty() ? "/" : url->path_as_written;
         if (url->has_query) {
             head.target.append("?").append(url->query);
@@ -231,7 +233,7 @@ http::RequestHead simulated_request(const config::TestRequest& request) {
     for (const config::HeaderLine& line : request.headers) {
         head.fields.add(line.name, line.value);
     }
-    return head;
+    return simulated;
 }
 
 SimulatedOrigin simulated_origin(const config::TestResponse& response) {
@@ -244,7 +246,7 @@ SimulatedOrigin simulated_origin(const config::TestResponse& response) {
     origin.content = response.body;
     for (int kind = 0; kind <= static_cast<int>(http::ErrorKind::Internal); ++kind) {
         const auto one = static_cast<http::ErrorKind>(kind);
-        if (!response.error.empty() && http::to_string(one) == response.error) {
+        if (http::source_of(one) == http::ErrorSource::Upstream && http::to_string(one) == response.error) {
             origin.error = one;
         }
     }

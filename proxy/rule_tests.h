@@ -26,7 +26,7 @@ enum class TestReport : unsigned char { Text, Tap, JUnit };
 std::string report_of(const std::vector<RuleTestResult>& results, TestReport form);
 
 // A client's request as the simulation takes it. "/path", or a URL whose host becomes Host.
-http::RequestHead simulated_request(const config::TestRequest& request);
+SimulatedRequest simulated_request(const config::TestRequest& request);
 SimulatedOrigin simulated_origin(const config::TestResponse& response);
 // Where the client's answer came from.
 config::TestExpectation::Source source_of(const SimulatedOutcome& outcome);

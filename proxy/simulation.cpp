@@ -15,6 +15,8 @@
 #include "proxy/spawn.h"
 #include "proxy/worker.h"
 
+#include <boost/asio/ip/address.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -174,12 +176,14 @@ struct Simulation::Impl {
 
     const SimulatedOrigin* origin = nullptr;
     std::optional<http::RequestHead> asked;
+    bool cookie_unkeyed = false;
 };
 
 // What a fetch task does with an answer, without a connection.
 void Simulation::Impl::answer(FetchOrder order) {
     cache.sending(*order.fetch);
     asked = order.request.head;
+    cookie_unkeyed = order.request.cookie_unkeyed;
     if (origin->error) {
         cache.fail(*order.fetch, Error(*origin->error, "simulated"));
         return;
@@ -239,13 +243,14 @@ Simulation::Simulation(std::shared_ptr<const config::Config> config)
     : impl_(std::make_unique<Impl>(std::move(config))) {}
 Simulation::~Simulation() = default;
 
+http::WallTime Simulation::now() const noexcept { return impl_->clock.wall_now(); }
+
 void Simulation::advance(http::Duration by) {
     impl_->clock.move(by);
     impl_->core.poll(); // a turn reads the clock
 }
 
-http::Result<SimulatedOutcome> Simulation::ask(http::RequestHead head, std::size_t content_bytes,
-                                               const SimulatedOrigin& origin) {
+http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const SimulatedOrigin& origin) {
     if (origin.content.size() > kMaxContentBytes) {
         return Error(ErrorKind::BadRequest, "the content of an origin's answer may have at most 256KiB here");
     }
@@ -253,14 +258,16 @@ http::Result<SimulatedOutcome> Simulation::ask(http::RequestHead head, std::size
     impl.origin = &origin;
     impl.asked.reset();
     RequestState state;
-    state.head = std::move(head);
-    if (content_bytes > 0) {
-        state.framing = {http::Framing::Kind::Length, content_bytes};
+    state.head = std::move(request.head);
+    if (request.content_bytes > 0) {
+        state.framing = {http::Framing::Kind::Length, request.content_bytes};
     }
     RecordingSink sink(impl.clock);
     ClientFacts client;
     client.address = "127.0.0.1";
     client.default_authority = "test.invalid";
+    client.scheme = request.over_https ? "https" : "http";
+    client.trusted = impl.trusted.contains(asio::ip::make_address(std::string(client.address)));
     Exchange exchange(impl.worker, state, sink, client);
     if (!exchange.begin()) {
         exchange.launch(nullptr, nullptr);
@@ -277,6 +284,7 @@ http::Result<SimulatedOutcome> Simulation::ask(http::RequestHead head, std::size
     outcome.behavior = state.record.behavior;
     outcome.key = state.decision.lookup ? cache::policy::readable_key(state.key) : std::string();
     outcome.asked = impl.asked;
+    outcome.cookie_unkeyed = impl.cookie_unkeyed;
     outcome.response = sink.parsed_head();
     outcome.content = std::move(sink.content());
     return outcome;

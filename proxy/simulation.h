@@ -15,6 +15,12 @@
 
 namespace gatehouse::proxy {
 
+struct SimulatedRequest {
+    http::RequestHead head; // with its Host
+    bool over_https = false;
+    std::size_t content_bytes = 0;
+};
+
 // What the origin does when it is asked.
 struct SimulatedOrigin {
     http::ResponseHead head; // Date is added where it is not there
@@ -28,6 +34,7 @@ struct SimulatedOutcome {
     std::size_t behavior = 0;
     std::string key;                        // as Cache-Status shows it
     std::optional<http::RequestHead> asked; // what the origin was sent, the last time it was
+    bool cookie_unkeyed = false;            // with a Cookie that the key does not have
     http::ResponseHead response;            // what the client gets
     std::string content;
 };
@@ -42,10 +49,10 @@ public:
     Simulation(const Simulation&) = delete;
     Simulation& operator=(const Simulation&) = delete;
 
+    http::WallTime now() const noexcept;
     void advance(http::Duration by);
-    // One request of one client, to its end. `head` has its Host. BadRequest when the origin's content is too large.
-    http::Result<SimulatedOutcome> ask(http::RequestHead head, std::size_t content_bytes,
-                                       const SimulatedOrigin& origin);
+    // One request of one client, to its end. BadRequest when the origin's content is too large.
+    http::Result<SimulatedOutcome> ask(SimulatedRequest request, const SimulatedOrigin& origin);
 
 private:
     struct Impl;

@@ -109,12 +109,21 @@ TEST_CASE("what is wrong is said on standard error, with status 2") {
         std::string message; // a part of it
     };
     const Row rows[] = {
-        {{}, "a command is missing; there are run, check, schema, version, purge, help"},
+        {{}, "a command is missing; there are run, check, test, explain, schema, version, purge, help"},
         {{"serve"}, "no such command: serve; there are run"},
         {{"run"}, "FILE"},
         {{"run", "a.yaml", "b.yaml"}, "b.yaml"},
         {{"run", "--fast", "a.yaml"}, "--fast"},
         {{"check"}, "FILE"},
+        {{"test"}, "FILE"},
+        {{"test", "--tap", "--junit", "a.yaml"}, "--tap"},
+        {{"explain", "a.yaml"}, "URL"},
+        {{"explain", "a.yaml", "/", "-H", "no colon"}, "a field must be written `Name: value`"},
+        {{"explain", "a.yaml", "/", "-H", "A B: c"}, "a field must be written `Name: value`"},
+        {{"explain", "a.yaml", "/", "--response-header", ": c"}, "a field must be written `Name: value`"},
+        {{"explain", "a.yaml", "/", "--after", "soon"}, "--after takes a duration such as 90s"},
+        {{"explain", "a.yaml", "/", "--status", "99"}, "--status"},
+        {{"explain", "a.yaml", "/", "--origin-error", "bad_request"}, "no such error: bad_request"},
         {{"version", "now"}, "now"},
         {{"schema", "gatehouse.yaml"}, "gatehouse.yaml"},
         {{"help", "serve"}, "no such command: serve"},
@@ -279,4 +288,60 @@ TEST_CASE("a purge without a listener fails with what to look at") {
     CHECK(performed.status == kExitFailed);
     CHECK(contains(performed.err, "http://127.0.0.1:9: Connection refused"));
     CHECK(contains(performed.err, "admin.address"));
+}
+
+TEST_CASE("test runs the tests of every file and fails when one fails, or when there is none") {
+    const Folder folder;
+    const std::string good =
+        folder.write("good.yaml", std::string(kGoodYaml) + "tests:\n- {name: a miss, request: {url: /}, expect: {cache: miss}}\n");
+    const std::string failing =
+        folder.write("failing.yaml", std::string(kGoodYaml) + "tests:\n- {name: a hit, request: {url: /}, expect: {cache: hit}}\n");
+    const std::string without = folder.write("without.yaml", kGoodYaml);
+
+    const Performed passed = perform({"test", good, without});
+    CHECK(passed.status == kExitOk);
+    CHECK(passed.out == "ok    a miss\n1 test, 0 failed\n");
+    const Performed failed = perform({"test", good, failing});
+    CHECK(failed.status == kExitFailed);
+    CHECK(failed.out == "ok    a miss\nFAIL  a hit  (" + failing + ":9)\n      cache: expected hit; got miss\n"
+                        "2 tests, 1 failed\n");
+    CHECK(perform({"test", "--tap", failing}).out.starts_with("TAP version 13\n1..1\nnot ok 1 - a hit\n"));
+    CHECK(perform({"test", "--junit", good}).out.starts_with("<?xml"));
+    const Performed none = perform({"test", without});
+    CHECK(none.status == kExitFailed);
+    CHECK(contains(none.err, "no file has `tests`"));
+    const Performed broken = perform({"test", good, folder.write("broken.yaml", "listeners: 1\n")});
+    CHECK(broken.status == kExitFailed);
+    CHECK(broken.out.empty());
+    CHECK(contains(broken.err, "broken.yaml:1:12: error: listeners: "));
+}
+
+TEST_CASE("explain takes what curl takes, and says what the rules do") {
+    const Folder folder;
+    const std::string file = folder.write("good.yaml", kGoodYaml);
+    const CommandLine asked =
+        parse({"explain", file, "/a", "-X", "POST", "-H", "A: b", "-H", "C:d", "-d", "content", "--status", "404",
+               "--response-header", "Cache-Control: max-age=1", "--response-body", "none", "--after", "90s", "--json"});
+    CHECK(asked.command == Command::Explain);
+    CHECK(asked.file == file);
+    CHECK(asked.question.request.url == "/a");
+    CHECK(asked.question.request.method == "POST");
+    REQUIRE(asked.question.request.headers.size() == 2);
+    CHECK(asked.question.request.headers[1].name == "C");
+    CHECK(asked.question.request.headers[1].value == "d");
+    CHECK(asked.question.request.body == "content");
+    CHECK(asked.question.response.status == 404);
+    CHECK(asked.question.response.headers.size() == 1);
+    CHECK(asked.question.response.body == "none");
+    CHECK(asked.question.after == std::chrono::seconds(90));
+    CHECK(asked.json);
+
+    const Performed said = perform({"explain", file, "/a", "--response-header", "Cache-Control: max-age=60"});
+    CHECK(said.status == kExitOk);
+    CHECK(contains(said.out, "lifetime   1m, from max-age\n"));
+    CHECK(perform({"explain", file, "/a", "--json"}).out.starts_with("[\n {\"decision\":\"request\""));
+    const Performed refused = perform({"explain", file, "/../a"});
+    CHECK(refused.status == kExitFailed);
+    CHECK(contains(refused.err, "gatehouse: the request is refused: "));
+    CHECK(perform({"explain", "/nowhere.yaml", "/"}).status == kExitFailed);
 }

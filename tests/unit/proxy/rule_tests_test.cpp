@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -154,4 +155,24 @@ TEST_CASE("results are reported as text, as TAP and as JUnit's XML") {
           "  <testcase name=\"issue #7 &amp; more\" classname=\"rules.yaml\" file=\"rules.yaml\" line=\"12\">\n"
           "    <failure message=\"ttl: expected 1s; got none\">ttl: expected 1s; got none\nbody: &quot;x&quot;\n"
           "</failure>\n  </testcase>\n</testsuite>\n");
+}
+
+TEST_CASE("the tests of the examples pass") {
+    int tested = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(std::string(GATEHOUSE_SOURCE_DIR) + "/conf")) {
+        if (entry.path().extension() != ".yaml") {
+            continue;
+        }
+        CAPTURE(entry.path().string());
+        const config::LoadResult loaded = config::load_file(entry.path().string());
+        REQUIRE(loaded.config != nullptr);
+        const auto results = proxy::run_rule_tests(loaded.config);
+        CHECK_FALSE(results.empty());
+        for (const RuleTestResult& result : results) {
+            CAPTURE(proxy::report_of({result}, proxy::TestReport::Text));
+            CHECK(result.passed());
+            ++tested;
+        }
+    }
+    CHECK(tested >= 10);
 }
