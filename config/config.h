@@ -274,7 +274,6 @@ struct Config {
     Limits limits;
     Timeouts timeouts;
     AccessLog access_log;
-    std::uint64_t generation = 0;
 
     Config() = default;
     Config(const Config&) = delete; // behaviors point into it

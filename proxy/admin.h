@@ -35,6 +35,13 @@ struct PurgeOutcome {
     std::size_t removed = 0;    // responses
 };
 
+struct ReloadOutcome {
+    bool applied = false;
+    std::uint64_t generation = 0;           // of the configuration in use now
+    std::vector<std::string> problems;      // not applied: as `gatehouse check` prints them
+    std::vector<std::string> needs_restart; // applied, but for these fields
+};
+
 // Ready when every check is.
 struct ReadinessCheck {
     std::string name;
@@ -52,6 +59,7 @@ struct AdminHandlers {
     std::function<Readiness()> readiness;
     std::function<std::string()> metrics_text;
     std::function<PurgeOutcome(PurgeRequest)> purge;
+    std::function<ReloadOutcome()> reload;
 };
 
 class AdminServer {

@@ -65,6 +65,27 @@ AdminAnswer answer_purge(const AdminRequest& request, const AdminHandlers& handl
         "{\"purged\":" + std::to_string(outcome.removed) + ",\"sequence\":" + std::to_string(outcome.sequence) + "}\n"};
 }
 
+void append_strings(std::string& out, std::string_view name, const std::vector<std::string>& texts) {
+    out.append(",\"").append(name).append("\":[");
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        out += i > 0 ? "," : "";
+        append_json_string(out, texts[i]);
+    }
+    out += ']';
+}
+
+AdminAnswer answer_reload(const AdminRequest&, const AdminHandlers& handlers) {
+    const ReloadOutcome outcome = handlers.reload();
+    std::string body = "{\"generation\":" + std::to_string(outcome.generation);
+    if (outcome.applied) {
+        append_strings(body, "needs_restart", outcome.needs_restart);
+    } else {
+        body += R"(,"error":"bad_configuration","message":"The configuration in use stays.")";
+        append_strings(body, "problems", outcome.problems);
+    }
+    return {outcome.applied ? 200 : 422, std::string(kJson), {}, body + "}\n"};
+}
+
 struct Endpoint {
     std::string_view path;
     bool post; // else GET and HEAD
@@ -73,7 +94,7 @@ struct Endpoint {
 
 constexpr Endpoint kEndpoints[] = {
     {"/healthz", false, answer_health},  {"/readyz", false, answer_readiness}, {"/metrics", false, answer_metrics},
-    {"/version", false, answer_version}, {"/purge", true, answer_purge},
+    {"/version", false, answer_version}, {"/purge", true, answer_purge},       {"/config/reload", true, answer_reload},
 };
 
 struct HostPort {
@@ -294,7 +315,8 @@ AdminAnswer answer_admin_request(const AdminRequest& request, const std::vector<
         }
         return endpoint.answer(request, handlers);
     }
-    return admin_error(404, "not_found", "There are /healthz, /readyz, /metrics, /version and /purge (POST).");
+    return admin_error(404, "not_found",
+                       "There are /healthz, /readyz, /metrics, /version, /purge (POST) and /config/reload (POST).");
 }
 
 } // namespace gatehouse::proxy

@@ -229,6 +229,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     CommandLine result;
     CLI::App* run = app.add_subcommand("run", "Start the proxy that FILE describes");
     run->add_option("FILE", result.file, "configuration in YAML")->required();
+    run->add_flag("--watch", result.watch, "reload when the file changes, as SIGHUP does");
+    run->add_flag("--test", result.test_rules,
+                  "use no configuration of which a test fails, at the start and at a reload");
     CLI::App* check = app.add_subcommand("check", "Say what is wrong with configuration files, or that they are good");
     check->add_option("FILE", result.files, "configuration in YAML")->required();
     check->add_flag("--deny-warnings", result.deny_warnings, "take what is legal and seldom meant for an error too");
@@ -295,8 +298,25 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     return result;
 }
 
-std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::ostream& err) {
-    config::LoadResult loaded = config::load_file(file);
+config::LoadResult load_to_reload(const CommandLine& command_line) {
+    config::LoadResult loaded = config::load_file(command_line.file);
+    if (loaded.config == nullptr || !command_line.test_rules) {
+        return loaded;
+    }
+    for (const RuleTestResult& result : run_rule_tests(loaded.config)) {
+        for (const std::string& difference : result.differences) {
+            loaded.problems.push_back(
+                {result.place, "tests", "the test `" + result.name + "` fails: " + difference, ""});
+        }
+    }
+    if (!loaded.problems.empty()) {
+        loaded.config = nullptr;
+    }
+    return loaded;
+}
+
+std::shared_ptr<const config::Config> load_to_run(const CommandLine& command_line, std::ostream& err) {
+    config::LoadResult loaded = load_to_reload(command_line);
     if (loaded.config == nullptr) {
         Tally tally(false);
         tally.add(loaded, err);

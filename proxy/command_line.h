@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "config/loader.h"
 #include "proxy/explain.h"
 #include "proxy/rule_tests.h"
 
@@ -23,6 +24,8 @@ struct CommandLine {
     std::string file;                     // Run and Explain
     std::vector<std::string> files;       // Check and Test; never empty
     bool deny_warnings = false;           // Check: they count as errors
+    bool watch = false;                   // Run: reload when the file changes
+    bool test_rules = false;              // Run: a configuration of which a test fails is not used
     TestReport report = TestReport::Text; // Test
     ExplainQuestion question;             // Explain
     bool json = false;                    // Explain
@@ -38,9 +41,11 @@ CommandLine parse_command_line(int argc, const char* const* argv);
 
 // Performs every command but Run, and returns the exit status.
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err);
-// The configuration to run with; null when the file has problems, which `err` gets in the words of `check`. Warnings
-// go to the diagnostic log.
-std::shared_ptr<const config::Config> load_to_run(const std::string& file, std::ostream& err);
+// The configuration to run with; null when the file has problems, or a test of it fails and --test was given: `err`
+// gets that in the words of `check` and `test`. Warnings go to the diagnostic log.
+std::shared_ptr<const config::Config> load_to_run(const CommandLine& command_line, std::ostream& err);
+// The same for a reload: a test that fails is a problem.
+config::LoadResult load_to_reload(const CommandLine& command_line);
 // Loads each file. All problems and warnings of all files go to `err`, "FILE: ok" to `out`; the last line is the sum of
 // them, on `err` when a file is not good.
 int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& err);

@@ -206,6 +206,13 @@ void Listener::close() noexcept {
     ::close(std::exchange(descriptor_, -1));
 }
 
+void Listener::drain_and_stop() noexcept {
+    for (int turn = 0; descriptor_ >= 0 && !paused_ && turn < kBacklog / kAcceptsPerTurn; ++turn) {
+        accept_some();
+    }
+    stop();
+}
+
 void Listener::stop() noexcept {
     if (descriptor_ < 0) {
         return;

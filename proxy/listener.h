@@ -26,6 +26,9 @@ public:
     // Accepts until stop(). Once, after open(); on the core or before it runs.
     http::Status start();
     void stop() noexcept;                                 // on the core; idempotent
+    // Takes what waits to be accepted, then stops: who has connected is served. On the core.
+    void drain_and_stop() noexcept;
+    const config::Address& address() const noexcept { return address_; }
     std::uint16_t port() const noexcept { return port_; } // the real one, when 0 was asked for
 
 private:

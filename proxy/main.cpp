@@ -15,6 +15,7 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace {
 
@@ -47,8 +48,48 @@ std::string listening_at(const config::Address& address, std::uint16_t port) {
     return address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(port);
 }
 
-int run(const std::string& file) {
-    const std::shared_ptr<const config::Config> config = proxy::load_to_run(file, std::cerr);
+// Changes whenever a file is written or replaced.
+struct FileState {
+    std::int64_t seconds = 0;
+    std::int64_t nanoseconds = 0;
+    std::int64_t size = -1; // there is none
+    std::uint64_t inode = 0;
+    bool operator==(const FileState&) const = default;
+};
+
+FileState state_of(const std::string& file) {
+    struct stat info {};
+    if (::stat(file.c_str(), &info) != 0) {
+        return {};
+    }
+    return {info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size, info.st_ino};
+}
+
+// Waits for one of the signals, or, where the file is watched, for a change of it: then 0.
+int wait_for_signal(const sigset_t& signals, const std::string& file, bool watch) {
+    int signal = 0;
+    if (!watch) {
+        sigwait(&signals, &signal);
+        return signal;
+    }
+    constexpr timespec kLook{1, 0};
+    const FileState before = state_of(file);
+    for (;;) {
+        signal = ::sigtimedwait(&signals, nullptr, &kLook);
+        if (signal > 0) {
+            return signal;
+        }
+        const FileState now = state_of(file);
+        // One that is gone is being replaced.
+        if (now != before && now.size >= 0) {
+            return 0;
+        }
+    }
+}
+
+int run(const proxy::CommandLine& command) {
+    const std::string& file = command.file;
+    const std::shared_ptr<const config::Config> config = proxy::load_to_run(command, std::cerr);
     if (!config) {
         return proxy::kExitFailed;
     }
@@ -65,6 +106,7 @@ int run(const std::string& file) {
     proxy::Server::Options options;
     options.config = config;
     options.clock = &clock;
+    options.load = [&command] { return proxy::load_to_reload(command); };
     proxy::Server server(options);
     const http::Status started = server.start();
     if (!started) {
@@ -78,11 +120,13 @@ int run(const std::string& file) {
         spdlog::info("admin listening: address={}", listening_at(*config->admin.address, server.admin_port()));
     }
     for (;;) {
-        int signal = 0;
-        sigwait(&signals, &signal);
-        if (signal == SIGHUP) {
-            server.reopen_logs();
-            spdlog::info("access log opened again");
+        const int signal = wait_for_signal(signals, file, command.watch);
+        if (signal == SIGHUP || signal == 0) {
+            static_cast<void>(server.reload()); // what came of it is in the log
+            if (signal == SIGHUP) {
+                server.reopen_logs();
+                spdlog::info("access log opened again");
+            }
             continue;
         }
         spdlog::info("stopping: signal={} advice=\"running requests may finish within shutdown_timeout\"", signal);
@@ -101,5 +145,5 @@ int main(int argc, char** argv) {
         return proxy::run_command(command, std::cout, std::cerr);
     }
     raise_descriptor_limit();
-    return run(command.file);
+    return run(command);
 }

@@ -310,9 +310,43 @@ void append_reason_table(std::string& out) {
 
 CoreMetrics::CoreMetrics(std::size_t behavior_count) : behaviors(behavior_count + 1) {}
 
-void CoreMetrics::count(const ExchangeRecord& record) noexcept {
+void CoreMetrics::set_behaviors(std::span<const std::string> names) {
+    std::vector<BehaviorCounters> next(names.size() + 1);
+    const auto carry_over = [](const auto& from, auto& to) {
+        for (std::size_t i = 0; i < from.size(); ++i) {
+            to[i].add(from[i].value());
+        }
+    };
+    for (std::size_t i = 0; i < behaviors.size(); ++i) {
+        const bool is_unrouted = i + 1 == behaviors.size();
+        const auto at = is_unrouted
+                            ? names.end()
+                            : std::find(names.begin(), names.end(), i < names_.size() ? names_[i] : std::string());
+        if (!is_unrouted && at == names.end()) {
+            continue; // a name that is no more: its series end
+        }
+        BehaviorCounters& to = next[static_cast<std::size_t>(at - names.begin())];
+        carry_over(behaviors[i].results, to.results);
+        carry_over(behaviors[i].status_classes, to.status_classes);
+    }
+    behaviors = std::move(next);
+    names_.assign(names.begin(), names.end());
+}
+
+std::size_t CoreMetrics::index_of(const ExchangeRecord& record) const noexcept {
     const std::size_t unrouted = behaviors.size() - 1;
-    BehaviorCounters& behavior = behaviors[record.routed ? std::min(record.behavior, unrouted) : unrouted];
+    if (!record.routed) {
+        return unrouted;
+    }
+    if (names_.empty() || (record.behavior < names_.size() && names_[record.behavior] == record.behavior_name)) {
+        return std::min(record.behavior, unrouted);
+    }
+    const auto found = std::find(names_.begin(), names_.end(), record.behavior_name);
+    return found == names_.end() ? unrouted : static_cast<std::size_t>(found - names_.begin());
+}
+
+void CoreMetrics::count(const ExchangeRecord& record) noexcept {
+    BehaviorCounters& behavior = behaviors[index_of(record)];
     behavior.results[static_cast<std::size_t>(request_result(record))].add();
     // A client takes an unknown class for a 5xx (RFC 9110 section 15).
     const auto status_class = static_cast<std::size_t>(std::max(record.status, 0) / 100);

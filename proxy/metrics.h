@@ -41,6 +41,10 @@ public:
 
     explicit CoreMetrics(std::size_t behaviors);
 
+    // The names of the behaviors from now on. What was counted under a name goes on under it; what is counted of a
+    // request that began with other behaviors finds its own by name. While nobody reads or counts.
+    void set_behaviors(std::span<const std::string> names);
+
     // What is counted from a finished exchange: its behavior's results and status classes, and reasons. All other
     // counters are counted where the thing happens: a fetch may serve many exchanges, or none. Core thread only.
     void count(const ExchangeRecord& record) noexcept;
@@ -81,6 +85,9 @@ public:
     std::vector<BehaviorCounters> behaviors;
 
 private:
+    std::size_t index_of(const ExchangeRecord& record) const noexcept;
+
+    std::vector<std::string> names_;
     std::uint64_t lag_window_ticks_ = 0; // these three: core thread only
     std::uint64_t lag_window_max_us_ = 0;
     std::uint64_t lag_previous_max_us_ = 0;

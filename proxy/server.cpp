@@ -5,12 +5,14 @@
 #include "proxy/admin.h"
 #include "proxy/listener.h"
 #include "proxy/purge.h"
+#include "proxy/reload.h"
 #include "proxy/session.h"
 #include "proxy/spawn.h"
 #include "proxy/worker.h"
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <fstream>
 #include <functional>
@@ -53,7 +55,7 @@ unsigned granted_cpus() {
 struct WorkerCore {
     WorkerCore(unsigned index, const Clock& clock, std::size_t behaviors, Resolver& resolver,
                const std::shared_ptr<ConnectionTotals>& totals, cache::HttpCache& cache, AccessLog& log,
-               ConnectionCount& connections, const TrustedProxies& trusted,
+               ConnectionCount& connections, const std::shared_ptr<const TrustedProxies>& trusted,
                std::shared_ptr<const config::Config> config)
         : core(std::make_unique<Core>(index, clock, behaviors)),
           pool(std::make_unique<UpstreamPool>(*core, resolver, totals)),
@@ -84,11 +86,17 @@ struct Server::Impl final : cache::CorePoster {
     void stop_all();
     bool quiet();
 
-    std::shared_ptr<const config::Config> config;
+    ReloadOutcome reload();
+    ReloadOutcome apply(std::shared_ptr<const config::Config> next);
+    http::Status open_new_listeners(const config::Config& next, std::vector<std::unique_ptr<Listener>>& opened);
+    void change_listeners(const config::Config& next, std::vector<std::unique_ptr<Listener>> opened);
+
+    std::shared_ptr<const config::Config> config; // on the control core, once the threads run
+    std::uint64_t generation = 1;
     const Clock& clock;
     bool manual_time;
     unsigned worker_count;
-    TrustedProxies trusted;
+    std::function<config::LoadResult()> load;
     ConnectionCount connections;
     AccessLog log;
     std::unique_ptr<cache::store::Store> store;
@@ -105,6 +113,14 @@ struct Server::Impl final : cache::CorePoster {
 };
 
 namespace {
+std::vector<std::string> behavior_names(const config::Config& config) {
+    std::vector<std::string> names;
+    for (const config::Behavior& behavior : config.behaviors) {
+        names.push_back(behavior.path_pattern);
+    }
+    return names;
+}
+
 cache::store::MemoryStoreOptions store_options(const config::Config& config) {
     cache::store::MemoryStoreOptions options;
     options.size_bytes = config.cache.memory.size_bytes;
@@ -121,7 +137,7 @@ Server::Impl::Impl(const Options& options)
       clock(*options.clock),
       manual_time(options.manual_time),
       worker_count(config->workers != 0 ? config->workers : granted_cpus()),
-      trusted(config->trusted_proxies),
+      load(options.load),
       log(config->access_log, worker_count),
       store(cache::store::make_memory_store(store_options(*config))),
       cache(*store, *this,
@@ -129,9 +145,14 @@ Server::Impl::Impl(const Options& options)
       control(std::make_unique<Core>(worker_count, clock, config->behaviors.size())),
       resolver(std::make_unique<Resolver>(*control, config->dns)),
       totals(UpstreamPool::make_totals()) {
+    const auto trusted = std::make_shared<const TrustedProxies>(config->trusted_proxies);
     for (unsigned i = 0; i < worker_count; ++i) {
         workers.push_back(std::make_unique<WorkerCore>(i, clock, config->behaviors.size(), *resolver, totals, cache,
                                                        log, connections, trusted, config));
+    }
+    const std::vector<std::string> names = behavior_names(*config);
+    for (Core* core : all_cores()) {
+        core->metrics().set_behaviors(names);
     }
 }
 
@@ -145,7 +166,7 @@ std::vector<Core*> Server::Impl::all_cores() {
 
 // On the first worker's core: connections never migrate, so the choice is made once, for the core with the fewest.
 void Server::Impl::accepted(int descriptor) {
-    if (connections.total.load(std::memory_order_relaxed) >= config->limits.connections) {
+    if (connections.total.load(std::memory_order_relaxed) >= workers[0]->worker->config->limits.connections) {
         workers[0]->core->metrics().connections_refused.add();
         ::close(descriptor);
         return;
@@ -211,6 +232,7 @@ AdminHandlers Server::Impl::admin_handlers() {
         control->metrics().purges.add();
         return purge(cache, *config, request); // on the control core: no client waits for it
     };
+    handlers.reload = [this] { return reload(); };
     return handlers;
 }
 
@@ -230,12 +252,115 @@ std::string Server::Impl::metrics_text() const {
     for (const auto& each : workers) {
         metrics.push_back(&each->core->metrics());
     }
-    std::vector<std::string> names;
-    for (const auto& behavior : config->behaviors) {
-        names.push_back(behavior.path_pattern);
-    }
+    const std::vector<std::string> names = behavior_names(*config);
     const ProcessMetrics process{log.lost(), escaped_exceptions()};
-    return render_metrics(metrics, names, store->stats(), config->generation, process);
+    return render_metrics(metrics, names, store->stats(), generation, process);
+}
+
+// On the control core.
+ReloadOutcome Server::Impl::reload() {
+    ReloadOutcome outcome;
+    outcome.generation = generation;
+    if (!load) {
+        outcome.problems.emplace_back("this server has no file to load from");
+        return outcome;
+    }
+    config::LoadResult loaded = load();
+    if (loaded.config == nullptr) {
+        for (const config::Problem& problem : loaded.problems) {
+            outcome.problems.push_back(problem.to_string());
+            spdlog::error(
+                "configuration not reloaded: {} advice=\"the one in use stays; `gatehouse check` says the same\"",
+                problem.summary());
+        }
+        return outcome;
+    }
+    return apply(std::move(loaded.config));
+}
+
+// All that can fail comes first. Then each core changes by itself: a request follows one configuration from its
+// beginning to its end.
+ReloadOutcome Server::Impl::apply(std::shared_ptr<const config::Config> next) {
+    ReloadOutcome outcome;
+    outcome.generation = generation;
+    std::vector<std::unique_ptr<Listener>> opened;
+    const http::Status listening = open_new_listeners(*next, opened);
+    if (!listening) {
+        outcome.problems.push_back(listening.error().detail);
+        spdlog::error("configuration not reloaded: {} advice=\"the one in use stays\"", listening.error().detail);
+        return outcome;
+    }
+    const auto trusted = std::make_shared<const TrustedProxies>(next->trusted_proxies);
+    const std::vector<std::string> names = behavior_names(*next);
+    for (const auto& each : workers) {
+        on_core(*each->core, [&] {
+            each->worker->config = next;
+            each->worker->trusted = trusted;
+            each->core->metrics().set_behaviors(names);
+        });
+    }
+    control->metrics().set_behaviors(names);
+    on_core(*workers[0]->core, [&] { change_listeners(*next, std::move(opened)); });
+    outcome.needs_restart = fields_that_need_a_restart(*config, *next);
+    config = std::move(next);
+    outcome.generation = ++generation;
+    outcome.applied = true;
+    spdlog::info("configuration reloaded: generation={} listeners={} behaviors={}", generation, listeners.size(),
+                 names.size());
+    for (const std::string& field : outcome.needs_restart) {
+        spdlog::warn(
+            "configuration reloaded but for one field: field={} advice=\"it takes effect when gatehouse is started "
+            "again\"",
+            field);
+    }
+    return outcome;
+}
+
+http::Status Server::Impl::open_new_listeners(const config::Config& next,
+                                              std::vector<std::unique_ptr<Listener>>& opened) {
+    for (const config::Listener& wanted : next.listeners) {
+        const bool is_open = std::any_of(listeners.begin(), listeners.end(), [&wanted](const auto& listener) {
+            return listener->address().text == wanted.address.text;
+        });
+        if (is_open) {
+            continue;
+        }
+        auto listener = std::make_unique<Listener>(*workers[0]->core, wanted.address, next.limits.unsent_bytes,
+                                                   [this](int descriptor) { accepted(descriptor); });
+        http::Status status = listener->open();
+        if (!status) {
+            return status;
+        }
+        opened.push_back(std::move(listener));
+    }
+    return http::success();
+}
+
+// On the listeners' core.
+void Server::Impl::change_listeners(const config::Config& next, std::vector<std::unique_ptr<Listener>> opened) {
+    for (const auto& listener : opened) {
+        if (const http::Status started = listener->start(); !started) {
+            spdlog::error("no connections are accepted: {}", started.error().detail);
+        }
+    }
+    std::vector<std::unique_ptr<Listener>> kept;
+    for (const config::Listener& wanted : next.listeners) {
+        for (auto* list : {&listeners, &opened}) {
+            const auto found = std::find_if(list->begin(), list->end(), [&wanted](const auto& listener) {
+                return listener && listener->address().text == wanted.address.text;
+            });
+            if (found != list->end()) {
+                kept.push_back(std::move(*found));
+                break;
+            }
+        }
+    }
+    for (const auto& listener : listeners) {
+        if (listener) {
+            listener->drain_and_stop();
+        }
+    }
+    listeners = std::move(kept);
 }
 
 void Server::Impl::spawn_threads() {
@@ -269,7 +394,9 @@ bool Server::Impl::wait_until_quiet() {
     constexpr auto kPace = std::chrono::milliseconds(5);
     std::mutex mutex;
     std::condition_variable pace;
-    const auto rounds = config->timeouts.shutdown / kPace + 1;
+    http::Duration limit{};
+    on_core(*control, [&] { limit = config->timeouts.shutdown; });
+    const auto rounds = limit / kPace + 1;
     for (std::int64_t round = 0; round < rounds; ++round) {
         if (quiet()) {
             return true;
@@ -370,6 +497,11 @@ void Server::advance() {
 std::string Server::metrics_text() const { return impl_->metrics_text(); }
 cache::HttpCache& Server::cache() noexcept { return impl_->cache; }
 cache::store::StoreStats Server::store_stats() const { return impl_->store->stats(); }
+ReloadOutcome Server::reload() {
+    ReloadOutcome outcome;
+    impl_->on_core(*impl_->control, [&] { outcome = impl_->reload(); });
+    return outcome;
+}
 void Server::reopen_logs() { impl_->log.reopen(); }
 
 } // namespace gatehouse::proxy

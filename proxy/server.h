@@ -5,10 +5,13 @@
 #include "cache/http_cache.h"
 #include "cache/store/store.h"
 #include "config/config.h"
+#include "config/loader.h"
 #include "http/result.h"
+#include "proxy/admin.h"
 #include "proxy/clock.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +24,8 @@ public:
         std::shared_ptr<const config::Config> config;
         const Clock* clock = nullptr; // must outlive the server
         bool manual_time = false;     // deadlines move only with advance()
+        // Reads the configuration anew, for reload(); on the control core. Empty: there is nothing to reload.
+        std::function<config::LoadResult()> load;
     };
     explicit Server(const Options& options);
     ~Server(); // stops hard if it still runs
@@ -40,6 +45,9 @@ public:
     std::string metrics_text() const;
     cache::HttpCache& cache() noexcept;
     cache::store::StoreStats store_stats() const;
+    // Loads the configuration and puts it in place of the one in use: new requests follow it, what is stored stays, and
+    // no connection is dropped. One with a problem changes nothing. From a thread of its own, while the server runs.
+    ReloadOutcome reload();
     // For log rotation.
     void reopen_logs();
 

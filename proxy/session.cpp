@@ -55,7 +55,7 @@ Session::Session(Worker& worker, std::unique_ptr<PlainStream> socket)
     PeerFacts peer = peer_facts(connection_->stream->descriptor());
     connection_->address = std::move(peer.address);
     local_authority_ = std::move(peer.local_authority);
-    connection_->trusted = peer.ip && worker_.trusted.contains(*peer.ip);
+    connection_->trusted = peer.ip && worker_.trusted->contains(*peer.ip);
     client_.address = connection_->address;
     client_.default_authority = local_authority_;
     client_.trusted = connection_->trusted;

@@ -151,7 +151,7 @@ struct Simulation::Impl {
           log(no_log(), 1),
           resolver(core, config->dns),
           pool(core, resolver, UpstreamPool::make_totals()),
-          trusted(config->trusted_proxies),
+          trusted(std::make_shared<const TrustedProxies>(config->trusted_proxies)),
           worker(core, cache, pool, log, connections, trusted, config) {
         worker.fetcher = [this](Worker&, FetchOrder& order) { answer(std::move(order)); };
         core.poll();
@@ -171,7 +171,7 @@ struct Simulation::Impl {
     Resolver resolver;
     UpstreamPool pool;
     ConnectionCount connections;
-    TrustedProxies trusted;
+    std::shared_ptr<const TrustedProxies> trusted;
     Worker worker;
 
     const SimulatedOrigin* origin = nullptr;
@@ -267,7 +267,7 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     client.address = "127.0.0.1";
     client.default_authority = "test.invalid";
     client.scheme = request.over_https ? "https" : "http";
-    client.trusted = impl.trusted.contains(asio::ip::make_address(std::string(client.address)));
+    client.trusted = impl.trusted->contains(asio::ip::make_address(std::string(client.address)));
     Exchange exchange(impl.worker, state, sink, client);
     if (!exchange.begin()) {
         exchange.launch(nullptr, nullptr);

@@ -76,14 +76,14 @@ struct FetchOrder; // proxy/fetch_task.h
 
 struct Worker {
     Worker(Core& on_core, cache::HttpCache& shared_cache, UpstreamPool& origins, AccessLog& access_log,
-           ConnectionCount& connection_count, const TrustedProxies& trusted_proxies,
+           ConnectionCount& connection_count, std::shared_ptr<const TrustedProxies> trusted_proxies,
            std::shared_ptr<const config::Config> current)
         : core(on_core),
           cache(shared_cache),
           pool(origins),
           log(access_log),
           connections(connection_count),
-          trusted(trusted_proxies),
+          trusted(std::move(trusted_proxies)),
           config(std::move(current)) {}
 
     Core& core;
@@ -91,8 +91,9 @@ struct Worker {
     UpstreamPool& pool;
     AccessLog& log;
     ConnectionCount& connections;
-    const TrustedProxies& trusted;
-    // The configuration for new requests; a request keeps the one it started with.
+    // The configuration for new requests, and the networks that it trusts for new connections. A reload replaces both, on
+    // this core; a request keeps the configuration that it started with.
+    std::shared_ptr<const TrustedProxies> trusted;
     std::shared_ptr<const config::Config> config;
     std::atomic<std::uint32_t> sessions{0};         // open on this core; read by the listener
     std::mt19937_64 random{std::random_device{}()}; // multipart boundaries; no secret depends on it

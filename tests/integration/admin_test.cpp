@@ -60,7 +60,8 @@ public:
                                                               [this](PurgeRequest request) {
                                                                   last_purge_ = std::move(request);
                                                                   return PurgeOutcome{4, 2};
-                                                              }})) {
+                                                              },
+                                                              [] { return ReloadOutcome{}; }})) {
         const http::Status started = server_->start();
         REQUIRE(started.ok());
         port_ = server_->port();

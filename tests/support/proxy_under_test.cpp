@@ -50,7 +50,7 @@ std::string Yaml::text(std::uint16_t origin_port) const {
 }
 
 ProxyUnderTest::ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml)
-    : escaped_before_(proxy::escaped_exceptions()) {
+    : escaped_before_(proxy::escaped_exceptions()), origin_port_(origin_port), next_(yaml.text(origin_port)) {
     silence_log();
     const auto loaded = config::load_text(yaml.text(origin_port), "scenario.yaml");
     std::string problems;
@@ -64,6 +64,10 @@ ProxyUnderTest::ProxyUnderTest(std::uint16_t origin_port, const Yaml& yaml)
     options.config = loaded.config;
     options.clock = &clock_;
     options.manual_time = true;
+    options.load = [this] {
+        const std::lock_guard lock(next_mutex_);
+        return config::load_text(next_, "scenario.yaml");
+    };
     server_ = std::make_unique<proxy::Server>(options);
     const http::Status started = server_->start();
     if (!started) {
@@ -104,6 +108,12 @@ Response ProxyUnderTest::purge(std::string_view json) const {
     std::string request = "POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: ";
     request.append(std::to_string(json.size())).append("\r\n\r\n").append(json);
     client.send(request);
+    return client.read();
+}
+
+Response ProxyUnderTest::reload() const {
+    RawClient client(admin_port());
+    client.send("POST /config/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
     return client.read();
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -17,17 +18,17 @@ namespace gatehouse::testing {
 // The parts of a configuration that scenarios change; each is YAML. `${origin}` stands for the origin's URL.
 struct Yaml {
     std::string listeners = "[{address: '127.0.0.1:0'}]";
-    std::string origin;   // fields of the origin "api" beside url: "first_byte_timeout: 2s"
+    std::string origin; // fields of the origin "api" beside url: "first_byte_timeout: 2s"
     std::string scheme = "http";
     std::string host = "127.0.0.1"; // of the origin's URL
-    std::string path;     // put behind the origin's URL: "/prod"
-    std::string policies; // "own: {default_ttl: 60s}"
+    std::string path;               // put behind the origin's URL: "/prod"
+    std::string policies;           // "own: {default_ttl: 60s}"
     std::string behaviors = "[{path_pattern: '*', origin: api}]";
     std::string memory = "size: 64MiB";
     std::string limits;   // "head_size: 2KiB"
     std::string timeouts; // "header: 5s"
     std::string shutdown = "10s";
-    std::string extra;    // whole lines at the top
+    std::string extra; // whole lines at the top
     std::string workers = "2";
     std::string access_log = "off";
 
@@ -58,6 +59,14 @@ public:
     // POST /purge on the admin listener with this JSON.
     Response purge(std::string_view json) const;
 
+    // What the next reload finds in place of the configuration's file.
+    void rewrite(const Yaml& yaml) {
+        const std::lock_guard lock(next_mutex_);
+        next_ = yaml.text(origin_port_);
+    }
+    // POST /config/reload on the admin listener.
+    Response reload() const;
+
     // Moves the clock and fires what became due. What the proxy had begun before is done first: deadlines that belong
     // to it are armed.
     void advance(http::Duration by);
@@ -78,6 +87,9 @@ public:
 
 private:
     unsigned long escaped_before_;
+    std::uint16_t origin_port_;
+    std::mutex next_mutex_;
+    std::string next_; // read by the control core
     ManualClock clock_;
     std::unique_ptr<proxy::Server> server_;
     bool stopped_ = false;

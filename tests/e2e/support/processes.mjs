@@ -134,8 +134,8 @@ export async function temporaryDirectory() {
 }
 
 // Gatehouse in front of `origin`. `originFields`, `policies` and `behaviors` are lines of YAML; without any, one behavior
-// sends everything to the origin under the rules of RFC 9111.
-export async function startGatehouse({ origin, originFields = '', policies = '', behaviors = '', more = '' }) {
+// sends everything to the origin under the rules of RFC 9111. `flags` are those of `gatehouse run`.
+export async function startGatehouse({ origin, originFields = '', policies = '', behaviors = '', more = '', flags = [] }) {
     if (!existsSync(binary)) throw new Error(`${binary} is missing; build the release preset first.`);
     const [port, admin] = await freePorts(2);
     const directory = await temporaryDirectory();
@@ -160,10 +160,11 @@ export async function startGatehouse({ origin, originFields = '', policies = '',
     ];
     await writeFile(file, text.filter((line) => line !== '').join('\n') + '\n');
 
-    const program = start(binary, ['run', file]);
+    const program = start(binary, ['run', ...flags, file]);
     await program.ready(`http://127.0.0.1:${admin}/readyz`);
     return {
         program,
+        file,
         port,
         url: `http://127.0.0.1:${port}`,
         admin: `http://127.0.0.1:${admin}`,

@@ -15,11 +15,13 @@ namespace {
 struct Fixture {
     Readiness checks{{"listeners", true, ""}};
     std::vector<PurgeRequest> purges;
+    ReloadOutcome reloaded{true, 2, {}, {}};
     AdminHandlers handlers{[this] { return checks; }, [] { return std::string("metric 1\n"); },
                            [this](PurgeRequest request) {
                                purges.push_back(std::move(request));
                                return PurgeOutcome{7, 3};
-                           }};
+                           },
+                           [this] { return reloaded; }};
     std::vector<std::string> allowed_hosts{"Admin.Example"};
 
     AdminAnswer ask(const AdminRequest& request) { return answer_admin_request(request, allowed_hosts, handlers); }
@@ -165,6 +167,18 @@ TEST_CASE_FIXTURE(Fixture, "a purge is handed on and its outcome answered") {
     CHECK(bad.status == 400);
     CHECK(error_of(bad) == "bad_purge_request");
     CHECK(purges.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reload says which configuration is in use, and why it is not the new one") {
+    CHECK(ask("GET", "/config/reload").status == 405);
+    CHECK(ask("POST", "/config/reload").body == "{\"generation\":2,\"needs_restart\":[]}\n");
+    reloaded.needs_restart = {"workers", "dns"};
+    CHECK(ask("POST", "/config/reload").body == "{\"generation\":2,\"needs_restart\":[\"workers\",\"dns\"]}\n");
+    reloaded = {false, 2, {"a.yaml:1:1: error: \"x\""}, {}};
+    const AdminAnswer refused = ask("POST", "/config/reload");
+    CHECK(refused.status == 422);
+    CHECK(error_of(refused) == "bad_configuration");
+    CHECK(boost::json::parse(refused.body).as_object().at("problems").as_array()[0] == "a.yaml:1:1: error: \"x\"");
 }
 
 TEST_CASE("what a purge request means") {

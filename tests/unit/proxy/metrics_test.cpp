@@ -202,3 +202,28 @@ TEST_CASE("docs/METRICS.md says what the table says") {
     // On a difference: GATEHOUSE_UPDATE_DOCS=1 unit_tests -tc='docs/METRICS.md*'
     CHECK(text.str() == describe_metrics());
 }
+
+TEST_CASE("after a reload what was counted goes on under its name, and requests that began before find theirs") {
+    CoreMetrics metrics(0);
+    metrics.set_behaviors(std::vector<std::string>{"/a", "/b", "/gone"});
+    const auto record = [](std::size_t behavior, const char* name) {
+        ExchangeRecord made = record_of(behavior, 200);
+        made.behavior_name = name;
+        return made;
+    };
+    metrics.count(record(0, "/a"));
+    metrics.count(record(1, "/b"));
+    metrics.count(record(1, "/b"));
+    metrics.count(record(2, "/gone"));
+    const std::vector<std::string> names{"/new", "/b", "/a"};
+    metrics.set_behaviors(names);
+    metrics.count(record(0, "/a"));    // began before
+    metrics.count(record(2, "/gone")); // has no name any more
+    metrics.count(record(2, "/a"));
+    const std::vector<const CoreMetrics*> cores{&metrics};
+    auto series = parse_exposition(render_metrics(cores, names, {}, 2, {}));
+    CHECK(series["gatehouse_responses_total{behavior=\"/a\",class=\"2xx\"}"] == "3");
+    CHECK(series["gatehouse_responses_total{behavior=\"/b\",class=\"2xx\"}"] == "2");
+    CHECK(series["gatehouse_responses_total{behavior=\"/new\",class=\"2xx\"}"] == "0");
+    CHECK(series.count("gatehouse_responses_total{behavior=\"/gone\",class=\"2xx\"}") == 0);
+}
