@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cache/policy/reason.h"
+#include "cache/policy/slices.h"
 #include "cache/policy/stored_head.h"
 #include "cache/store/store.h"
 #include "cache/wait_lists.h"
@@ -46,6 +47,7 @@ struct Answer {
     std::optional<std::uint64_t> length;      // Content-Length the origin declared (for HEAD without content following)
     bool stored = false;                      // it is being stored
     bool shared = false;                      // and others may read it meanwhile, if it fits their request
+    bool slice = false;                       // it is the slice that was asked for
     policy::Reason not_stored = policy::Reason::None;
     // Freshened
     store::EntryRef entry;
@@ -87,6 +89,11 @@ public:
     store::EntryRef validating;   // the stored response its conditional request is about
     store::EntryRef head_of;      // the stored response that a HEAD, sent as HEAD, is about
     StoredEnds completing;        // what is stored of a response whose rest it asks for
+    // A slice is joined under a key of its own; `key` is that of the whole. Others: empty.
+    std::string join_key;
+    store::KeyHash join_hash;
+    std::optional<policy::SliceOf> slice; // that it asks for
+    std::string slice_validator;          // only of that representation; empty: of whichever there is
     // Number of the moment the request was sent (from its making until then: when it was made). See cache/purge_log.h.
     std::atomic<std::uint64_t> sequence{0};
 

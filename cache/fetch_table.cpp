@@ -27,9 +27,10 @@ FetchTable::Found FetchTable::join_or_insert(
 }
 
 void FetchTable::remove(const Fetch& fetch) {
-    Shard& here = shard(fetch.hash);
+    const bool has_own_key = !fetch.join_key.empty();
+    Shard& here = shard(has_own_key ? fetch.join_hash : fetch.hash);
     const std::lock_guard lock(here.mutex);
-    const auto found = here.by_key.find(fetch.key);
+    const auto found = here.by_key.find(has_own_key ? fetch.join_key : fetch.key);
     if (found == here.by_key.end()) {
         return;
     }

@@ -178,6 +178,11 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             return plan;
         }
         rules.solo = wants_newer(directives);
+        if (plan.may_store && !rules.solo && is_sliced(context)) {
+            plan.result.reason = reason == Reason::UriMiss && context.facts.range ? Reason::RequestRange : reason;
+            plan_slices(context, match, plan);
+            return plan;
+        }
         if (context.facts.range) {
             // Nothing that covers it is stored. By policy the whole is fetched, or the range is the origin's to answer,
             // and its answer may be stored.

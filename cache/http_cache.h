@@ -37,6 +37,7 @@ struct RequestContext {
     http::WallTime now;
     // For a request that is planned again: Plan::arrived of the first time.
     std::uint64_t arrived = ~std::uint64_t{0};
+    bool unsliced = false; // planned again, because the answer was not for slices
 };
 
 struct Plan {
@@ -44,6 +45,7 @@ struct Plan {
         Serve,         // from `entry`, now
         Wait,          // for `fetch`
         Alone,         // a private fetch; nothing to share (`may_store`: its answer may be stored all the same)
+        Slices,        // put together from slices, one plan_slice after the other
         GatewayTimeout // only-if-cached
     };
     Kind kind = Kind::Alone;
@@ -60,6 +62,17 @@ struct Plan {
     std::uint64_t arrived = 0;
     bool may_store = false;
     bool as_part = false; // Alone: the request keeps its Range, and a 206 is stored as a part
+    store::EntryRef manifest; // Slices: what is known of them; null: nothing
+    bool manifest_current = false;
+    policy::CacheResult result;
+};
+
+// A slice that a request needs.
+struct SliceNeed {
+    policy::SliceOf slice;
+    std::string validator;    // of the representation; empty: not known
+    bool current = false;     // that may be believed; otherwise what is stored of it is asked about
+    store::EntryRef manifest; // null: none
     policy::CacheResult result;
 };
 
@@ -99,6 +112,7 @@ struct Intake {
     std::shared_ptr<store::Body> body;     // null: no content
     std::string metadata;
     store::EntryRef tail; // a stored end: its content goes behind what arrives
+    bool slice = false;   // it is a slice that is not everything
     // Of a part:
     bool until_close = false;                    // its content ends with the connection
     const config::CachePolicy* policy = nullptr; // lives as long as the fetch; null: it is no part
@@ -117,6 +131,15 @@ public:
     // What the fetch that was waited for means for this request. `fetch` is no longer Pending.
     Resolution resolve(const RequestContext& context, const Plan& plan);
     std::shared_ptr<Fetch> make_private_fetch(unsigned core);
+
+    // ---- slices (http_cache_slices.cpp)
+    // Serve, from a stored slice; or Wait, for a fetch whose answer is a slice, Freshened, or no slice after all.
+    Plan plan_slice(const RequestContext& context, const SliceNeed& need);
+    // Whether the answer of a fetch that was joined is a slice for this request.
+    bool takes_slice(const RequestContext& context, const SliceNeed& need, const Fetch& fetch) const;
+    bool is_current(const RequestContext& context, const store::Entry& manifest) const;
+    // Nobody finds the slices with this validator any more; empty: any slices of the key.
+    void forget_slices(std::string_view key, const store::KeyHash& hash, std::string_view validator);
 
     // ---- the fetch task's side; all on the fetch's home core
     // The request is about to leave, perhaps once more: a purge from now on is newer than what the origin will say, and
@@ -169,6 +192,7 @@ private:
         // completed.
         std::optional<std::uint64_t> length;
         StoredEnds ends;
+        store::EntryRef manifest; // of its slices
     };
     Match find(const RequestContext& context);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
@@ -200,6 +224,13 @@ private:
     static bool is_in_reach(const RequestContext& context, const Fetch& fetch, const policy::StoredHead& head);
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
     static std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response);
+
+    // ---- slices (http_cache_slices.cpp)
+    bool is_sliced(const RequestContext& context) const noexcept;
+    void plan_slices(const RequestContext& context, const Match& match, Plan& plan) const;
+    store::EntryRef find_slice(const RequestContext& context, const policy::SliceOf& slice, std::string_view validator);
+    void take_no_slice(const Fetch& fetch, int status, http::WallTime now);
+    void commit_manifest(const Fetch& fetch, std::string_view slice_head);
 
     // ---- parts (http_cache_parts.cpp)
     // Of the entries found, none of which is whole for this request: a part that covers its Range, or parts that can be

@@ -206,22 +206,26 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     if (decision.store) {
         answer.not_stored = kept_out(fetch, sent, response, response_time);
     }
+    http::Fields kept;
+    http::Fields left_out;
     if (decision.store && answer.not_stored == Reason::None) {
-        const std::string secondary =
-            secondary_key(names, values, is_all ? std::nullopt : policy::content_part(response));
-        store::PutFacts put;
-        put.key = fetch.key;
-        put.hash = fetch.hash;
-        put.secondary_key = secondary;
-        put.sequence = fetch.sequence;
+        kept = policy::fields_to_store(response, response_time, &left_out);
+        answer.slice = fetch.slice && policy::is_slice(response, framing, kept, response_time, *fetch.slice);
+        intake.slice = answer.slice && !is_all;
+        const auto part = is_all ? std::nullopt : policy::content_part(response);
+        const std::string secondary = secondary_key(names, values, part);
+        const std::string key =
+            intake.slice ? policy::slice_key(fetch.key, *fetch.slice,
+                                             policy::strong_validator(policy::validators_of(kept), response_time))
+                         : fetch.key;
+        const store::PutFacts put{key, intake.slice ? store::hash_key(key) : fetch.hash, secondary, fetch.sequence};
         intake.writer = store_.open_writer(put, has_content ? answer.length : std::uint64_t{0});
         if (!intake.writer) {
             answer.not_stored = Reason::ResponseTooLarge;
+            answer.slice = false;
         }
     }
     if (intake.writer) {
-        http::Fields left_out;
-        const http::Fields kept = policy::fields_to_store(response, response_time, &left_out);
         answer.head = policy::encode_stored_head(facts, kept, names, values);
         answer.first_head = first_head(facts, kept, left_out, names, values);
         answer.stored = true;
@@ -229,7 +233,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         intake.body = intake.writer->body();
         intake.metadata = is_all ? whole_of(answer.head, sent.policy) : answer.head;
         intake.until_close = framing.kind == http::Framing::Kind::UntilClose;
-        intake.policy = facts.is_part && !is_all ? &sent.policy : nullptr;
+        intake.policy = facts.is_part && !is_all && !intake.slice ? &sent.policy : nullptr;
         uncacheable_.forget(fetch.hash);
     } else {
         answer.head =
@@ -241,6 +245,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
             uncacheable_.remember(fetch.hash, response_time + options_.uncacheable_memory);
         }
         table_.remove(fetch);
+    }
+    if (fetch.slice && !answer.slice && is_lasting(answer.not_stored, response.status, sent.policy)) {
+        take_no_slice(fetch, response.status, response_time);
     }
     answer.body = has_content ? intake.body : nullptr;
     fetch.publish(std::move(answer));
@@ -287,6 +294,9 @@ Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
             reason = commit_part(fetch, intake);
         } else {
             reason = commit_writer(fetch, *intake.writer, intake.metadata);
+            if (intake.slice && reason != Reason::MemoryBudget) {
+                commit_manifest(fetch, intake.metadata);
+            }
         }
         intake.writer.reset();
     } else if (fetch.detached_from_store()) {

@@ -45,6 +45,9 @@ void HttpCache::choose_part(const RequestContext& context, const store::Candidat
         if (const auto part = policy::part_of(head)) {
             match.length = part->complete_length;
         }
+        if (entry->body_size() == 0) { // the newest comes first
+            match.manifest = match.manifest ? match.manifest : entry;
+        }
         const bool is_better = context.facts.range && (!match.entry || is_more_recent(head, match.head));
         if (is_better && policy::assemble_part(context.request, head, entry->body_size(), context.now, 0)) {
             match.entry = entry;

@@ -148,7 +148,8 @@ struct StatusSet {
 enum class RangeHandling : std::uint8_t {
     Auto, // Fill for what is known to be small, Pass for everything else
     Pass, // it is forwarded, and the part that comes is stored
-    Fill  // the whole is fetched and stored, and the range is answered out of it
+    Fill, // the whole is fetched and stored, and the range is answered out of it
+    Slice // the whole and every range of it are put together from slices of slice_bytes
 };
 
 struct CachePolicy {
@@ -178,6 +179,7 @@ struct CachePolicy {
     bool cloudfront = false;
     LanguageMatching accept_language = LanguageMatching::AsSent;
     RangeHandling range = RangeHandling::Auto;
+    std::uint64_t slice_bytes = 0; // RangeHandling::Slice
     KeyRules key;
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};
     bool withhold_targeted_cache_control = false; // targeted_cache_control_to_clients: remove

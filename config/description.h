@@ -30,14 +30,15 @@ struct ValueForm {
         StatusDurations,
         NamePatterns,
         Statuses,
-        HeaderLines
+        HeaderLines,
+        SliceSize // {slice: SIZE}
     };
     Kind kind = Kind::Text;
     // Word: all there are. Selection: those beside its lists. Otherwise what is accepted beside the kind: "auto",
     // "off".
     std::vector<std::string> words;
-    std::uint64_t min = 0;              // Size and Number; Duration in milliseconds
-    std::uint64_t max = 0;              // Size and Number
+    std::uint64_t min = 0;              // Size, SliceSize and Number; Duration in milliseconds
+    std::uint64_t max = 0;              // Size, SliceSize and Number
     std::vector<std::uint64_t> numbers; // Number: the only ones; empty: all from min to max
     // Text, and the names of Texts and Selection: a regular expression of ECMA-262; "" for all but the empty text.
     std::string pattern;

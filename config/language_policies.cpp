@@ -7,6 +7,7 @@ namespace gatehouse::config {
 namespace {
 
 constexpr std::size_t kLongestPattern = 255;
+constexpr NumberRange kSliceSize{1024, 1024 * 1024 * 1024};
 constexpr TextRule kParameterName{"a name, with `*` only at its end", is_parameter_name,
                                   R"(^(?!$)[^\x00-\x20\x7F*]*\*?$)"};
 constexpr TextRule kFieldName{"a field name, with `*` only at its end", is_field_name,
@@ -96,6 +97,46 @@ const Record<Normalization>& normalization_fields() {
     return kFields;
 }
 
+// `auto`, `pass`, `fill`, or {slice: SIZE}.
+Field<CachePolicy> range_field() {
+    static const std::vector<std::string> kWords{"auto", "pass", "fill"};
+    static constexpr RangeHandling kHandlings[] = {RangeHandling::Auto, RangeHandling::Pass, RangeHandling::Fill};
+    static constexpr std::string_view kAccepted = "auto, pass, fill or {slice: a size from 1KiB to 1GiB}";
+    Field<CachePolicy> field;
+    field.description = {"range", "word or slice size", "auto",
+                         "How a range is answered that is not stored: pass forwards it and stores the part that comes, "
+                         "fill fetches and stores the whole and answers out of it, auto fills what is known to have at "
+                         "most 8MiB and passes everything else, slice fetches and stores pieces of that size and puts "
+                         "every answer together from them.",
+                         std::string(kAccepted)};
+    field.description.form = ranged_form(ValueForm::Kind::SliceSize, kSliceSize);
+    field.description.form.words = kWords;
+    field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
+        const DocumentNode& node = *spot.node;
+        if (node.kind != DocumentNode::Kind::Mapping) {
+            const bool is_word = node.kind == DocumentNode::Kind::Scalar &&
+                                 std::find(kWords.begin(), kWords.end(), node.scalar) != kWords.end();
+            if (!is_word) {
+                findings.expected(spot, kAccepted);
+            } else if (const auto index = read_choice(spot, findings, kWords)) {
+                out.range = kHandlings[*index];
+            }
+            return;
+        }
+        const std::vector<MemberSpot> members = unique_members(spot, findings);
+        if (members.size() != 1 || members.front().key != "slice") {
+            findings.expected(spot, kAccepted);
+            return;
+        }
+        if (const auto bytes = read_size(members.front().value, findings, kSliceSize)) {
+            out.range = RangeHandling::Slice;
+            out.slice_bytes = *bytes;
+            findings.accept(spot);
+        }
+    };
+    return field;
+}
+
 const Record<KeyRules>& key_fields() {
     static const SelectionRule kQuery{true, true, false, kParameterName};
     static const SelectionRule kHeaders{false, false, true, kFieldName};
@@ -172,13 +213,7 @@ const Record<CachePolicy>& cache_policy_fields() {
             std::vector<std::pair<std::string, LanguageMatching>>{{"as_sent", LanguageMatching::AsSent},
                                                                   {"any_order", LanguageMatching::AnyOrder},
                                                                   {"preferred", LanguageMatching::Preferred}}),
-        choice<CachePolicy>({"range", "How a range is answered that is not stored: pass forwards it and stores the part "
-                                      "that comes, fill fetches and stores the whole and answers out of it, auto "
-                                      "fills what is known to have at most 8MiB and passes everything else."},
-                            &CachePolicy::range,
-                            std::vector<std::pair<std::string, RangeHandling>>{{"auto", RangeHandling::Auto},
-                                                                               {"pass", RangeHandling::Pass},
-                                                                               {"fill", RangeHandling::Fill}}),
+        range_field(),
         mapping<CachePolicy>({"key", "What tells stored responses apart, beside origin, host and path."},
                              &CachePolicy::key, key_fields()),
         texts<CachePolicy>({"targeted_cache_control", "Response fields that are read instead of Cache-Control, first "

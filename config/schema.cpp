@@ -128,6 +128,14 @@ json::object selection_of(const ValueForm& form) {
     return {{"anyOf", std::move(forms)}};
 }
 
+json::object slice_size(const ValueForm& form) {
+    json::object members{{"slice", size_of(form)}};
+    return {{"type", "object"},
+            {"properties", std::move(members)},
+            {"required", json::array{"slice"}},
+            {"additionalProperties", false}};
+}
+
 json::object form_of(const ValueForm& form) {
     switch (form.kind) {
     case Kind::Text: return text_of(form.pattern);
@@ -142,6 +150,7 @@ json::object form_of(const ValueForm& form) {
     case Kind::NamePatterns: return name_patterns(form);
     case Kind::Statuses: return statuses(form);
     case Kind::HeaderLines: return header_lines(form);
+    case Kind::SliceSize: return slice_size(form);
     }
     return {};
 }

@@ -93,6 +93,14 @@ void check_ttls(const CachePolicy& policy, Findings& findings) {
     }
 }
 
+// A slice that the store does not take would be fetched for nothing.
+void check_slices(const CachePolicy& policy, const MemoryCache& memory, Findings& findings) {
+    if (policy.slice_bytes <= memory.max_object_bytes || findings.failed("cache.memory.max_object_size")) return;
+    problem_at(findings, "cache_policies." + printable_key(policy.name) + ".range",
+               "slices of " + format_size(policy.slice_bytes) +
+                   " are larger than cache.memory.max_object_size, which is " + format_size(memory.max_object_bytes));
+}
+
 void check_policies(const Config& config, Findings& findings) {
     check_names(config.cache_policies, "cache_policies", findings);
     for (const CachePolicy& builtin : builtin_policies()) {
@@ -101,7 +109,10 @@ void check_policies(const Config& config, Findings& findings) {
         findings.problem(mark_of(present.place), "cache_policies." + builtin.name,
                          "a built-in policy has this name; choose another");
     }
-    for (const auto& [name, policy] : config.cache_policies) check_ttls(policy, findings);
+    for (const auto& [name, policy] : config.cache_policies) {
+        check_ttls(policy, findings);
+        check_slices(policy, config.cache.memory, findings);
+    }
 }
 
 template <class Map>

@@ -9,6 +9,7 @@
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
 #include "proxy/error_response.h"
+#include "proxy/fetch_waiter.h"
 #include "proxy/router.h"
 #include "proxy/viewer_rules.h"
 
@@ -46,14 +47,6 @@ bool is_last_hop_of_options(const http::RequestHead& request) {
 std::int64_t age_seconds(const StoredHead& head, http::WallTime now) {
     return std::chrono::floor<std::chrono::seconds>(policy::current_age(head.facts, now)).count();
 }
-
-// What waits on a fetch: woken on its own core.
-struct FetchWaiter {
-    explicit FetchWaiter(Core& core) : event(core.io()), waiter(&FetchWaiter::wake, this) {}
-    static void wake(void* context) { static_cast<FetchWaiter*>(context)->event.signal(); }
-    Event event;
-    cache::Waiter waiter;
-};
 
 } // namespace
 
@@ -139,14 +132,15 @@ bool Exchange::begin() {
         return true;
     case Plan::Kind::Wait:
     case Plan::Kind::Alone:
-        return false;
+    case Plan::Kind::Slices: return false;
     }
     return false;
 }
 
 cache::RequestContext Exchange::context() const {
     return {state_.head, state_.facts,         *state_.behavior->policy_ref, state_.key,
-            state_.hash, worker_.core.index(), worker_.core.turn_wall(),     arrived_};
+            state_.hash, worker_.core.index(), worker_.core.turn_wall(),     arrived_,
+            unsliced_};
 }
 
 // A request that was not looked up has no use for its key, and one that was refused has no behavior.
@@ -253,6 +247,11 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
         completion = cache::completion_of(stored);
         facts.completion = &completion;
     }
+    if (fetch->slice) {
+        completion = {policy::range_of(*fetch->slice), fetch->slice_validator};
+        facts.completion = &completion;
+        facts.as_part = false; // not the client's
+    }
     FetchOrder order;
     order.fetch = fetch;
     order.config = state_.config;
@@ -275,7 +274,7 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     if (!http::is_safe(method)) {
         order.unsafe = UnsafeTarget{state_.target, std::string(client_.scheme)};
     }
-    order.as_part = facts.as_part;
+    order.as_part = state_.plan.as_part;
     if (worker_.fetcher) {
         worker_.fetcher(worker_, order);
     } else {
@@ -314,6 +313,9 @@ void Exchange::plan_private() {
 
 void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel) {
     Plan& plan = state_.plan;
+    if (plan.kind == Plan::Kind::Slices) {
+        return; // each slice has a plan of its own
+    }
     if (plan.kind == Plan::Kind::Alone) {
         plan_private();
     }
@@ -347,6 +349,15 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         if (plan.kind == Plan::Kind::GatewayTimeout) {
             answer_gateway_timeout();
             break;
+        }
+        if (plan.kind == Plan::Kind::Slices) {
+            const bool served = co_await serve_slices();
+            if (served) {
+                break;
+            }
+            unsliced_ = true;
+            state_.plan = worker_.cache.plan(context(), state_.decision);
+            continue;
         }
         if (joins > 0) {
             launch(body, tunnel);
@@ -512,7 +523,8 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
     Assembly assembly =
         policy::assemble(asked, head, answer.length, now, worker_.random(), state_.behavior->policy_ref->immutable);
-    if (answer.body && answer.body->mode() == Body::Mode::Window && !policy::is_in_order(assembly.spans)) {
+    if (answer.body && answer.body->mode() == Body::Mode::Window &&
+        !policy::is_within_reach(assembly.spans, {answer.length, answer.body->published(), false})) {
         // The origin sends the whole to who asked for parts of it. RFC 9110 section 14.2 lets a server do that.
         assembly = policy::assemble(unconditional, head, answer.length, now, 0);
     }

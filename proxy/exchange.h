@@ -64,6 +64,20 @@ private:
                                 cache::store::Body::Cursor& cursor, std::uint64_t first,
                                 std::optional<std::uint64_t> bytes);
     awaitable<bool> wait_for_bytes(const std::shared_ptr<cache::Fetch>& fetch, std::uint64_t beyond);
+    // ---- slices (exchange_slices.cpp)
+    struct Piece;
+    enum class Got : std::uint8_t {
+        Slice,
+        Answered, // the client got something else, or is gone
+        Nothing   // there is no slice, and nothing was said to the client
+    };
+    awaitable<bool> serve_slices();
+    awaitable<Got> get_slice(cache::SliceNeed& need, Piece& piece, bool may_answer);
+    awaitable<Got> answer_without_slices(std::shared_ptr<cache::Fetch> fetch, bool may_answer);
+    awaitable<bool> wait_for_slice(std::shared_ptr<cache::Fetch> fetch, bool with_interims);
+    awaitable<void> send_slices(cache::SliceNeed need, Piece piece);
+    awaitable<bool> send_span(cache::SliceNeed& need, Piece& piece, http::ByteSpan span);
+    awaitable<bool> send_piece(Piece& piece, std::uint64_t first, std::uint64_t bytes);
     void take_trace(const cache::Fetch& fetch);
     void broken();
     void client_left();
@@ -74,6 +88,7 @@ private:
     const ClientFacts& client_;
     std::uint64_t arrived_ = ~std::uint64_t{0}; // cache::RequestContext::arrived
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
+    bool unsliced_ = false;  // cache::RequestContext::unsliced
 };
 
 } // namespace gatehouse::proxy

@@ -28,16 +28,6 @@ std::optional<WallTime> strong_date_of(const http::Validators& validators, WallT
     return is_strong ? modified : std::nullopt;
 }
 
-// What If-Range is to say of this response; empty when it has no strong validator. RFC 9110 section 13.1.5
-std::string_view strong_validator(const StoredHead& stored) {
-    const http::Validators validators = validators_of(stored);
-    if (const auto etag = etag_of(validators)) {
-        return etag->weak ? std::string_view() : stored.etag;
-    }
-    return !validators.etag && strong_date_of(validators, stored.facts.response_time) ? stored.last_modified
-                                                                                      : std::string_view();
-}
-
 // "bytes=-5": counted from the end.
 bool is_suffix(std::string_view range) noexcept {
     const std::size_t at = range.find('=');
@@ -114,6 +104,17 @@ std::optional<Assembly> cut(http::RangeSelection selection, bool suffix, const C
 }
 
 } // namespace
+
+std::string_view strong_validator(const http::Validators& validators, WallTime now) {
+    if (const auto etag = etag_of(validators)) {
+        return etag->weak ? std::string_view() : *validators.etag;
+    }
+    return !validators.etag && strong_date_of(validators, now) ? *validators.last_modified : std::string_view();
+}
+
+std::string_view strong_validator(const StoredHead& stored) {
+    return strong_validator(validators_of(stored), stored.facts.response_time);
+}
 
 std::optional<ContentPart> content_part(const http::ResponseHead& response) {
     const auto value = response.fields.first("Content-Range");

@@ -68,6 +68,10 @@ Completion completion_of(const StoredHead* beginning, const StoredHead* end);
 // Whether both are of the same representation: they share a strong validator, or `immutable`. RFC 9111 section 3.4
 bool same_representation(const http::Validators& a, const http::Validators& b, bool immutable, WallTime now);
 http::Validators validators_of(const http::Fields& response) noexcept;
+// What If-Range is to say of a response that came at this time; empty when it has no strong validator.
+// RFC 9110 section 13.1.5
+std::string_view strong_validator(const http::Validators& validators, WallTime now);
+std::string_view strong_validator(const StoredHead& stored);
 
 // The head of what parts make up together: the fields of the stored part, each replaced by those of the newer response
 // that have its name, aside from Content-Range. `part`: which part that is, or nullopt when it is the whole, which is

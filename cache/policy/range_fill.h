@@ -22,17 +22,16 @@ inline constexpr std::uint64_t kFillAheadBytes = 8 * 1024 * 1024;
 // is arriving; nullopt: unknown. `largest`: what the store takes; more than that is not fetched to be thrown away.
 bool fills_range(config::RangeHandling handling, std::optional<std::uint64_t> length, std::uint64_t largest) noexcept;
 
-// Whether spans come in the order of the content, so that they can be had from what passes by.
-bool is_in_order(std::span<const http::ByteSpan> spans) noexcept;
-
 // An answer that is arriving.
 struct ArrivingContent {
     std::optional<std::uint64_t> length; // as declared
     std::uint64_t arrived = 0;
     bool kept = false; // from its beginning, to be read again; otherwise it passes by
 };
-// Whether the Range of this request is answered out of that, at once (304, 416, the whole) or when its bytes are there:
-// none of them begins too far behind what has arrived, and what passes by is asked for in its order.
+// Whether all of these can be had of that: none begins too far behind what has arrived, and what passes by is wanted in
+// its order.
+bool is_within_reach(std::span<const http::ByteSpan> spans, const ArrivingContent& content) noexcept;
+// Whether the Range of this request is answered out of that, at once (304, 416, the whole) or when its bytes are there.
 bool is_within_reach(const http::RequestHead& request, const StoredHead& answer, const ArrivingContent& content,
                      WallTime now, bool immutable);
 

@@ -44,10 +44,11 @@ inline std::optional<OneRange> one_range(std::string_view text, std::size_t leng
 
 // `etag` as it stands in the field, "" without one. `fields`: whole lines.
 inline void answer_ranges(OriginExchange& x, const std::string& content, const std::string& etag,
-                          const std::string& fields) {
+                          const std::string& fields, bool obeys_if_range = true) {
     const std::string all = (etag.empty() ? "" : "ETag: " + etag + "\r\n") + fields;
     const std::string if_range = x.get("If-Range");
-    const auto range = if_range.empty() || if_range == etag ? one_range(x.get("Range"), content.size()) : std::nullopt;
+    const bool is_wanted = !obeys_if_range || if_range.empty() || if_range == etag;
+    const auto range = is_wanted ? one_range(x.get("Range"), content.size()) : std::nullopt;
     const std::string length = "/" + std::to_string(content.size()) + "\r\n";
     if (!etag.empty() && x.get("If-None-Match") == etag) {
         x.reply(304, all, "");

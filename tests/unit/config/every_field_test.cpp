@@ -38,6 +38,7 @@ void expect_one(const std::string& text, std::size_t line, std::size_t column, c
 std::vector<std::string> wrong_values(const FieldDescription& field) {
     if (field.shape == FieldShape::ListOfMappings || field.type == "list") return {"wrong", "{a: b}", "''"};
     if (field.shape != FieldShape::Value) return {"wrong", "[a, b]", "''"};
+    if (field.type == "word or slice size") return {"wrong", "[a, b]", "''", "{}", "{a: b}", "{slice: 1MiB, b: c}"};
     if (field.type == "selection of names") return {"wrong", "{}", "''"};
     if (field.type == "durations by status") return {"wrong", "[a]", "10s"};
     if (field.type == "field lines by name") return {"wrong", "[a]", "10"};

@@ -254,6 +254,9 @@ TEST_CASE("What is done with a range that is not stored") {
     CHECK(own("auto") == RangeHandling::Auto);
     CHECK(own("pass") == RangeHandling::Pass);
     CHECK(own("fill") == RangeHandling::Fill);
+    CHECK(own("{slice: 64KiB}") == RangeHandling::Slice);
+    CHECK(load(minimal_with("cache_policies: {p: {range: {slice: 64KiB}}}\n"))->cache_policies.at("p").slice_bytes ==
+          64 * 1024);
 }
 
 TEST_CASE("Small spellings: off, workers, shutdown_timeout, set_cookie, host") {

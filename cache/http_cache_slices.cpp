@@ -1,0 +1,191 @@
+// Slices (docs/RANGES.md): parts of fixed places under keys of their own, and a manifest under the key of the whole
+// that says which representation they are of, how long it is, and for how long that may be believed.
+#include "cache/http_cache.h"
+
+#include "cache/policy/identity.h"
+#include "cache/policy/storability.h"
+#include "cache/policy/variant.h"
+
+#include <algorithm>
+
+namespace gatehouse::cache {
+
+using policy::Reason;
+using policy::StoredHead;
+
+namespace {
+
+// Where it is remembered that the answers for a key are no slices.
+store::KeyHash memory_of_slices(const store::KeyHash& hash) noexcept {
+    constexpr std::uint64_t kOther = 0x9e3779b97f4a7c15ULL;
+    return {hash.low ^ kOther, hash.high ^ kOther};
+}
+
+bool is_variant(const StoredHead& head, const RequestContext& context) {
+    return policy::variant_matches(head.vary_names, head.vary_values, context.request.fields,
+                                   context.policy.accept_language);
+}
+
+// A manifest is a part without content: it answers no range and completes nothing, so that whoever knows no slices
+// passes it over.
+bool is_manifest(const store::Entry& entry) {
+    return entry.body_size() == 0 && policy::view_stored_head(entry.metadata()).facts.is_part;
+}
+
+} // namespace
+
+bool HttpCache::is_sliced(const RequestContext& context) const noexcept {
+    return context.policy.range == config::RangeHandling::Slice && !context.unsliced &&
+           !uncacheable_.remembers(context.hash, context.now) &&
+           !uncacheable_.remembers(memory_of_slices(context.hash), context.now);
+}
+
+void HttpCache::plan_slices(const RequestContext& context, const Match& match, Plan& plan) const {
+    plan.kind = Plan::Kind::Slices;
+    plan.manifest = match.manifest;
+    if (plan.manifest) {
+        const StoredHead head = policy::view_stored_head(plan.manifest->metadata());
+        const auto reuse = policy::decide_reuse(context.facts, head.facts, context.policy, context.now);
+        plan.manifest_current = reuse.kind == policy::ReuseDecision::Kind::ServeFresh;
+        plan.result.reason = plan.manifest_current ? plan.result.reason : reuse.reason;
+        plan.result.ttl_seconds = std::chrono::floor<std::chrono::seconds>(reuse.freshness.ttl()).count();
+    }
+    plan.result.forwarded = policy::forwarded_for(plan.result.reason);
+}
+
+Plan HttpCache::plan_slice(const RequestContext& context, const SliceNeed& need) {
+    Plan plan;
+    plan.may_store = true;
+    plan.as_part = true;
+    plan.result = need.result;
+    const store::EntryRef stored =
+        need.validator.empty() ? store::EntryRef() : find_slice(context, need.slice, need.validator);
+    if (stored && need.current) {
+        plan.kind = Plan::Kind::Serve;
+        plan.entry = stored;
+        if (!plan.result.revalidated) {
+            plan.result.reason = Reason::None;
+            plan.result.forwarded = policy::Forwarded::No;
+        }
+        store_.touch(*stored);
+        if (need.manifest) {
+            store_.touch(*need.manifest);
+        }
+        return plan;
+    }
+    plan.kind = Plan::Kind::Wait;
+    if (need.manifest) {
+        plan.head = policy::view_stored_head(need.manifest->metadata());
+    }
+    // What is stored of it is asked about; what is not stored is asked for, by its validator where that may be
+    // believed.
+    plan.validate = stored && need.manifest && plan.head.facts.has_validator;
+    const std::string_view if_range = need.current ? std::string_view(need.validator) : std::string_view();
+    const std::string join_key = policy::slice_key(context.key, need.slice, if_range);
+    const auto fits = [&](const Fetch& fetch) {
+        if (purges_.kills(context.key, fetch.sequence, 0)) {
+            return false;
+        }
+        if (fetch.phase() == Fetch::Phase::Pending) {
+            return policy::variant_matches(fetch.vary_names, fetch.vary_values, context.request.fields,
+                                           context.policy.accept_language);
+        }
+        return takes_slice(context, need, fetch);
+    };
+    const auto make = [&](const std::vector<std::shared_ptr<Fetch>>&) {
+        auto fetch = std::make_shared<Fetch>(poster_, context.core, false);
+        fetch->key = context.key;
+        fetch->hash = context.hash;
+        fetch->join_key = join_key;
+        fetch->join_hash = store::hash_key(join_key);
+        fetch->sequence = purges_.next();
+        fetch->vary_names = plan.head.vary_names;
+        fetch->vary_values =
+            policy::variant_key(fetch->vary_names, context.request.fields, context.policy.accept_language);
+        fetch->asker = store::hash_key(policy::identity_of(context.request, context.policy)).low;
+        fetch->slice = need.slice;
+        fetch->slice_validator = if_range;
+        if (plan.validate) {
+            fetch->validating = need.manifest;
+        }
+        return fetch;
+    };
+    auto [fetch, leader] = table_.join_or_insert(join_key, store::hash_key(join_key), fits, make);
+    plan.fetch = std::move(fetch);
+    plan.leader = leader;
+    plan.result.collapsed = !leader;
+    if (!leader && !plan.fetch->admit_waiter(options_.waiters_per_fetch)) {
+        plan.fetch = make({}); // beside it
+        plan.leader = true;
+        plan.result.collapsed = false;
+    }
+    return plan;
+}
+
+store::EntryRef HttpCache::find_slice(const RequestContext& context, const policy::SliceOf& slice,
+                                      std::string_view validator) {
+    const std::string key = policy::slice_key(context.key, slice, validator);
+    store::Candidates found;
+    store_.lookup(store::hash_key(key), key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const StoredHead head = policy::view_stored_head(found[i]->metadata());
+        const auto part = policy::part_of(head);
+        if (part && part->span.size() == found[i]->body_size() && is_variant(head, context) && alive(found[i])) {
+            return found[i];
+        }
+    }
+    return {};
+}
+
+bool HttpCache::is_current(const RequestContext& context, const store::Entry& manifest) const {
+    return usable_now(context, policy::view_stored_head(manifest.metadata()));
+}
+
+// Whoever waited for a slice uses it if it is of the right variant, and fresh, or one more of what is known to be
+// current; whoever caused it does in any case.
+bool HttpCache::takes_slice(const RequestContext& context, const SliceNeed& need, const Fetch& fetch) const {
+    const Answer& answer = fetch.answer();
+    if (answer.kind != Answer::Kind::Response || !answer.slice || !answer.shared || fetch.detached_from_store()) {
+        return false;
+    }
+    const StoredHead head = policy::view_stored_head(answer.head);
+    const bool is_one_more = need.current && policy::strong_validator(head) == need.validator;
+    return is_variant(head, context) && (is_one_more || usable_now(context, head)) &&
+           !purges_.kills_group(context.key, head.groups, fetch.sequence, 0);
+}
+
+// An answer that is no slice, although one was asked for, and no error that may be over soon.
+void HttpCache::take_no_slice(const Fetch& fetch, int status, http::WallTime now) {
+    // It has changed, or is no more: nobody is to ask for slices of what was.
+    forget_slices(fetch.key, fetch.hash, {});
+    if (status == 200 || status == 206) {
+        uncacheable_.remember(memory_of_slices(fetch.hash), now + options_.uncacheable_memory);
+    }
+}
+
+void HttpCache::commit_manifest(const Fetch& fetch, std::string_view slice_head) {
+    const StoredHead head = policy::view_stored_head(slice_head);
+    const auto part = policy::part_of(head);
+    const policy::ContentPart first{{0, 0}, part->complete_length};
+    http::Fields lines = head.fields();
+    lines.set("Content-Range", http::content_range(first.span, first.complete_length));
+    const std::string secondary = secondary_key(head.vary_names, head.vary_values, first);
+    const auto writer = store_.open_writer({fetch.key, fetch.hash, secondary, fetch.sequence}, 0);
+    if (writer) {
+        writer->body()->complete();
+        writer->commit(policy::encode_stored_head(head.facts, lines, head.vary_names, head.vary_values));
+    }
+}
+
+void HttpCache::forget_slices(std::string_view key, const store::KeyHash& hash, std::string_view validator) {
+    store::Candidates found;
+    store_.lookup(hash, key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const StoredHead head = policy::view_stored_head(found[i]->metadata());
+        if (is_manifest(*found[i]) && (validator.empty() || policy::strong_validator(head) == validator)) {
+            store_.erase(found[i]);
+        }
+    }
+}
+
+} // namespace gatehouse::cache
