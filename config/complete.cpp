@@ -23,11 +23,15 @@ void complete_memory(MemoryCache& memory, std::uint64_t available) {
     if (memory.relay_bytes == 0) memory.relay_bytes = std::min(kMostRelayByDefault, memory.size_bytes / 8);
 }
 
-void complete_places(Config& config) {
-    for (auto& [name, origin] : config.origins) origin.place.file = config.file;
-    for (auto& [name, policy] : config.cache_policies) policy.place.file = config.file;
-    for (Behavior& behavior : config.behaviors) behavior.place.file = config.file;
-    for (RuleTest& test : config.tests) test.place.file = config.file;
+// Relative paths start at the file that they stand in.
+void complete_paths(Config& config, const Findings& findings) {
+    for (auto& [name, origin] : config.origins) {
+        std::string& ca_file = origin.tls_options.ca_file;
+        ca_file = path_beside(origin.place.file, ca_file);
+    }
+    const auto place = findings.place_of("access_log.path");
+    std::string& log = config.access_log.path;
+    if (place && log != "-") log = path_beside(findings.file(place->file), log);
 }
 
 CachePolicy forwarding_policy(const char* name) {
@@ -50,14 +54,8 @@ std::vector<CachePolicy> builtin_policies() {
 }
 
 void complete(Config& config, const Findings& findings, std::uint64_t memory_bytes) {
-    complete_places(config);
     complete_memory(config.cache.memory, memory_bytes);
-    for (auto& [name, origin] : config.origins) {
-        std::string& ca_file = origin.tls_options.ca_file;
-        ca_file = path_beside(config.file, ca_file);
-    }
-    std::string& log = config.access_log.path;
-    if (log != "-") log = path_beside(config.file, log);
+    complete_paths(config, findings);
     for (auto& [name, policy] : config.cache_policies) {
         if (policy.default_ttl) policy.heuristic = false;
     }

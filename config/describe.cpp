@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kIntroduction =
     R"(# Configuration
 
-Gatehouse is configured by one YAML file. This page lists every field; it is generated from the table that loads the
+Gatehouse is configured by a YAML file. This page lists every field; it is generated from the table that loads the
 file, so it cannot differ from what is accepted. `gatehouse check FILE...` reports all problems of all files at once,
 each with line, column and the place in the line, and ends with status 1 when there is one; a start that is refused
 prints the same. A field that is not listed here is an error, and so is a field given twice.
@@ -30,6 +30,10 @@ prints the same. A field that is not listed here is an error, and so is a field 
   `$${` stands for `${` itself. What is put in is text within that one value, never YAML; within brackets write quotes:
   `{ url: "${URL}" }`.
 - A mapping or list with nothing in it counts as empty.
+- **`include`** takes further files, which may include others: up to 100, each taken once. They are put together at the
+  top: origins, policies and the fields of a block side by side, lists one behind the other with those of included files
+  first, so that a behavior for `"*"` in the file that includes comes last. What is given in two files is an error, as
+  within one. Anchors end with their file, and relative paths start at the file that they stand in.
 
 `conf/full.yaml` shows every field in place; `conf/minimal.yaml` is the smallest file that works.
 

@@ -18,7 +18,12 @@ namespace gatehouse::config {
 struct Mark {
     int line = 1;
     int column = 1;
+    int file = 0; // which one of those that are read (Findings::file)
 };
+
+// LIMIT: far above every real configuration, far below what a hostile one needs to hurt. It counts an alias as often as
+// it is used, which is what makes an alias bomb harmless.
+inline constexpr std::size_t kMostNodes = 200'000;
 
 struct DocumentNode;
 using NodePtr = std::shared_ptr<const DocumentNode>;

@@ -251,8 +251,7 @@ Field<T> named_mappings(Name name, Get get, const Record<Inner>& fields) {
         for (const MemberSpot& member : unique_members(spot, findings)) {
             Inner& inner = std::invoke(get, out)[member.key];
             inner.name = member.key;
-            inner.place.line = member.key_place.line;
-            inner.place.column = member.key_place.column;
+            inner.place = findings.place(member.key_place);
             if (!expect_mapping(member.value, findings, "a mapping")) continue;
             read_record(member.value, findings, fields, inner);
         }
@@ -275,10 +274,7 @@ Field<T> list_of_mappings(Name name, Get get, const Record<Inner>& fields) {
         findings.accept(spot);
         for (const Spot& item : item_spots(spot)) {
             Inner& inner = std::invoke(get, out).emplace_back();
-            if constexpr (requires { inner.place; }) {
-                inner.place.line = item.place.line;
-                inner.place.column = item.place.column;
-            }
+            if constexpr (requires { inner.place; }) inner.place = findings.place(item.place);
             if (!expect_mapping(item, findings, "a mapping")) continue;
             read_record(item, findings, fields, inner);
         }

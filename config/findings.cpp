@@ -23,6 +23,21 @@ std::string child_path(const std::string& parent, std::string_view key) {
 
 } // namespace
 
+int Findings::add_file(std::string name) {
+    files_.push_back(std::move(name));
+    return static_cast<int>(files_.size()) - 1;
+}
+
+Mark Findings::mark(const SourcePlace& place) const {
+    const auto found = std::find(files_.begin(), files_.end(), place.file);
+    return {place.line, place.column, found == files_.end() ? 0 : static_cast<int>(found - files_.begin())};
+}
+
+std::string Findings::line_text(Mark there, Mark here) const {
+    const std::string line = "line " + std::to_string(there.line);
+    return there.file == here.file ? line : line + " of " + file(there.file);
+}
+
 bool Findings::full() const noexcept { return problems_.size() >= kMostProblems; }
 
 void Findings::problem(Mark place, std::string path, std::string message) {
@@ -32,6 +47,10 @@ void Findings::problem(Mark place, std::string path, std::string message) {
 void Findings::fail(const Spot& spot, std::string message) {
     failed_.insert(spot.path);
     problem(spot.place, spot.path, std::move(message));
+}
+
+void Findings::duplicate(Mark place, std::string path, Mark first) {
+    problem(place, std::move(path), "duplicate field; it is already given on " + line_text(first, place));
 }
 
 void Findings::expected(const Spot& spot, std::string_view what, std::string_view hint) {
@@ -58,7 +77,8 @@ std::optional<Mark> Findings::place_of(const std::string& path) const {
 std::vector<Finding> Findings::sorted() const {
     std::vector<Finding> out = problems_;
     std::stable_sort(out.begin(), out.end(), [](const Finding& a, const Finding& b) {
-        return std::tie(a.place.line, a.place.column) < std::tie(b.place.line, b.place.column);
+        return std::tie(a.place.file, a.place.line, a.place.column) <
+               std::tie(b.place.file, b.place.line, b.place.column);
     });
     return out;
 }
@@ -72,8 +92,7 @@ std::vector<MemberSpot> unique_members(const Spot& spot, Findings& findings) {
         std::string path = child_path(spot.path, member.key);
         const auto [first, is_new] = seen.emplace(member.key, member.place);
         if (!is_new) {
-            findings.problem(member.place, std::move(path),
-                             "duplicate field; it is already given on line " + std::to_string(first->second.line));
+            findings.duplicate(member.place, std::move(path), first->second);
             continue;
         }
         // A value that is not there has no place of its own that would help a reader.

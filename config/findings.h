@@ -4,14 +4,17 @@
 // known), failed (a problem has been reported, so nothing that depends on it is checked), or absent.
 #pragma once
 
+#include "config/config.h"
 #include "config/document.h"
 
 #include <cstddef>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::config {
@@ -37,9 +40,23 @@ struct MemberSpot {
 
 class Findings {
 public:
+    // `file`: the name of the first file, for places.
+    explicit Findings(std::string file = {}) { add_file(std::move(file)); }
+
+    // A further file, and its number for marks.
+    int add_file(std::string name);
+    int files() const noexcept { return static_cast<int>(files_.size()); }
+    const std::string& file(int number) const { return files_[static_cast<std::size_t>(number)]; }
+    SourcePlace place(Mark mark) const { return {file(mark.file), mark.line, mark.column}; }
+    Mark mark(const SourcePlace& place) const;
+    // "line 4"; "line 4 of other.yaml" for who reads `here` in another file.
+    std::string line_text(Mark there, Mark here) const;
+
     void problem(Mark place, std::string path, std::string message);
     // A problem with the value at `spot`, which counts as failed from now on.
     void fail(const Spot& spot, std::string message);
+    // A key that was given before.
+    void duplicate(Mark place, std::string path, Mark first);
     // "expected <what>; found <what is there><hint>"; of a value whose variable stands for nothing, that instead.
     void expected(const Spot& spot, std::string_view what, std::string_view hint = {});
     void accept(const Spot& spot);
@@ -49,12 +66,14 @@ public:
     const std::map<std::string, Mark>& places() const noexcept { return accepted_; }
     bool failed(const std::string& path) const { return failed_.count(path) != 0; }
     bool empty() const noexcept { return problems_.empty(); }
+    std::size_t size() const noexcept { return problems_.size(); }
     // Whether there are so many problems that more are not taken; then none needs a costly message.
     bool full() const noexcept;
-    // In the order of the file; two at one place stay in the order they were found.
+    // In the order of the files; two at one place stay in the order they were found.
     std::vector<Finding> sorted() const;
 
 private:
+    std::deque<std::string> files_; // names that others hold references to stay where they are
     std::vector<Finding> problems_;
     std::map<std::string, Mark> accepted_;
     std::set<std::string> failed_;

@@ -8,6 +8,19 @@ namespace {
 
 constexpr unsigned kMostWorkers = 1024;
 
+Field<Config> include_field() {
+    Field<Config> field;
+    field.description = {"include", "list", "[]",
+                         "Further files with the same fields. Blocks of one name are put together, lists one behind "
+                         "the other, those of included files first. A relative path starts at the directory of this "
+                         "file.",
+                         "a list, each item the path of a file"};
+    field.description.form.kind = ValueForm::Kind::Texts;
+    // include.h takes it out of the tree before it is read.
+    field.read = [](const Spot& spot, Findings& findings, Config&) { findings.accept(spot); };
+    return field;
+}
+
 Field<Config> workers_field() {
     Field<Config> field;
     field.description = {"workers", "whole number or auto", "auto",
@@ -67,6 +80,7 @@ Field<Config> access_log_field() {
 
 const Record<Config>& language() {
     static const Record<Config> kFields{
+        include_field(),
         required(
             list_of_mappings<Config>({"listeners", "Where clients connect."}, &Config::listeners, listener_fields())),
         mapping<Config>({"admin", "The listener for operators."}, &Config::admin, admin_fields()),

@@ -147,7 +147,7 @@ private:
                      " unused connections, but all together may have " + std::to_string(origin.max_connections));
         }
         if (used_.count(&origin) == 0) {
-            warn_at({origin.place.line, origin.place.column}, path, Rule::UnusedOrigin, "no behavior has this origin");
+            warn_at(read_.mark(origin.place), path, Rule::UnusedOrigin, "no behavior has this origin");
         }
     }
 
@@ -196,7 +196,7 @@ private:
                  "same for all");
         }
         if (used_.count(&policy) == 0) {
-            warn_at({policy.place.line, policy.place.column}, path, Rule::UnusedPolicy, "no behavior has this policy");
+            warn_at(read_.mark(policy.place), path, Rule::UnusedPolicy, "no behavior has this policy");
         }
     }
 
@@ -268,9 +268,10 @@ private:
             const Behavior& earlier = config_.behaviors[i];
             if (!earlier.when.empty() && earlier.when_text != behavior.when_text) continue;
             if (!glob_covers(earlier.path_pattern, pattern)) continue;
+            const Mark here = read_.mark(config_.behaviors[index].place);
             warn(path_of(index) + ".path_pattern", Rule::UnreachableBehavior,
-                 "never reached: " + quote(earlier.path_pattern) + " of " + path_of(i) + " on line " +
-                     std::to_string(earlier.place.line) +
+                 "never reached: " + quote(earlier.path_pattern) + " of " + path_of(i) + " on " +
+                     read_.line_text(read_.mark(earlier.place), here) +
                      " takes every path of this pattern; move this behavior above it, or remove it");
             return;
         }

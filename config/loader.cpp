@@ -4,6 +4,7 @@
 
 #include "config/complete.h"
 #include "config/findings.h"
+#include "config/include.h"
 #include "config/language.h"
 #include "config/lint.h"
 #include "config/machine_memory.h"
@@ -17,6 +18,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <deque>
 #include <exception>
 #include <set>
 #include <sstream>
@@ -26,9 +28,6 @@
 namespace gatehouse::config {
 namespace {
 
-// Far above every real configuration, far below what a hostile one needs to hurt. The size counts an alias as often
-// as it is used, which is what makes an alias bomb harmless.
-constexpr std::size_t kMostNodes = 200'000;
 constexpr std::size_t kMostLevels = 32;
 constexpr std::size_t kMostReported = 100;
 
@@ -45,8 +44,8 @@ bool is_usual_tag(const std::string& tag) {
 // Builds the tree of the first document from the library's events.
 class TreeBuilder final : public YAML::EventHandler {
 public:
-    TreeBuilder(const SourceText& source, const std::string& file, const Outside* outside)
-        : source_(source), file_(file), outside_(outside) {}
+    TreeBuilder(const SourceText& source, int number, const std::string& file, const Outside* outside)
+        : source_(source), number_(number), file_(file), outside_(outside) {}
 
     NodePtr root() const { return root_; }
 
@@ -107,7 +106,7 @@ public:
                 ++i; // '' is a quote within single quotes
             }
         }
-        throw Refusal{source_.mark_at(start), std::string("the quote ") + mark + " is never closed"};
+        throw Refusal{mark_at(start), std::string("the quote ") + mark + " is never closed"};
     }
 
 private:
@@ -120,7 +119,12 @@ private:
     };
 
     std::size_t offset(const YAML::Mark& mark) const { return static_cast<std::size_t>(std::max(mark.pos, 0)); }
-    Mark place(const YAML::Mark& mark) const { return source_.mark_at(offset(mark)); }
+    Mark mark_at(std::size_t offset) const {
+        Mark mark = source_.mark_at(offset);
+        mark.file = number_;
+        return mark;
+    }
+    Mark place(const YAML::Mark& mark) const { return mark_at(offset(mark)); }
 
     // Where nothing is written the library names the token that follows, often on the next line; the last character
     // before it is the dash or colon that wants a value.
@@ -129,7 +133,7 @@ private:
         const std::size_t here = std::min(offset(mark), text.size());
         if (here < text.size() && (text[here] == '~' || text[here] == 'n' || text[here] == 'N')) return place(mark);
         const std::size_t before = here == 0 ? std::string::npos : text.find_last_not_of(" \t\n", here - 1);
-        return before == std::string::npos ? place(mark) : source_.mark_at(before);
+        return before == std::string::npos ? place(mark) : mark_at(before);
     }
 
     // Whether what comes next is the name of a field.
@@ -156,8 +160,7 @@ private:
     Mark place_within(const YAML::Mark& mark, const std::string& value, std::size_t at) const {
         const std::string& text = source_.text();
         for (const std::size_t start : {offset(mark), offset(mark) + 1}) {
-            if (start < text.size() && text.compare(start, value.size(), value) == 0)
-                return source_.mark_at(start + at);
+            if (start < text.size() && text.compare(start, value.size(), value) == 0) return mark_at(start + at);
         }
         return place(mark);
     }
@@ -251,6 +254,7 @@ private:
     }
 
     const SourceText& source_;
+    int number_; // of the file
     const std::string& file_;
     const Outside* outside_; // null: variables stay as they are written
     NodePtr root_;
@@ -313,8 +317,14 @@ SyntaxError explain(const YAML::Exception& error, const SourceText& source) {
 }
 
 // The tree, or null after a problem was added.
-NodePtr parse_tree(const SourceText& source, const std::string& file, const Outside* outside, Findings& findings) {
-    TreeBuilder builder(source, file, outside);
+NodePtr parse_tree(const SourceText& source, int number, const Outside* outside, Findings& findings) {
+    const std::string file = findings.file(number);
+    TreeBuilder builder(source, number, file, outside);
+    const auto refuse = [&findings, number](Mark place, std::string message) {
+        place.file = number;
+        findings.problem(place, "", std::move(message));
+        return nullptr;
+    };
     try {
         std::istringstream in(source.text());
         YAML::Parser parser(in);
@@ -322,57 +332,27 @@ NodePtr parse_tree(const SourceText& source, const std::string& file, const Outs
         builder.check_last_quote();
         return builder.root();
     } catch (const Refusal& refusal) {
-        findings.problem(refusal.place, "", refusal.message);
+        return refuse(refusal.place, refusal.message);
     } catch (const YAML::Exception& error) {
-        const SyntaxError found = explain(error, source);
-        findings.problem(found.place, "", "bad YAML: " + found.text);
+        SyntaxError found = explain(error, source);
+        return refuse(found.place, "bad YAML: " + found.text);
     } catch (const std::exception& error) {
-        findings.problem(Mark{}, "", std::string("bad YAML: ") + error.what());
-    }
-    return nullptr;
-}
-
-Problem to_problem(Finding finding, const SourceText& source, const std::string& file) {
-    Problem out;
-    out.place = {file, finding.place.line, finding.place.column};
-    out.path = std::move(finding.path);
-    out.message = std::move(finding.message);
-    Excerpt excerpt = source.excerpt(finding.place);
-    out.source = std::move(excerpt.text);
-    out.shift = excerpt.shift;
-    return out;
-}
-
-void add_problems(const Findings& findings, const SourceText& source, const std::string& file, LoadResult& result) {
-    std::vector<Problem>& out = result.problems;
-    std::vector<Finding> sorted = findings.sorted();
-    for (Finding& finding : sorted) {
-        if (out.size() == kMostReported) {
-            out.push_back({{file, 0, 0}, "", "there are more problems; these are the first 100", ""});
-            result.more_problems = true;
-            break;
-        }
-        out.push_back(to_problem(std::move(finding), source, file));
-    }
-}
-
-void add_warnings(const Findings& warnings, const SourceText& source, const std::string& file, LoadResult& result) {
-    std::vector<Finding> sorted = warnings.sorted();
-    if (sorted.size() > kMostReported) sorted.resize(kMostReported);
-    for (Finding& finding : sorted) {
-        result.warnings.push_back(to_problem(std::move(finding), source, file));
-        result.warnings.back().severity = Severity::Warning;
+        return refuse(Mark{}, std::string("bad YAML: ") + error.what());
     }
 }
 
 // Whether the text is worth parsing; a problem when not.
-bool check_text(const SourceText& source, Findings& findings) {
+bool check_text(const SourceText& source, int number, Findings& findings) {
+    Mark start;
+    start.file = number;
     if (source.text().size() > kLongestFile) {
-        findings.problem(Mark{}, "", "the file is longer than 4MiB");
+        findings.problem(start, "", "the file is longer than 4MiB");
         return false;
     }
     if (const auto offset = source.first_binary_byte()) {
-        findings.problem(source.mark_at(*offset), "", "the file is not UTF-8 text");
+        start = source.mark_at(*offset);
+        start.file = number;
+        findings.problem(start, "", "the file is not UTF-8 text");
         return false;
     }
     return true;
@@ -389,39 +369,96 @@ bool check_root(const NodePtr& root, Findings& findings) {
     return false;
 }
 
-void read_config(const DocumentNode& root, Config& config, Findings& findings, Findings& warnings) {
-    read_record(root_spot(root), findings, language(), config);
-    complete(config, findings, available_memory(MemorySources()).value_or(0));
-    validate(config, findings, Surroundings{is_readable_file});
-    if (!findings.empty()) return;
-    resolve_references(config);
-    lint(config, findings, warnings);
-}
+// One load: the files that take part, what was found in them, and what is made of them.
+class Load {
+public:
+    Load(const std::string& file, const Outside& outside) : outside_(outside), findings_(file) {}
+
+    LoadResult run(std::string_view text) {
+        auto config = std::make_shared<Config>();
+        config->file = findings_.file(0);
+        if (const NodePtr root = tree(text)) read_config(*root, *config);
+        for (const auto& [path, mark] : findings_.places()) config->places[path] = findings_.place(mark);
+        for (int number = 0; number < findings_.files(); ++number) config->files.push_back(findings_.file(number));
+        LoadResult result;
+        add_problems(result);
+        for (const Finding& finding : first(warnings_.sorted())) {
+            result.warnings.push_back(to_problem(finding));
+            result.warnings.back().severity = Severity::Warning;
+        }
+        if (result.problems.empty()) result.config = std::move(config);
+        return result;
+    }
+
+private:
+    // The text of file `number`, an empty tree as a node of Nothing.
+    NodePtr parse(std::string_view text, int number) {
+        const SourceText& source = sources_.emplace_back(text);
+        if (!check_text(source, number, findings_)) return nullptr;
+        const std::size_t before = findings_.size();
+        NodePtr root = parse_tree(source, number, &outside_, findings_);
+        if (root || findings_.size() != before) return root;
+        return std::make_shared<const DocumentNode>();
+    }
+
+    // The whole configuration; null when there is something wrong with it already.
+    NodePtr tree(std::string_view text) {
+        const NodePtr root = parse(text, 0);
+        if (!root || !check_root(root, findings_)) return nullptr;
+        const ParseFile parse_file = [this](std::string_view more, int number) { return parse(more, number); };
+        NodePtr whole = with_includes(root, outside_, parse_file, findings_);
+        return findings_.empty() ? whole : nullptr;
+    }
+
+    void read_config(const DocumentNode& root, Config& config) {
+        read_record(root_spot(root), findings_, language(), config);
+        complete(config, findings_, available_memory(MemorySources()).value_or(0));
+        validate(config, findings_, Surroundings{is_readable_file});
+        if (!findings_.empty()) return;
+        resolve_references(config);
+        lint(config, findings_, warnings_);
+    }
+
+    Problem to_problem(const Finding& finding) const {
+        Problem out;
+        out.place = findings_.place(finding.place);
+        out.path = finding.path;
+        out.message = finding.message;
+        Excerpt excerpt = sources_[static_cast<std::size_t>(finding.place.file)].excerpt(finding.place);
+        out.source = std::move(excerpt.text);
+        out.shift = excerpt.shift;
+        return out;
+    }
+
+    static std::vector<Finding> first(std::vector<Finding> findings) {
+        if (findings.size() > kMostReported) findings.resize(kMostReported);
+        return findings;
+    }
+
+    void add_problems(LoadResult& result) const {
+        for (const Finding& finding : first(findings_.sorted())) result.problems.push_back(to_problem(finding));
+        result.more_problems = findings_.size() > kMostReported;
+        if (!result.more_problems) return;
+        result.problems.push_back(
+            {{findings_.file(0), 0, 0}, "", "there are more problems; these are the first 100", ""});
+    }
+
+    const Outside& outside_;
+    std::deque<SourceText> sources_; // by the number of the file
+    Findings findings_;
+    Findings warnings_;
+};
 
 } // namespace
 
 NodePtr load_tree(std::string_view text) {
     const SourceText source(text);
     Findings findings;
-    return check_text(source, findings) ? parse_tree(source, "", nullptr, findings) : nullptr;
+    return check_text(source, 0, findings) ? parse_tree(source, 0, nullptr, findings) : nullptr;
 }
 
 LoadResult load_text(std::string_view text, const std::string& file, const Outside& outside) {
-    const SourceText source(text);
-    Findings findings;
-    Findings warnings;
-    auto config = std::make_shared<Config>();
-    config->file = file;
-    if (check_text(source, findings)) {
-        const NodePtr root = parse_tree(source, file, &outside, findings);
-        if (findings.empty() && check_root(root, findings)) read_config(*root, *config, findings, warnings);
-    }
-    for (const auto& [path, mark] : findings.places()) config->places[path] = {file, mark.line, mark.column};
-    LoadResult result;
-    add_problems(findings, source, file, result);
-    add_warnings(warnings, source, file, result);
-    if (result.problems.empty()) result.config = std::move(config);
-    return result;
+    return Load(file, outside).run(text);
 }
 
 LoadResult load_file(const std::string& path, const Outside& outside) {

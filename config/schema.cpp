@@ -211,7 +211,9 @@ json::object schema_of(const FieldDescription& field) {
 // A value that may also be one of a few words: `workers: auto`, `access_log: off`.
 json::object with_words(const FieldDescription& field, json::object schema) {
     if (field.form.words.empty() || field.form.kind == Kind::Word || field.form.kind == Kind::Selection) return schema;
-    return {{"anyOf", {one_of_words(field.form.words), variable(), std::move(schema)}}};
+    const bool is_mapping = field.shape != FieldShape::Value;
+    return {{"anyOf",
+             {is_mapping ? words_or_variable(field.form.words) : one_of_words(field.form.words), std::move(schema)}}};
 }
 
 json::object described(const FieldDescription& field) {
@@ -249,6 +251,30 @@ json::object members_below(const std::string& prefix) {
     out["properties"] = std::move(properties);
     out["additionalProperties"] = false;
     return out;
+}
+
+// A list of one in braces is a list for some compilers and its item for others.
+json::array names_of_one(const char* name) {
+    json::array out;
+    out.push_back(json::string(name));
+    return out;
+}
+
+// A file without listeners is taken for one that others include, and what includes others may have the rest from them.
+void require_the_whole(json::object& schema) {
+    json::object includes;
+    includes["required"] = names_of_one("include");
+    includes["properties"].emplace_object()["include"] = json::object{{"type", "array"}, {"minItems", 1}};
+    json::object has_listeners;
+    has_listeners["required"] = names_of_one("listeners");
+    has_listeners["not"] = std::move(includes);
+    schema["if"] = std::move(has_listeners);
+    json::array required;
+    for (const FieldDescription& field : field_descriptions()) {
+        const bool is_at_top = field.path.find_first_of(".[") == std::string::npos;
+        if (is_at_top && field.required && field.path != "listeners") required.push_back(json::string(field.path));
+    }
+    schema["then"].emplace_object()["required"] = std::move(required);
 }
 
 json::object definitions() {
@@ -302,7 +328,10 @@ std::string json_schema() {
     json::object schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
                         {"title", "Gatehouse"},
                         {"description", "The configuration of Gatehouse, a caching HTTP reverse proxy."}};
-    for (auto& member : members_below("")) schema.insert(member);
+    for (auto& member : members_below("")) {
+        if (member.key() != "required") schema.insert(member);
+    }
+    require_the_whole(schema);
     schema["$defs"] = definitions();
     std::string out;
     print(out, schema, "");

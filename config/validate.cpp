@@ -12,8 +12,6 @@
 namespace gatehouse::config {
 namespace {
 
-Mark mark_of(const SourcePlace& place) { return {place.line, place.column}; }
-
 void problem_at(Findings& findings, const std::string& path, std::string message) {
     if (const auto place = findings.place_of(path)) findings.problem(*place, path, std::move(message));
 }
@@ -25,7 +23,7 @@ template <class Map>
 void check_names(const Map& named, const std::string& parent, Findings& findings) {
     for (const auto& [name, item] : named) {
         if (item.place.line == 0 || is_plain_name(name)) continue;
-        findings.problem(mark_of(item.place), parent + "." + printable_key(name),
+        findings.problem(findings.mark(item.place), parent + "." + printable_key(name),
                          "expected a name of letters, digits and _-. of at most 60 characters; found " + quote(name));
     }
 }
@@ -106,7 +104,7 @@ void check_policies(const Config& config, Findings& findings) {
     for (const CachePolicy& builtin : builtin_policies()) {
         const CachePolicy& present = config.cache_policies.at(builtin.name);
         if (present.place.line == 0) continue;
-        findings.problem(mark_of(present.place), "cache_policies." + builtin.name,
+        findings.problem(findings.mark(present.place), "cache_policies." + builtin.name,
                          "a built-in policy has this name; choose another");
     }
     for (const auto& [name, policy] : config.cache_policies) {

@@ -7,11 +7,15 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <malloc.h>
 #include <sys/resource.h>
@@ -48,6 +52,24 @@ std::string listening_at(const config::Address& address, std::uint16_t port) {
     return address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(port);
 }
 
+// The files of the configuration that was read last. Read by the thread of signals, written where configurations are
+// loaded.
+class WatchedFiles {
+public:
+    void set(std::vector<std::string> files) {
+        const std::lock_guard lock(mutex_);
+        files_ = std::move(files);
+    }
+    std::vector<std::string> get() const {
+        const std::lock_guard lock(mutex_);
+        return files_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> files_;
+};
+
 // Changes whenever a file is written or replaced.
 struct FileState {
     std::int64_t seconds = 0;
@@ -65,30 +87,39 @@ FileState state_of(const std::string& file) {
     return {info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size, info.st_ino};
 }
 
-// Waits for one of the signals, or, where the file is watched, for a change of it: then 0.
-int wait_for_signal(const sigset_t& signals, const std::string& file, bool watch) {
+std::vector<FileState> states_of(const std::vector<std::string>& files) {
+    std::vector<FileState> states;
+    for (const std::string& file : files) {
+        states.push_back(state_of(file));
+    }
+    return states;
+}
+
+// Waits for one of the signals, or, where files are watched, for a change of one of them: then 0.
+int wait_for_signal(const sigset_t& signals, const WatchedFiles* watched) {
     int signal = 0;
-    if (!watch) {
+    if (watched == nullptr) {
         sigwait(&signals, &signal);
         return signal;
     }
     constexpr timespec kLook{1, 0};
-    const FileState before = state_of(file);
+    const std::vector<std::string> files = watched->get();
+    const std::vector<FileState> before = states_of(files);
     for (;;) {
         signal = ::sigtimedwait(&signals, nullptr, &kLook);
         if (signal > 0) {
             return signal;
         }
-        const FileState now = state_of(file);
+        const std::vector<FileState> now = states_of(files);
         // One that is gone is being replaced.
-        if (now != before && now.size >= 0) {
+        const bool is_whole = std::none_of(now.begin(), now.end(), [](const FileState& one) { return one.size < 0; });
+        if (now != before && is_whole) {
             return 0;
         }
     }
 }
 
 int run(const proxy::CommandLine& command) {
-    const std::string& file = command.file;
     const std::shared_ptr<const config::Config> config = proxy::load_to_run(command, std::cerr);
     if (!config) {
         return proxy::kExitFailed;
@@ -106,7 +137,15 @@ int run(const proxy::CommandLine& command) {
     proxy::Server::Options options;
     options.config = config;
     options.clock = &clock;
-    options.load = [&command] { return proxy::load_to_reload(command); };
+    WatchedFiles watched;
+    watched.set(config->files);
+    options.load = [&command, &watched] {
+        config::LoadResult loaded = proxy::load_to_reload(command);
+        if (loaded.config) {
+            watched.set(loaded.config->files);
+        }
+        return loaded;
+    };
     proxy::Server server(options);
     const http::Status started = server.start();
     if (!started) {
@@ -120,7 +159,7 @@ int run(const proxy::CommandLine& command) {
         spdlog::info("admin listening: address={}", listening_at(*config->admin.address, server.admin_port()));
     }
     for (;;) {
-        const int signal = wait_for_signal(signals, file, command.watch);
+        const int signal = wait_for_signal(signals, command.watch ? &watched : nullptr);
         if (signal == SIGHUP || signal == 0) {
             static_cast<void>(server.reload()); // what came of it is in the log
             if (signal == SIGHUP) {

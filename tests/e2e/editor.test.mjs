@@ -23,7 +23,7 @@ function cursorAt(text, marker = '█') {
 test('gatehouse schema prints conf/gatehouse.schema.json', async () => {
     const { code, output } = await run(binary, ['schema']);
     assert.equal(code, 0);
-    assert.equal(output, await readFile(schemaFile, 'utf8'));
+    assert.ok(output === (await readFile(schemaFile, 'utf8')), `differs from ${schemaFile}`);
 });
 
 describe('a YAML language server with the schema', () => {
@@ -72,6 +72,28 @@ describe('a YAML language server with the schema', () => {
         assert.match(found[1], /^6: /);
         assert.match(found[2], /^7: .*refuse.*honor/s);
         assert.match(found[3], /^9: .*origin/);
+    });
+
+    test('wants a whole configuration only where there are listeners and nothing is included', async () => {
+        const listeners = 'listeners: [{ address: 127.0.0.1:8080 }]\n';
+        const { diagnostics } = await server.open(`${modeline}\n${listeners}`, folder);
+        const messages = diagnostics.map(({ message }) => message).join('\n');
+        assert.match(messages, /origins/);
+        assert.match(messages, /behaviors/);
+        for (const rest of [`include: [origins.yaml]\n${listeners}`, 'origins: { api: { url: "http://a" } }\n']) {
+            assert.deepEqual((await server.open(`${modeline}\n${rest}`, folder)).diagnostics, [], rest);
+        }
+    });
+
+    test('takes variables for values of every kind', async () => {
+        const lines = [
+            modeline,
+            'workers: ${WORKERS:-auto}',
+            'cache: { memory: { size: "${MEMORY}MiB", shards: "${SHARDS:-16}" } }',
+            'cache_policies: { p: { max_ttl: "${TTL}", set_cookie: "${COOKIES}", heuristic: "${GUESS:-true}" } }',
+            'access_log: ${LOG:-off}',
+        ];
+        assert.deepEqual((await server.open(lines.join('\n') + '\n', folder)).diagnostics, []);
     });
 
     async function completionsAt(policy) {

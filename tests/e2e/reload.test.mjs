@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { once } from 'node:events';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { curl } from './support/curl.mjs';
@@ -79,6 +80,17 @@ describe('A rule is edited while curl loops', () => {
         assert.match(refused.json().problems[0], /unknown field; did you mean allowed_methods\?/);
         assert.equal(await isForbidden(), false);
         await until('the log tells it', () => /configuration not reloaded: .*did you mean allowed_methods\?/.test(gatehouse.program.output));
+    });
+
+    test('a file that is included is watched, too', async () => {
+        const rules = join(dirname(gatehouse.file), 'limits.yaml');
+        await writeFile(rules, 'limits: { target_size: 8KiB }\n');
+        await edit('listeners:', 'include: [limits.yaml]\nlisteners:');
+        const long = `${gatehouse.url}/other?${'x'.repeat(2000)}`;
+        await until('the included file is read', async () => /generation 2$/m.test((await curl(`${gatehouse.admin}/metrics`)).text));
+        assert.equal((await curl(long)).status, 200);
+        await writeFile(rules, 'limits: { target_size: 1KiB }\n');
+        await until('the new limit applies', async () => (await curl(long)).status === 414);
     });
 
     test('SIGHUP reloads', async () => {

@@ -71,7 +71,8 @@ const BrokenRow kBroken[] = {
     {"alias of itself", "workers: &a [*a]\n", 1, 14, "", "an alias inside the value that it stands for"},
     {"merge of a word", "<<: a\n", 1, 5, "", "`<<` merges a mapping or a list of mappings; found `a`"},
     // Fields.
-    {"unknown field", kMinimal + "zz_qqqq: 1\n", 4, 1, "zz_qqqq", "unknown field; accepted here: listeners, admin"},
+    {"unknown field", kMinimal + "zz_qqqq: 1\n", 4, 1, "zz_qqqq",
+     "unknown field; accepted here: include, listeners, admin"},
     {"unknown field with odd name", kMinimal + "\"a b\\n\": 1\n", 4, 1, "`a b\\n`", "unknown field"},
     {"mistyped field", "listener: [{address: '127.0.0.1:0'}]\n" + kOrigins + kBehaviors, 1, 1, "listener",
      "unknown field; did you mean listeners?"},

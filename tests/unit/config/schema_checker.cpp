@@ -87,7 +87,9 @@ const std::set<std::string_view> kOtherKeywords{"$schema",
                                                 "properties",
                                                 "patternProperties",
                                                 "additionalProperties",
-                                                "patternErrorMessage"};
+                                                "patternErrorMessage",
+                                                "if",
+                                                "then"};
 
 // The schema of a member; null when no keyword speaks about it.
 const json::value* schema_of_member(const json::object& schema, const std::string& name) {
@@ -129,15 +131,18 @@ bool SchemaChecker::obeys(std::string_view keyword, const Value& rule, const Doc
             return matches(rule.as_object().at("pattern"), member.key);
         });
     }
+    if (keyword == "not") return !fits(rule, node);
     if (keyword == "anyOf") {
         const json::array& forms = rule.as_array();
-        return std::any_of(forms.begin(), forms.end(), [this, &node](const Value& form) {
-            std::vector<std::string> wrong;
-            check(form, node, "", wrong);
-            return wrong.empty();
-        });
+        return std::any_of(forms.begin(), forms.end(), [this, &node](const Value& form) { return fits(form, node); });
     }
     return kOtherKeywords.count(keyword) != 0;
+}
+
+bool SchemaChecker::fits(const Value& schema, const DocumentNode& node) const {
+    std::vector<std::string> wrong;
+    check(schema, node, "", wrong);
+    return wrong.empty();
 }
 
 void SchemaChecker::check(const Value& schema, const DocumentNode& node, const std::string& path,
@@ -155,6 +160,8 @@ void SchemaChecker::check(const Value& schema, const DocumentNode& node, const s
         const std::string name(reference->as_string());
         check(schema_.as_object().at("$defs").as_object().at(name.substr(name.rfind('/') + 1)), node, path, wrong);
     }
+    const Value* condition = rules.if_contains("if");
+    if (condition != nullptr && fits(*condition, node)) check(rules.at("then"), node, path, wrong);
     check_below(rules, node, path, wrong);
 }
 

@@ -26,6 +26,7 @@ private:
 
     void check(const Value& schema, const DocumentNode& node, const std::string& path,
                std::vector<std::string>& wrong) const;
+    bool fits(const Value& schema, const DocumentNode& node) const;
     bool obeys(std::string_view keyword, const Value& rule, const DocumentNode& node) const;
     void check_below(const boost::json::object& schema, const DocumentNode& node, const std::string& path,
                      std::vector<std::string>& wrong) const;
