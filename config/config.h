@@ -5,6 +5,7 @@
 // of this file.
 #pragma once
 
+#include "config/request_rules.h"
 #include "config/rule_test.h"
 
 #include <chrono>
@@ -85,13 +86,6 @@ struct Origin {
     unsigned max_idle_connections = 64; // per origin and core
     Milliseconds idle_timeout{60'000};
     SourcePlace place;
-};
-
-// Which names of a list take part: query strings, headers, cookies in a key.
-struct NameSelection {
-    enum class Mode : std::uint8_t { All, None, Allow, Except };
-    Mode mode = Mode::All;
-    std::vector<std::string> names; // for Allow and Except; `*` at the end of a name is a glob
 };
 
 struct KeyRules {
@@ -181,21 +175,10 @@ struct CachePolicy {
     RangeHandling range = RangeHandling::Auto;
     std::uint64_t slice_bytes = 0; // RangeHandling::Slice
     KeyRules key;
+    ForwardOnly forward_only; // own policies
     std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};
     bool withhold_targeted_cache_control = false; // targeted_cache_control_to_clients: remove
     SourcePlace place;
-};
-
-// What a request must be like beside its path. All that is given must hold.
-struct RequestConditions {
-    std::vector<std::string> hosts;         // any of them; patterns in lower case; without a port: every port
-    std::vector<std::string> methods;       // any of them
-    std::vector<NamePattern> headers;       // all of them, in any of a field's lines
-    std::vector<std::string> without_headers;
-    std::vector<NamePattern> query_strings; // all of them, in any parameter of the name, as the URL writes it
-    bool empty() const noexcept;
-    // The same text for the same conditions, in whatever order they were written.
-    std::string text() const;
 };
 
 // What a client gets that did not come over HTTPS.
@@ -204,6 +187,7 @@ enum class ViewerProtocolPolicy : std::uint8_t { AllowAll, RedirectToHttps, Http
 struct Behavior {
     std::string path_pattern; // CloudFront glob: `*` crosses '/', `?` is one character
     RequestConditions when;
+    OriginRequestRules origin_request;
     std::vector<std::string> allowed_methods; // empty: every method
     ViewerProtocolPolicy viewer_protocol_policy = ViewerProtocolPolicy::AllowAll;
     std::string share; // behaviors that name the same one share their stored responses

@@ -3,6 +3,7 @@
 
 #include "http/ascii.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -71,6 +72,18 @@ bool name_matches(std::string_view pattern, std::string_view name, bool ignore_c
         name = name.substr(0, pattern.size());
     }
     return ignore_case ? http::iequals(pattern, name) : pattern == name;
+}
+
+bool is_named_by(const NameSelection& selection, std::string_view name, bool ignore_case) noexcept {
+    const auto matches = [&](const std::string& pattern) { return name_matches(pattern, name, ignore_case); };
+    const auto& names = selection.names;
+    switch (selection.mode) {
+    case NameSelection::Mode::All: return true;
+    case NameSelection::Mode::None: return false;
+    case NameSelection::Mode::Allow: return std::any_of(names.begin(), names.end(), matches);
+    case NameSelection::Mode::Except: return std::none_of(names.begin(), names.end(), matches);
+    }
+    return false;
 }
 
 } // namespace gatehouse::config

@@ -1,6 +1,8 @@
 // CloudFront path patterns: `*` is any run of characters, '/' included; `?` is exactly one; case matters.
 #pragma once
 
+#include "config/request_rules.h"
+
 #include <string_view>
 
 namespace gatehouse::config {
@@ -15,5 +17,8 @@ bool text_matches(std::string_view pattern, std::string_view text) noexcept;
 bool glob_covers(std::string_view general, std::string_view special);
 // Whether `name` matches `pattern`, where only a trailing `*` is special (names of query parameters, cookies, fields).
 bool name_matches(std::string_view pattern, std::string_view name, bool ignore_case) noexcept;
+
+// Whether a selection has the name; each of its own names as in name_matches.
+bool is_named_by(const NameSelection& selection, std::string_view name, bool ignore_case) noexcept;
 
 } // namespace gatehouse::config

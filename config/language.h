@@ -18,6 +18,9 @@ const Record<Behavior>& behavior_fields();
 const Record<RequestConditions>& condition_fields();
 // language_headers.cpp:
 Field<CachePolicy> override_field();
+// language_origin_request.cpp:
+const Record<OriginRequestRules>& origin_request_fields();
+const Record<ForwardOnly>& forward_only_fields();
 // language_tests.cpp:
 const Record<RuleTest>& test_fields();
 // language_server.cpp:

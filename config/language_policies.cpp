@@ -216,6 +216,8 @@ const Record<CachePolicy>& cache_policy_fields() {
         range_field(),
         mapping<CachePolicy>({"key", "What tells stored responses apart, beside origin, host and path."},
                              &CachePolicy::key, key_fields()),
+        mapping<CachePolicy>({"forward_only", "What the origin gets although the key does not have it."},
+                             &CachePolicy::forward_only, forward_only_fields()),
         texts<CachePolicy>({"targeted_cache_control", "Response fields that are read instead of Cache-Control, first "
                                                       "valid one wins (RFC 9213)."},
                            &CachePolicy::targeted_cache_control,
@@ -239,6 +241,8 @@ const Record<Behavior>& behavior_fields() {
                           condition_fields()),
         required(text<Behavior>({"origin", "The name of the origin that answers."}, &Behavior::origin,
                                 {"the name of an origin"}, "")),
+        mapping<Behavior>({"origin_request", "What the origin gets of a request."}, &Behavior::origin_request,
+                          origin_request_fields()),
         text<Behavior>({"cache_policy", "The name of the cache policy, an own or a built-in one."},
                        &Behavior::cache_policy, {"the name of a cache policy"}, kRfc9111PolicyName),
         texts<Behavior>({"allowed_methods", "The methods that are answered, others get 405; an empty list "

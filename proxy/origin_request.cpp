@@ -3,12 +3,17 @@
 
 #include "cache/policy/cache_key.h"
 #include "cache/policy/validation.h"
+#include "config/field_template.h"
+#include "config/glob.h"
 #include "http/ascii.h"
 #include "http/forwarding.h"
 #include "http/list_parser.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <string>
+#include <vector>
 
 namespace gatehouse::proxy {
 
@@ -28,6 +33,56 @@ std::string offered_protocols(const http::Fields& client) {
     return offered;
 }
 
+// What the proxy writes itself, or what belongs to the content.
+bool is_always_forwarded(std::string_view name) noexcept {
+    constexpr std::string_view kNames[] = {"Cookie",
+                                           "Forwarded",
+                                           "X-Forwarded-For",
+                                           "X-Forwarded-Host",
+                                           "Range",
+                                           "X-Forwarded-Proto",
+                                           "Via",
+                                           "Cache-Control",
+                                           "Content-Type",
+                                           "Content-Encoding",
+                                           "Content-Range",
+                                           "Content-Language",
+                                           "Content-Location"};
+    const bool is_condition = name.size() > 3 && http::iequals(name.substr(0, 3), "If-");
+    return is_condition || std::any_of(std::begin(kNames), std::end(kNames),
+                                       [name](std::string_view one) { return http::iequals(one, name); });
+}
+
+// What the behavior's origin_request says. Fields are narrowed where the answer may be stored.
+void apply_rules(const OriginRequestFacts& facts, bool narrowed, http::Fields& fields) {
+    const config::OriginRequestRules& rules = facts.behavior.origin_request;
+    if (!rules.any()) {
+        return;
+    }
+    if (narrowed || (facts.for_store && rules.headers.mode != config::NameSelection::Mode::All)) {
+        std::vector<std::string> dropped;
+        for (const auto line : fields) {
+            const bool is_kept = config::is_named_by(rules.headers, line.name, true) ||
+                                 is_always_forwarded(line.name) ||
+                                 policy::is_keyed_field(line.name, *facts.behavior.policy_ref);
+            if (!is_kept) {
+                dropped.emplace_back(line.name);
+            }
+        }
+        for (const std::string& name : dropped) {
+            fields.remove(name);
+        }
+    }
+    for (const std::string& name : rules.remove) {
+        fields.remove(name);
+    }
+    const config::TemplateValues values{facts.client_address, facts.scheme,      facts.target.authority,
+                                        facts.client.method,  facts.target.path, facts.target.query};
+    for (const config::HeaderLine& line : rules.set) {
+        fields.set(line.name, config::fill_template(line.value, values));
+    }
+}
+
 } // namespace
 
 OriginRequest make_origin_request(const OriginRequestFacts& facts) {
@@ -42,8 +97,7 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     }
     // What cannot be answered from the cache is forwarded whole; what can is narrowed to what the key has.
     const bool narrowed = facts.for_store && !rules.forward_everything;
-    const std::string target =
-        narrowed ? policy::forwarded_target(facts.target, rules) : facts.target.origin_form();
+    const std::string target = narrowed ? policy::forwarded_target(facts.target, rules) : facts.target.origin_form();
     // OPTIONS * asks about the server; behind a path of the origin that is what lies below the path.
     const bool is_server = target == "*";
     out.head.target = is_server && !origin.path.empty() ? origin.path : origin.path + target;
@@ -71,6 +125,7 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     } else {
         out.cookie_unkeyed = fields.contains("Cookie") && rules.key.cookies.mode != config::NameSelection::Mode::All;
     }
+    apply_rules(facts, narrowed, fields);
     if (facts.for_store) {
         policy::remove_client_conditions(fields, facts.as_part);
         if (facts.validate != nullptr) {
@@ -87,8 +142,8 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     http::append_via(fields, facts.client.version, "gatehouse");
 
     out.head.fields.reserve(fields.serialised().size() + 128, fields.size() + 4);
-    out.head.fields.add("Host", facts.behavior.host == config::Behavior::HostMode::Viewer ? facts.target.authority
-                                                                                          : origin.authority);
+    out.head.fields.add(
+        "Host", facts.behavior.host == config::Behavior::HostMode::Viewer ? facts.target.authority : origin.authority);
     for (const auto line : fields) {
         out.head.fields.add(line.name, line.value);
     }

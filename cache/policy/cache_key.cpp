@@ -15,25 +15,22 @@ using Mode = config::NameSelection::Mode;
 
 constexpr char kEnd = '\n'; // of each part
 
-// Whether a name takes part. Parameters and cookies are compared as raw bytes, with case and not percent-decoded:
-// what is written differently is another name, and a name that is not selected is not forwarded either, so that the
-// origin never sees what the key does not hold. Field names are compared without case (RFC 9110 section 5.1).
+// Parameters and cookies are compared as raw bytes, with case and not percent-decoded: what is written differently is
+// another name, and a name that is not selected is not forwarded either, so that the origin never sees what the key does
+// not hold. Field names are compared without case (RFC 9110 section 5.1).
 bool is_selected(const config::NameSelection& selection, std::string_view name, bool ignore_case) noexcept {
-    const auto matches = [&](const std::string& pattern) { return config::name_matches(pattern, name, ignore_case); };
-    switch (selection.mode) {
-    case Mode::All: return true;
-    case Mode::None: return false;
-    case Mode::Allow: return std::any_of(selection.names.begin(), selection.names.end(), matches);
-    case Mode::Except: return std::none_of(selection.names.begin(), selection.names.end(), matches);
-    }
-    return false;
+    return config::is_named_by(selection, name, ignore_case);
 }
 
 std::string_view name_of(std::string_view pair) noexcept { return pair.substr(0, pair.find('=')); }
 
-// Appends the selected parameters, joined with '&'. Returns whether there was any, which an empty one is too.
-bool append_query(std::string_view query, const config::NameSelection& selection, std::string& out) {
-    if (selection.mode == Mode::All) {
+const config::NameSelection kNothing{Mode::None, {}};
+
+// Appends the parameters that one of the two selects, joined with '&'. Returns whether there was any, which an empty one
+// is too.
+bool append_query(std::string_view query, const config::NameSelection& selection, const config::NameSelection& beside,
+                  std::string& out) {
+    if (selection.mode == Mode::All || beside.mode == Mode::All) {
         out += query;
         return true;
     }
@@ -43,7 +40,8 @@ bool append_query(std::string_view query, const config::NameSelection& selection
         const std::string_view parameter = query.substr(0, end);
         more = end != std::string_view::npos;
         query.remove_prefix(more ? end + 1 : query.size());
-        if (is_selected(selection, name_of(parameter), false)) {
+        const std::string_view name = name_of(parameter);
+        if (is_selected(selection, name, false) || is_selected(beside, name, false)) {
             if (any) {
                 out += '&';
             }
@@ -69,11 +67,12 @@ void for_each_cookie(const http::Fields& fields, Visitor&& visit) {
     });
 }
 
-// Appends the selected cookies as a Cookie field holds them.
-void append_cookies(const http::Fields& fields, const config::NameSelection& selection, std::string& out) {
+// Appends the cookies that one of the two selects as a Cookie field holds them.
+void append_cookies(const http::Fields& fields, const config::NameSelection& selection,
+                    const config::NameSelection& beside, std::string& out) {
     bool is_first = true;
     for_each_cookie(fields, [&](std::string_view name, std::string_view pair) {
-        if (is_selected(selection, name, false)) {
+        if (is_selected(selection, name, false) || is_selected(beside, name, false)) {
             out += is_first ? "" : "; ";
             out += pair;
             is_first = false;
@@ -91,7 +90,7 @@ void append_keyed_cookies(const http::Fields& fields, const config::NameSelectio
     if (selection.mode == Mode::All) {
         fields.for_each("Cookie", [&](std::string_view value) { out.append(value).append("; "); });
     } else {
-        append_cookies(fields, selection, out);
+        append_cookies(fields, selection, kNothing, out);
         if (out.size() == begin + 1) {
             out.resize(begin);
             return;
@@ -171,7 +170,7 @@ void make_cache_key(const config::Behavior& behavior, const http::Target& target
     out.append(policy.key.any_host ? std::string_view("*") : std::string_view(target.authority)).append(1, kEnd);
     out.append(target.path).append(1, kEnd);
     const std::size_t query_at = out.size();
-    const bool has_query = target.has_query && append_query(target.query, policy.key.query_strings, out);
+    const bool has_query = target.has_query && append_query(target.query, policy.key.query_strings, kNothing, out);
     const bool is_empty_query = has_query && out.size() == query_at;
     out += kEnd;
     // "/a?" is another URI than "/a" (RFC 3986 section 6.2.3), and the query part alone cannot tell.
@@ -193,7 +192,7 @@ KeyParts split_cache_key(std::string_view key) noexcept {
 
 std::string keyed_query(std::string_view query, const config::NameSelection& selection) {
     std::string selected;
-    append_query(query, selection, selected);
+    append_query(query, selection, kNothing, selected);
     return selected;
 }
 
@@ -203,10 +202,14 @@ std::string forwarded_target(const http::Target& target, const config::CachePoli
     }
     std::string forwarded = target.path;
     forwarded += '?';
-    if (!append_query(target.query, policy.key.query_strings, forwarded)) {
+    if (!append_query(target.query, policy.key.query_strings, policy.forward_only.query_strings, forwarded)) {
         forwarded.pop_back();
     }
     return forwarded;
+}
+
+bool is_keyed_field(std::string_view name, const config::CachePolicy& policy) noexcept {
+    return is_selected(policy.key.headers, name, true);
 }
 
 bool forward_cookies(http::Fields& fields, const config::CachePolicy& policy) {
@@ -215,21 +218,23 @@ bool forward_cookies(http::Fields& fields, const config::CachePolicy& policy) {
         is_selected(policy.key.headers, "Cookie", true)) {
         return false;
     }
+    const config::NameSelection& beside = policy.forward_only.cookies;
+    bool any_unkeyed = false;
+    for_each_cookie(fields, [&](std::string_view name, std::string_view) {
+        const bool is_forwarded = policy.forward_everything || is_selected(beside, name, false);
+        any_unkeyed = any_unkeyed || (is_forwarded && !is_selected(policy.key.cookies, name, false));
+    });
     if (policy.forward_everything) {
-        bool any_unkeyed = false;
-        for_each_cookie(fields, [&](std::string_view name, std::string_view) {
-            any_unkeyed = any_unkeyed || !is_selected(policy.key.cookies, name, false);
-        });
         return any_unkeyed;
     }
     std::string kept;
-    append_cookies(fields, policy.key.cookies, kept);
+    append_cookies(fields, policy.key.cookies, beside, kept);
     if (kept.empty()) {
         fields.remove("Cookie");
     } else {
         fields.set("Cookie", kept);
     }
-    return false;
+    return any_unkeyed;
 }
 
 } // namespace gatehouse::cache::policy

@@ -36,8 +36,11 @@ std::string keyed_query(std::string_view query, const config::NameSelection& sel
 
 // What goes to the origin. With forward_everything the target and Cookie are forwarded as they came; in an own policy
 // query parameters and cookies that are not keyed are removed (DESIGN 4.16).
+// What is declared forward_only is forwarded too.
 std::string forwarded_target(const http::Target& target, const config::CachePolicy& policy);
 // Edits the Cookie field in place. Returns whether a Cookie that is not in the key is still there.
 bool forward_cookies(http::Fields& fields, const config::CachePolicy& policy);
+// Whether a field is part of the key.
+bool is_keyed_field(std::string_view name, const config::CachePolicy& policy) noexcept;
 
 } // namespace gatehouse::cache::policy

@@ -74,9 +74,11 @@ bool is_anonymous(std::string_view lower_name) noexcept {
 
 std::string identity_of(const http::RequestHead& request, const config::CachePolicy& policy) {
     std::string identity;
+    const bool sends_cookies =
+        policy.forward_everything || policy.forward_only.cookies.mode != config::NameSelection::Mode::None;
     for (const auto line : request.fields) {
         const std::string name = http::lower(line.name);
-        if (is_anonymous(name) || (name == "cookie" && !policy.forward_everything)) {
+        if (is_anonymous(name) || (name == "cookie" && !sends_cookies)) {
             continue;
         }
         identity.append(name).append(1, ':').append(line.value).append(1, '\n');

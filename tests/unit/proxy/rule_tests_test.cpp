@@ -129,6 +129,55 @@ TEST_CASE("each test has a cache of its own, and knows its place") {
     CHECK(results[1].place.line == 11);
 }
 
+TEST_CASE("what is forwarded without being keyed is said by the policy, and the rest by the behavior") {
+    const std::string rules = R"(
+listeners: [{address: '127.0.0.1:0'}]
+origins: {api: {url: 'http://api.test'}}
+cache_policies:
+  own:
+    default_ttl: 60s
+    key: {query_strings: {allow: [page]}, headers: [X-Tier], cookies: {allow: [lang]}}
+    forward_only: {query_strings: [trace*], cookies: [session]}
+behaviors:
+- path_pattern: '*'
+  origin: api
+  cache_policy: own
+  origin_request:
+    headers: [Accept, X-Removed]
+    set: {X-Client: '{client_ip} {host}{path}'}
+    remove: [X-Removed]
+tests:
+- name: a miss
+  steps:
+  - request: {url: '/a?page=1&x=2&trace_id=3', headers: {Accept: text/html, X-Tier: gold, X-Other: a, X-Removed: b, X-Client: faked, Cookie: 'lang=de; session=1; c=d'}}
+    response: {headers: {Cache-Control: max-age=60}}
+    expect:
+      key: own|* api test.invalid /a page=1 x-tier:gold ;lang=de
+      stored: true
+      origin:
+        url: /a?page=1&trace_id=3
+        headers: {Accept: text/html, X-Tier: gold, X-Client: 127.0.0.1 test.invalid/a, Cookie: lang=de; session=1, Host: api.test, X-Forwarded-For: '*'}
+        without_headers: [X-Other, X-Removed]
+  - request: {url: '/a?page=1&trace_id=4', headers: {X-Tier: gold, Cookie: 'lang=de; session=2'}}
+    expect: {cache: hit}
+- name: a cookie that is forwarded without being keyed keeps the answer from being stored by default
+  request: {url: /a, headers: {Cookie: session=1}}
+  expect: {stored: false, reason: cookie_forwarded}
+- name: an answer without such a cookie is stored by default
+  request: {url: /a, headers: {Cookie: c=d}}
+  expect: {stored: true, ttl: 60s, origin: {without_headers: [Cookie]}}
+- name: a request that is not answered from the cache is forwarded whole, but for what is removed
+  request: {method: POST, url: '/a?x=2', headers: {X-Other: a, X-Removed: b}, body: x}
+  expect: {origin: {url: '/a?x=2', headers: {X-Other: a, X-Client: '*'}, without_headers: [X-Removed]}}
+)";
+    const config::LoadResult loaded = config::load_text(rules, "rules.yaml");
+    REQUIRE(loaded.config != nullptr);
+    for (const RuleTestResult& result : proxy::run_rule_tests(loaded.config)) {
+        CAPTURE(proxy::report_of({result}, proxy::TestReport::Text));
+        CHECK(result.passed());
+    }
+}
+
 TEST_CASE("content of more than 256 KiB is refused, not cut") {
     CHECK(differences("- {name: t, request: {url: /a}, response: {body: '" + std::string(256 * 1024 + 1, 'x') +
                       "'}}\n") == "the content of an origin's answer may have at most 256KiB here");
