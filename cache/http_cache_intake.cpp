@@ -241,7 +241,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         if (has_content) {
             intake.body = store_.open_relay(answer.length);
         }
-        if (!fetch.is_private && is_lasting(answer.not_stored, response.status, sent.policy)) {
+        // What is said of one slice, above all that it lies behind the end, says nothing of the whole.
+        const bool is_about_whole = !fetch.is_private && (!fetch.slice || response.status == 200);
+        if (is_about_whole && is_lasting(answer.not_stored, response.status, sent.policy)) {
             uncacheable_.remember(fetch.hash, response_time + options_.uncacheable_memory);
         }
         table_.remove(fetch);
