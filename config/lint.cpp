@@ -28,6 +28,7 @@ enum class Rule : std::uint8_t {
     LifetimeOverAll,
     NoEffect,
     PlainHttpToApiGateway,
+    PrivateShared,
     SetCookieShared,
     TrustsEverybody,
     UnreachableBehavior,
@@ -45,19 +46,24 @@ constexpr LintRule kRules[] = {
     {"hosts-mixed", "`host: viewer` with a policy of `key.host: any`: the origin's answer for one host goes to all."},
     {"idle-connections", "`max_idle_connections` is larger than `max_connections`."},
     {"large-objects", "`cache.memory.max_object_size` is more than half of `size`: one response evicts most others."},
-    {"lifetime-over-all", "A behavior for every path has a policy with `min_ttl` or `ttl`: what the origin meant for "
-                          "one visitor, and marked only with `max-age=0`, is kept and shared too."},
+    {"lifetime-over-all",
+     "A behavior for every request has an own policy with `min_ttl` or `ttl`: what the origin meant "
+     "for one visitor, and marked only with `max-age=0`, is kept and shared too."},
     {"no-effect", "A value that another one makes meaningless: `min_ttl`, `default_ttl` or `error_ttl` beside `ttl`; "
                   "an `error_ttl` below `min_ttl`; `stale_if_disconnected` beside `stale_if_error`; a wait longer than "
                   "`total_timeout`; options of TLS with a url of http."},
     {"plain-http-to-api-gateway", "An origin of API Gateway with a url of http; it answers https only."},
-    {"set-cookie-shared", "`set_cookie: honor`: a stored Set-Cookie goes to everybody who gets the response."},
+    {"private-shared", "`override` of `private`, `no-store` or `authorization` with a key that does not tell visitors "
+                       "apart, by cookies or `Authorization`: what the origin made for one goes to all."},
+    {"set-cookie-shared",
+     "`set_cookie: honor`, or `override` of `set-cookie`: a stored Set-Cookie goes to everybody who "
+     "gets the response."},
     {"trusts-everybody", "A network of length 0 in `trusted_proxies`: every client may say who it is."},
     {"unreachable-behavior", "An earlier behavior takes every path of this one."},
     {"unused-origin", "No behavior names this origin."},
     {"unused-policy", "No behavior names this cache policy."},
     {"unverified-origin", "`verify: false` with a url of https: anybody on the way may answer in the origin's place."},
-    {"user-agent-in-key", "`User-Agent` in `key.headers`: it has thousands of values."},
+    {"user-agent-in-key", "`User-Agent` in `key.headers` without `normalize`: it has thousands of values."},
     {"viewer-host-to-api-gateway", "`host: viewer` with an origin of API Gateway, which answers 403 to a Host that it "
                                    "does not know."},
 };
@@ -181,7 +187,8 @@ private:
     }
 
     void check_policy(const CachePolicy& policy, const std::string& path) {
-        key(policy.key, path + ".key");
+        key(policy, path + ".key");
+        overrides(policy, path + ".override");
         beside_ttl(policy, path);
         short_errors(policy, path);
         const Milliseconds disconnected = policy.stale_if_disconnected;
@@ -200,7 +207,8 @@ private:
         }
     }
 
-    void key(const KeyRules& key, const std::string& path) {
+    void key(const CachePolicy& policy, const std::string& path) {
+        const KeyRules& key = policy.key;
         if (key.cookies.mode == NameSelection::Mode::All) {
             warn(path + ".cookies", Rule::CookiesInKey,
                  "with every cookie in the key hardly two visitors share a response; name those that change it: "
@@ -209,19 +217,43 @@ private:
         for (std::size_t i = 0; i < key.headers.names.size(); ++i) {
             const std::string item = "[" + std::to_string(i) + "]";
             const std::string place = path + ".headers" + item;
-            key_field(key.headers.names[i], read_.place_of(place) ? place : path + ".headers.allow" + item);
+            key_field(policy, key.headers.names[i], read_.place_of(place) ? place : path + ".headers.allow" + item);
         }
     }
 
-    void key_field(const std::string& name, const std::string& path) {
+    void key_field(const CachePolicy& policy, const std::string& name, const std::string& path) {
         if (name_matches(name, "Cookie", true)) {
             warn(path, Rule::CookiesInKey,
                  "with every cookie in the key hardly two visitors share a response; name those that change it in "
                  "`key.cookies`");
-        } else if (name_matches(name, "User-Agent", true)) {
+        } else if (name_matches(name, "User-Agent", true) && !policy.normalize.device_class) {
             warn(path, Rule::UserAgentInKey,
-                 "User-Agent has thousands of values, each with stored responses of its own; leave it out of the key");
+                 "User-Agent has thousands of values, each with stored responses of its own; leave it out of the key, "
+                 "or "
+                 "reduce it with `normalize: {user_agent: device_class}`");
         }
+    }
+
+    static bool has_key_field(const KeyRules& key, std::string_view name) {
+        return std::any_of(key.headers.names.begin(), key.headers.names.end(),
+                           [name](const std::string& pattern) { return name_matches(pattern, name, true); });
+    }
+
+    void overrides(const CachePolicy& policy, const std::string& path) {
+        const Overrides& taken_back = policy.overrides;
+        if (taken_back.set_cookie) {
+            warn(path, Rule::SetCookieShared,
+                 "a stored Set-Cookie goes to everybody who gets the response; use this only where the cookie is the "
+                 "same for all");
+        }
+        const bool by_authorization = has_key_field(policy.key, "Authorization");
+        const bool by_cookies =
+            policy.key.cookies.mode != NameSelection::Mode::None || has_key_field(policy.key, "Cookie");
+        const bool shares_private = (taken_back.is_private || taken_back.no_store) && !by_authorization && !by_cookies;
+        if (!shares_private && (!taken_back.authorization || by_authorization)) return;
+        warn(path, Rule::PrivateShared,
+             "what the origin made for one visitor goes to all; put what tells visitors apart into the key, as "
+             "`headers: [Authorization]`, or use this only where the responses are the same for all");
     }
 
     void beside_ttl(const CachePolicy& policy, const std::string& path) {
@@ -251,15 +283,17 @@ private:
         const Behavior& behavior = config_.behaviors[index];
         if (behavior.host == Behavior::HostMode::Viewer) viewer_host(behavior, path_of(index) + ".host");
         const CachePolicy& policy = *behavior.policy_ref;
-        const bool is_for_all = glob_covers(behavior.path_pattern, "/*");
-        if (!is_for_all || (policy.min_ttl.count() == 0 && !is_set(policy.ttl))) return;
+        const bool is_for_all = behavior.when.empty() && glob_covers(behavior.path_pattern, "/*");
+        const bool is_own = policy.place.line > 0;
+        if (!is_for_all || !is_own || (policy.min_ttl.count() == 0 && !is_set(policy.ttl))) return;
         warn(path_of(index) + ".cache_policy", Rule::LifetimeOverAll,
              "with `" + std::string(is_set(policy.ttl) ? "ttl" : "min_ttl") +
                  "` in a policy for every path, what is meant for one visitor and says only max-age=0 is shared too; "
                  "use it for the paths that are the same for all");
     }
 
-    // The first match wins, so a later behavior needs a path that no earlier one takes, or asks for something beside it.
+    // The first match wins, so a later behavior needs a path that no earlier one takes, or asks for something beside
+    // it.
     void unreachable(std::size_t index) {
         if (index >= kMostCompared) return;
         const Behavior& behavior = config_.behaviors[index];
