@@ -12,10 +12,12 @@
 #include "cache/fetch_table.h"
 #include "cache/parts.h"
 #include "cache/policy/cache_status.h"
+#include "cache/policy/etag_rule.h"
 #include "cache/policy/facts.h"
 #include "cache/policy/reuse.h"
 #include "cache/policy/stored_head.h"
 #include "cache/purge_log.h"
+#include "cache/store/content_hash.h"
 #include "cache/store/store.h"
 #include "http/framing.h"
 
@@ -104,6 +106,9 @@ struct FetchRequest {
     bool from_post = false;   // a POST whose answer represents the target
     bool conditional = false; // If-None-Match or If-Modified-Since was sent: ours, or the client's own
     http::Method sent_method = http::Method::Get;
+    bool generate_etag = false; // what has no entity tag gets one (config::EtagRule::Generate)
+    // Of the whole content, where that has arrived with the head. Then the first answer has the tag, too.
+    std::optional<policy::ContentDigest> content = {};
 };
 
 // A response on its way in. Dropped without finish(): nothing is stored.
@@ -116,6 +121,15 @@ struct Intake {
     // Of a part:
     bool until_close = false;                    // its content ends with the connection
     const config::CachePolicy* policy = nullptr; // lives as long as the fetch; null: it is no part
+    bool generate_etag = false;                  // FetchRequest::generate_etag
+    std::optional<store::ContentHash> hash = {}; // the tag is made of it at the end
+
+    // Content that was published.
+    void took(std::span<const char> bytes) noexcept {
+        if (hash) {
+            hash->update(bytes);
+        }
+    }
 };
 
 class HttpCache {
@@ -201,6 +215,11 @@ private:
                    http::WallTime request_time, http::WallTime response_time);
     policy::Reason kept_out(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
                             http::WallTime now);
+    static void give_tag(Intake& intake);
+    // What is stored has the same content, and the same tag of ours: its head is renewed, its content stays. False: it
+    // has not.
+    bool renew_same(const Fetch& fetch, const policy::StoredHead& arrived, std::uint64_t bytes,
+                    std::string_view metadata);
     policy::Reason commit_writer(const Fetch& fetch, store::Writer& writer, std::string_view metadata);
     bool alive(const store::EntryRef& entry);
     bool is_dead(const store::Entry& entry) const { return killed(entry.key(), entry.metadata(), entry.sequence(), 0); }

@@ -226,6 +226,13 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         }
     }
     if (intake.writer) {
+        if (sent.generate_etag && policy::lacks_entity_tag(response.status, response.fields)) {
+            if (sent.content) {
+                policy::put_generated_tag(*sent.content, kept, facts);
+            } else {
+                intake.hash.emplace();
+            }
+        }
         answer.head = policy::encode_stored_head(facts, kept, names, values);
         answer.first_head = first_head(facts, kept, left_out, names, values);
         answer.stored = true;
@@ -234,6 +241,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         intake.metadata = is_all ? whole_of(answer.head, sent.policy) : answer.head;
         intake.until_close = framing.kind == http::Framing::Kind::UntilClose;
         intake.policy = facts.is_part && !is_all && !intake.slice ? &sent.policy : nullptr;
+        intake.generate_etag = sent.generate_etag;
         uncacheable_.forget(fetch.hash);
     } else {
         answer.head =
@@ -261,12 +269,47 @@ void HttpCache::detach(Fetch& fetch, Intake& intake, Reason reason, http::WallTi
     fetch.detach(reason);
     intake.body->switch_to_window();
     intake.writer.reset();
+    intake.hash.reset();
     if (!fetch.is_private && reason == Reason::ResponseTooLarge) {
         uncacheable_.remember(fetch.hash, now + options_.uncacheable_memory);
     }
 }
 
+// Of content that was put together here, not all has passed through the hash.
+void HttpCache::give_tag(Intake& intake) {
+    const StoredHead head = policy::view_stored_head(intake.metadata);
+    if (!intake.generate_etag || !policy::lacks_entity_tag(head.facts.status, head.fields())) {
+        return;
+    }
+    if (!intake.hash) {
+        store::Body& body = *intake.writer->body();
+        intake.hash.emplace().update({body.first_block(), body.published()}, body.published());
+    }
+    intake.metadata = policy::with_generated_tag(intake.hash->digest(), intake.metadata);
+}
+
+bool HttpCache::renew_same(const Fetch& fetch, const StoredHead& arrived, std::uint64_t bytes,
+                           std::string_view metadata) {
+    store::Candidates found;
+    store_.lookup(fetch.hash, fetch.key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const store::EntryRef& entry = found[i];
+        const StoredHead head = policy::view_stored_head(entry->metadata());
+        const bool is_same = head.facts.etag_generated && head.etag == arrived.etag && entry->body_size() == bytes &&
+                             head.vary_names == arrived.vary_names && head.vary_values == arrived.vary_values;
+        if (is_same && entry->sequence() < fetch.sequence && alive(entry)) {
+            const std::string secondary = secondary_key(arrived.vary_names, arrived.vary_values, std::nullopt);
+            return static_cast<bool>(store_.replace_metadata(entry, secondary, metadata, fetch.sequence));
+        }
+    }
+    return false;
+}
+
 Reason HttpCache::commit_writer(const Fetch& fetch, store::Writer& writer, std::string_view metadata) {
+    const StoredHead arrived = policy::view_stored_head(metadata);
+    if (arrived.facts.etag_generated && renew_same(fetch, arrived, writer.body()->published(), metadata)) {
+        return Reason::None;
+    }
     const store::EntryRef stored = writer.commit(metadata);
     if (!stored) {
         return Reason::MemoryBudget;
@@ -290,6 +333,7 @@ Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
         intake.body->complete();
     }
     if (intake.writer) {
+        give_tag(intake);
         if (killed(fetch.key, intake.metadata, fetch.sequence, 0)) {
             reason = Reason::PurgedMeanwhile;
         } else if (intake.policy != nullptr) {

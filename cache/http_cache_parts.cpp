@@ -147,6 +147,7 @@ std::optional<HttpCache::BeginResult> HttpCache::begin_completed(Fetch& fetch, c
         return BeginResult::RetryUnconditional;
     }
     intake.tail = ends.end;
+    intake.generate_etag = sent.generate_etag;
     Answer answer;
     answer.kind = Answer::Kind::Response;
     answer.status = whole.facts.status;
@@ -216,8 +217,8 @@ bool HttpCache::commit_combined(Fetch& fetch, const Intake& intake, const Stored
     }
     const bool is_whole = span.size() == part.complete_length;
     const auto combined_part = is_whole ? std::nullopt : std::optional(policy::ContentPart{span, part.complete_length});
-    const auto head = policy::combined_head(policy::view_stored_head(base->entry->metadata()), arrived.facts,
-                                            arrived.fields(), combined_part, intake.policy->targeted_cache_control);
+    auto head = policy::combined_head(policy::view_stored_head(base->entry->metadata()), arrived.facts,
+                                      arrived.fields(), combined_part, intake.policy->targeted_cache_control);
     if (!policy::decide_storability(head.facts, *intake.policy).store) {
         return false;
     }
@@ -227,6 +228,11 @@ bool HttpCache::commit_combined(Fetch& fetch, const Intake& intake, const Stored
         return false;
     }
     writer->body()->complete();
+    if (intake.generate_etag && policy::lacks_entity_tag(head.facts.status, head.lines)) {
+        store::ContentHash hash;
+        hash.update({writer->body()->first_block(), span.size()}, span.size());
+        policy::put_generated_tag(hash.digest(), head.lines, head.facts);
+    }
     const std::string metadata =
         policy::encode_stored_head(head.facts, head.lines, arrived.vary_names, arrived.vary_values);
     if (commit_writer(fetch, *writer, metadata) != Reason::None) {

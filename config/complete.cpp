@@ -2,6 +2,7 @@
 #include "config/complete.h"
 
 #include "config/cloudfront.h"
+#include "config/response_headers.h"
 #include "config/text_file.h"
 
 #include <algorithm>
@@ -60,6 +61,9 @@ void complete(Config& config, const Findings& findings, std::uint64_t memory_byt
         if (policy.default_ttl) policy.heuristic = false;
     }
     for (CachePolicy& policy : builtin_policies()) config.cache_policies.try_emplace(policy.name, std::move(policy));
+    for (ResponseHeadersPolicy& policy : builtin_headers_policies()) {
+        config.response_headers_policies.try_emplace(policy.name, std::move(policy));
+    }
     for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
         Behavior& behavior = config.behaviors[i];
         const std::string path = "behaviors[" + std::to_string(i) + "].cache_policy";
@@ -76,6 +80,7 @@ void resolve_references(Config& config) {
         behavior.policy_ref = &config.cache_policies.at(behavior.cache_policy);
         behavior.when_text = behavior.when.text();
     }
+    resolve_response_rules(config);
 }
 
 } // namespace gatehouse::config

@@ -5,7 +5,9 @@
 // of this file.
 #pragma once
 
+#include "config/basics.h"
 #include "config/request_rules.h"
+#include "config/response_rules.h"
 #include "config/rule_test.h"
 
 #include <chrono>
@@ -18,8 +20,6 @@
 #include <vector>
 
 namespace gatehouse::config {
-
-using Milliseconds = std::chrono::milliseconds;
 
 // "0.0.0.0:8080", "[::1]:8080", "unix:/run/gatehouse.sock"
 struct Address {
@@ -196,11 +196,18 @@ struct Behavior {
     enum class HostMode : std::uint8_t { Origin, Viewer };
     HostMode host = HostMode::Origin;
     bool cache_status_key = false; // Cache-Status shows the key
+    EtagRule etag = EtagRule::Keep;
+    ClientCacheControl client_cache_control;
+    std::vector<std::string> response_headers_policies; // names, applied in this order
     SourcePlace place;
     // Resolved by validation; they live as long as the Config.
     const Origin* origin_ref = nullptr;
     const CachePolicy* policy_ref = nullptr;
     std::string when_text; // when.text(), which tells its stored responses from those of other conditions
+    std::vector<const ResponseHeadersPolicy*> headers_refs;
+    const ClientCacheControl* client_cache_control_ref = nullptr; // null: the origin's fields stay
+    // Whether any of the rules for responses is given: where none is, nothing is asked about them.
+    bool shapes_responses = false;
 };
 
 struct Dns {
@@ -251,6 +258,7 @@ struct Config {
     Cache cache;
     std::map<std::string, Origin> origins;
     std::map<std::string, CachePolicy> cache_policies; // with the built-in ones
+    std::map<std::string, ResponseHeadersPolicy> response_headers_policies; // likewise
     std::vector<Behavior> behaviors;
     std::vector<std::string> trusted_proxies; // CIDR
     std::vector<RuleTest> tests;

@@ -60,6 +60,18 @@ constexpr std::string_view kPolicies = R"(
 An own policy differs from `RFC9111` in three ways: cookies that are not in its key are removed towards the origin, and
 so are query parameters if it narrows `key.query_strings`; and responses with `Set-Cookie` are not stored unless
 `set_cookie: honor` says so.
+
+## Built-in response headers policies
+
+CloudFront's managed ones, under their names; [RESPONSE_HEADERS.md](RESPONSE_HEADERS.md) says what each sends.
+
+| name | what it does |
+| --- | --- |
+| `SimpleCORS` | `Access-Control-Allow-Origin: *`, where the origin sends no CORS field. |
+| `CORS-With-Preflight` | The same, with every method allowed to a preflight, and every field exposed. |
+| `SecurityHeadersPolicy` | Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, Referrer-Policy, X-XSS-Protection. |
+| `CORS-and-SecurityHeadersPolicy` | `SimpleCORS` and `SecurityHeadersPolicy`. |
+| `CORS-with-preflight-and-SecurityHeadersPolicy` | `CORS-With-Preflight` and `SecurityHeadersPolicy`. |
 )";
 
 constexpr std::string_view kWarnings = R"(

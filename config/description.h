@@ -31,7 +31,9 @@ struct ValueForm {
         NamePatterns,
         Statuses,
         HeaderLines,
-        SliceSize // {slice: SIZE}
+        SliceSize,    // {slice: SIZE}
+        CacheControl, // client_cache_control
+        Names         // one name, or a list of names
     };
     Kind kind = Kind::Text;
     // Word: all there are. Selection: those beside its lists. Otherwise what is accepted beside the kind: "auto",

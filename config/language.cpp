@@ -91,6 +91,9 @@ const Record<Config>& language() {
         named_mappings<Config>({"cache_policies", "Rules for what is stored, for how long and under which key. "
                                                   "RFC9111 and CachingDisabled are built in."},
                                &Config::cache_policies, cache_policy_fields()),
+        named_mappings<Config>({"response_headers_policies", "Rules for the fields that clients get. CloudFront's "
+                                                             "managed ones are built in under their names."},
+                               &Config::response_headers_policies, response_headers_policy_fields()),
         required(list_of_mappings<Config>({"behaviors", "Which origin and policy each request gets: the first "
                                                         "behavior whose pattern matches its path."},
                                           &Config::behaviors, behavior_fields())),

@@ -21,6 +21,10 @@ Field<CachePolicy> override_field();
 // language_origin_request.cpp:
 const Record<OriginRequestRules>& origin_request_fields();
 const Record<ForwardOnly>& forward_only_fields();
+Field<Behavior> behavior_client_cache_control();
+Field<Behavior> etag_field();
+Field<Behavior> response_headers_policy_field();
+const Record<ResponseHeadersPolicy>& response_headers_policy_fields();
 // language_tests.cpp:
 const Record<RuleTest>& test_fields();
 // language_server.cpp:

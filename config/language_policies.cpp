@@ -63,7 +63,7 @@ Field<CachePolicy> stale_if_error_statuses_field() {
     field.description = {"stale_if_error_statuses", "list", "[500, 502, 503, 504]",
                          "The answers that count as a failure of the origin, which a stale response may hide.",
                          "a list, each item " + std::string(kStatus.expected)};
-    field.description.form.kind = ValueForm::Kind::Statuses;
+    field.description.form = ranged_form(ValueForm::Kind::Statuses, {400, 599});
     field.description.form.pattern = kStatus.pattern;
     field.description.form.default_items = {"500", "502", "503", "504"};
     field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
@@ -267,6 +267,9 @@ const Record<Behavior>& behavior_fields() {
         boolean<Behavior>({"cache_status_key", "Whether Cache-Status shows clients the key that the response is stored "
                                                "under, with the cookies and fields that are part of it."},
                           &Behavior::cache_status_key),
+        behavior_client_cache_control(),
+        etag_field(),
+        response_headers_policy_field(),
     };
     return kFields;
 }

@@ -1,19 +1,14 @@
 // `tests:` of a configuration: requests, what the origin would answer to them, and what the rules are expected to do.
 #pragma once
 
+#include "config/basics.h"
+
 #include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace gatehouse::config {
-
-// Where something stands in the YAML, for messages.
-struct SourcePlace {
-    std::string file;
-    int line = 0;   // 1-based
-    int column = 0; // 1-based
-};
 
 // A name and what its value has to look like: `*` is any run of characters, `?` exactly one.
 struct NamePattern {

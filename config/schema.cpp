@@ -24,6 +24,7 @@ using Kind = ValueForm::Kind;
 
 // "" and all that is longer than validation takes for a name are refused too.
 constexpr const char* kNamePattern = "^[A-Za-z0-9_.-]{1,60}$";
+constexpr const char* kAnyStatusPattern = "^[2-5]([0-9][0-9]|xx)$";
 constexpr const char* kStatusPattern = "^([45][0-9][0-9]|4xx|5xx)$";
 // Every value may hold a variable, and what that stands for is not known here.
 constexpr const char* kVariablePattern = "\\$\\{";
@@ -93,7 +94,8 @@ json::object header_lines(const ValueForm& form) {
 
 // YAML reads 503 as a number and 5xx as text.
 json::object statuses(const ValueForm& form) {
-    json::object item{{"type", {"string", "integer"}}, {"pattern", form.pattern}, {"minimum", 400}, {"maximum", 599}};
+    json::object item{
+        {"type", {"string", "integer"}}, {"pattern", form.pattern}, {"minimum", form.min}, {"maximum", form.max}};
     return {{"type", "array"}, {"items", std::move(item)}};
 }
 
@@ -110,6 +112,17 @@ json::object name_patterns(const ValueForm& form) {
     json::object value{{"type", {"string", "number", "boolean"}}};
     return {
         {"type", {"object", "null"}}, {"propertyNames", std::move(names)}, {"additionalProperties", std::move(value)}};
+}
+
+json::object cache_control() {
+    json::object statuses;
+    statuses[kAnyStatusPattern] = text_of("");
+    json::object by_status{
+        {"type", {"object", "null"}}, {"patternProperties", std::move(statuses)}, {"additionalProperties", false}};
+    json::object members{{"value", text_of("")}, {"when_status", std::move(by_status)}};
+    json::object mapping{
+        {"type", "object"}, {"properties", std::move(members)}, {"additionalProperties", false}, {"minProperties", 1}};
+    return {{"anyOf", {text_of(""), std::move(mapping)}}};
 }
 
 json::object selection_of(const ValueForm& form) {
@@ -151,6 +164,8 @@ json::object form_of(const ValueForm& form) {
     case Kind::Statuses: return statuses(form);
     case Kind::HeaderLines: return header_lines(form);
     case Kind::SliceSize: return slice_size(form);
+    case Kind::CacheControl: return cache_control();
+    case Kind::Names: return {{"anyOf", {text_of(""), list_of("")}}};
     }
     return {};
 }
@@ -163,11 +178,13 @@ std::optional<json::value> default_of(const FieldDescription& field) {
         for (const std::string& item : field.form.default_items) list.push_back(std::stoi(item));
         return list;
     }
+    if (field.required) return std::nullopt;
     if (field.form.kind == Kind::Texts) {
         json::array list;
         for (const std::string& item : field.form.default_items) list.push_back(json::string(item));
         return list;
     }
+    if (text == "{}") return json::object();
     if (text.empty() || text.find(' ') != std::string::npos) return std::nullopt;
     if (field.form.kind == Kind::Boolean) return word(text);
     const bool is_number = text.find_first_not_of("0123456789") == std::string::npos;

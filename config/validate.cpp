@@ -3,6 +3,7 @@
 
 #include "config/address.h"
 #include "config/complete.h"
+#include "config/response_headers.h"
 #include "config/suggest.h"
 #include "config/units.h"
 
@@ -211,6 +212,7 @@ void validate(const Config& config, Findings& findings, const Surroundings& surr
     check_behaviors(config, findings);
     check_shares(config, findings);
     check_tests(config, findings);
+    validate_response_headers(config, findings);
     check_dns(config.dns, findings);
     check_limits(config.limits, findings);
     check_shutdown(findings);

@@ -174,7 +174,7 @@ std::optional<WallTime> parse_http_date(std::string_view text, WallTime now) {
     return std::nullopt;
 }
 
-std::string format_http_date(WallTime time) {
+void append_http_date(std::string& out, WallTime time) {
     // Four digits hold no other year; a time outside is a mistake that must not change the format.
     constexpr WallTime kFirst = sys_days(year_month_day(year(0), month(1), day(1)));
     constexpr WallTime kLast = sys_days(year_month_day(year(9999), month(12), day(31))) + days(1) - seconds(1);
@@ -185,15 +185,21 @@ std::string format_http_date(WallTime time) {
     const auto month_index = static_cast<unsigned>(date.month()) - 1;
     const auto year_number = static_cast<unsigned>(static_cast<int>(date.year()));
 
-    std::string text = "Sun, 00 Jan 0000 00:00:00 GMT";
-    text.replace(0, 3, kWeekdays[std::chrono::weekday(date_days).c_encoding()].substr(0, 3));
-    write_two(&text[5], static_cast<unsigned>(date.day()));
-    text.replace(8, 3, kMonths.substr(month_index * 3, 3));
-    write_two(&text[12], year_number / 100);
-    write_two(&text[14], year_number % 100);
-    write_two(&text[17], static_cast<unsigned>(clock.hours().count()));
-    write_two(&text[20], static_cast<unsigned>(clock.minutes().count()));
-    write_two(&text[23], static_cast<unsigned>(clock.seconds().count()));
+    out.append("Sun, 00 Jan 0000 00:00:00 GMT");
+    char* const text = out.data() + out.size() - 29;
+    kWeekdays[std::chrono::weekday(date_days).c_encoding()].copy(text, 3);
+    write_two(text + 5, static_cast<unsigned>(date.day()));
+    kMonths.copy(text + 8, 3, month_index * 3);
+    write_two(text + 12, year_number / 100);
+    write_two(text + 14, year_number % 100);
+    write_two(text + 17, static_cast<unsigned>(clock.hours().count()));
+    write_two(text + 20, static_cast<unsigned>(clock.minutes().count()));
+    write_two(text + 23, static_cast<unsigned>(clock.seconds().count()));
+}
+
+std::string format_http_date(WallTime time) {
+    std::string text;
+    append_http_date(text, time);
     return text;
 }
 

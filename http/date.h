@@ -15,5 +15,6 @@ namespace gatehouse::http {
 std::optional<WallTime> parse_http_date(std::string_view text, WallTime now);
 // "Sun, 06 Nov 1994 08:49:37 GMT"; fractions of a second are cut off. 29 characters for years 0 to 9999.
 std::string format_http_date(WallTime time);
+void append_http_date(std::string& out, WallTime time);
 
 } // namespace gatehouse::http

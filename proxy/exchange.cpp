@@ -2,6 +2,8 @@
 #include "proxy/exchange.h"
 
 #include "cache/policy/cache_key.h"
+#include "cache/policy/client_head.h"
+#include "cache/policy/etag_rule.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/normalisation.h"
 #include "cache/policy/partial.h"
@@ -149,14 +151,24 @@ std::string_view Exchange::shown_key() const noexcept {
     return is_shown ? std::string_view(state_.key) : std::string_view();
 }
 
-void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& head,
+void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& stored,
                             const policy::CacheResult& result) {
     const http::WallTime now = worker_.core.turn_wall();
+    const bool shapes = state_.behavior->shapes_responses;
+    std::optional<StoredHead> seen;
+    if (shapes) {
+        seen = policy::under_etag_rule(stored, state_.behavior->etag);
+    }
+    const StoredHead& head = seen ? *seen : stored;
     const std::uint64_t size = entry->body_size();
     const auto part = policy::part_of(head);
     Assembly assembly = policy::assemble_stored(state_.head, head, size, now, worker_.random(),
                                                 state_.behavior->policy_ref->immutable);
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
+    std::optional<policy::ClientHead> client;
+    if (shapes) {
+        policy::shape(assembly, client, {*state_.behavior, state_.head, head, true, now});
+    }
     policy::CacheResult shown = result;
     shown.error = assembly.status >= 400;
     const std::uint64_t complete_length = part ? part->complete_length : size;
@@ -204,6 +216,10 @@ void Exchange::answer_error(const Error& error, const policy::CacheResult* resul
 }
 
 void Exchange::answer_own(ErrorResponse response, const policy::CacheResult* result) {
+    if (state_.behavior != nullptr && state_.behavior->shapes_responses) {
+        // Without CORS fields a script could not even see the status.
+        policy::shape_own_response(*state_.behavior, state_.head, response.head);
+    }
     state_.record.status = response.head.status;
     if (result != nullptr) {
         state_.record.cache = *result;
@@ -517,6 +533,7 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     }
     Fetch::Reader reader(fetch, worker_.core.index(),
                          [](void* sink) { static_cast<ResponseSink*>(sink)->abort(); }, &sink_);
+    head = policy::under_etag_rule(head, state_.behavior->etag);
     result.error = answer.status >= 400;
     // Conditions and ranges were taken off the request only when the answer was fetched to be stored.
     http::RequestHead unconditional;
@@ -529,6 +546,11 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
         assembly = policy::assemble(unconditional, head, answer.length, now, 0);
     }
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
+    std::optional<policy::ClientHead> client;
+    if (state_.behavior->shapes_responses) {
+        const bool may_be_stored = state_.decision.may_store || may_store_post();
+        policy::shape(assembly, client, {*state_.behavior, state_.head, head, may_be_stored, now});
+    }
     const bool whole = assembly.kind == Assembly::Kind::Whole;
     std::optional<std::uint64_t> length = answer.length;
     if (!whole) {

@@ -45,7 +45,7 @@ public:
 private:
     cache::RequestContext context() const;
     std::string_view shown_key() const noexcept;
-    void serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& head,
+    void serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& stored,
                       const cache::policy::CacheResult& result);
     void answer_error(const http::Error& error, const cache::policy::CacheResult* result);
     void answer_own(ErrorResponse response, const cache::policy::CacheResult* result);

@@ -5,6 +5,7 @@
 #include "http/forwarding.h"
 #include "proxy/acquisition.h"
 #include "proxy/body_pump.h"
+#include "proxy/content_at_hand.h"
 #include "proxy/head_parser.h"
 #include "proxy/invalidate.h"
 #include "proxy/spawn.h"
@@ -414,6 +415,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         co_return ended;
     }
     const bool keep_alive = http::wants_keep_alive(head.version, head.fields);
+    apply_etag_rule(order_.behavior->etag, head, *framing, lease_.stream(), input_, sent);
     cache::Intake intake;
     const auto begun = worker_.cache.begin(*order_.fetch, sent, head, *framing, request_time_,
                                            core_.clock().wall_now(), intake);
@@ -559,6 +561,7 @@ awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Int
             co_return got.error();
         }
         if (*got > 0) {
+            intake.took(room.room.first(*got));
             body.publish(*got);
         }
         if (intake.writer && body.published() > max_object) {

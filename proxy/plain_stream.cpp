@@ -52,6 +52,11 @@ awaitable<IoResult> PlainStream::writable(http::Duration timeout) {
     co_return result;
 }
 
+std::size_t PlainStream::read_ready(std::span<char> room) noexcept {
+    const ssize_t got = socket_->may_read() ? socket_->receive(room) : -1;
+    return got > 0 ? static_cast<std::size_t>(got) : 0;
+}
+
 awaitable<IoResult> PlainStream::read_some(std::span<char> room, http::Duration timeout) {
     assert(!room.empty());
     const StreamSocket::Ptr socket = socket_;

@@ -29,6 +29,7 @@ public:
     awaitable<IoResult> writable(http::Duration timeout);
 
     awaitable<IoResult> read_some(std::span<char> room, http::Duration timeout) override;
+    std::size_t read_ready(std::span<char> room) noexcept override;
     awaitable<IoResult> write_all(std::span<iovec> pieces, http::Duration timeout) override;
     awaitable<void> finish_sending(http::Duration timeout) override;
     void close() noexcept override { socket_->close(); }

@@ -14,7 +14,8 @@ void append_status_line(std::string& out, int status) {
 
 void append_response_head(std::string& out, const ResponseSink::Head& head) {
     policy::append_head(out, head.assembly, head.stored, head.complete_length);
-    if (head.age_seconds) {
+    const policy::ClientHead* client = head.assembly.client;
+    if (head.age_seconds && (client == nullptr || !client->speaks_as_origin())) {
         out.append("Age: ");
         append_number(out, *head.age_seconds);
         out.append("\r\n");

@@ -7,6 +7,7 @@
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/framing.h"
+#include "proxy/content_at_hand.h"
 #include "proxy/exchange.h"
 #include "proxy/fetch_task.h"
 #include "proxy/head_parser.h"
@@ -118,6 +119,7 @@ bool fill(cache::Intake& intake, std::string_view content) {
         }
         const std::size_t bytes = std::min(room.room.size(), content.size());
         std::memcpy(room.room.data(), content.data(), bytes);
+        intake.took({room.room.data(), bytes});
         intake.body->publish(bytes);
         content.remove_prefix(bytes);
     }
@@ -210,6 +212,7 @@ bool Simulation::Impl::answer_once(FetchOrder& order, http::ResponseHead head) {
     sent.as_part = order.as_part;
     sent.conditional = http::has_cache_precondition(order.request.head.fields);
     sent.sent_method = order.request.method;
+    apply_etag_rule(order.behavior->etag, origin->content, sent);
     if (order.unsafe) {
         take_unsafe_answer(cache, *order.config, *order.unsafe, *order.fetch, head, sent);
     }

@@ -36,6 +36,8 @@ public:
     // close_notify: an end without it is Failed, so that a truncated body is never taken for a whole one).
     // timeout zero: none.
     virtual awaitable<IoResult> read_some(std::span<char> room, http::Duration timeout) = 0;
+    // What is there already, without waiting. 0: nothing, or an end, which the next read_some() tells.
+    virtual std::size_t read_ready(std::span<char> room) noexcept = 0;
     // Writes all pieces. The iovecs are used up in place. The timeout counts from the last progress.
     virtual awaitable<IoResult> write_all(std::span<iovec> pieces, http::Duration timeout) = 0;
     // Ends sending; the peer sees an orderly end. No error is reported.

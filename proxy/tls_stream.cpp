@@ -338,6 +338,15 @@ awaitable<http::Result<std::unique_ptr<Stream>>> TlsStream::connect(StreamSocket
     co_return std::move(stream);
 }
 
+std::size_t TlsStream::read_ready(std::span<char> room) noexcept {
+    std::size_t bytes = 0;
+    ERR_clear_error();
+    // An error or an end shows again at the next read.
+    const bool ok = SSL_read_ex(state_->ssl.get(), room.data(), room.size(), &bytes) == 1;
+    ERR_clear_error();
+    return ok ? bytes : 0;
+}
+
 awaitable<IoResult> TlsStream::read_some(std::span<char> room, http::Duration timeout) {
     assert(!room.empty());
     const StatePtr state = state_;

@@ -35,6 +35,7 @@ public:
     ~TlsStream() override;
 
     awaitable<IoResult> read_some(std::span<char> room, http::Duration timeout) override;
+    std::size_t read_ready(std::span<char> room) noexcept override;
     awaitable<IoResult> write_all(std::span<iovec> pieces, http::Duration timeout) override;
     awaitable<void> finish_sending(http::Duration timeout) override;
     // Says goodbye (close_notify) when nothing is under way, because then the connection ends in order.

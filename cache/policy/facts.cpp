@@ -69,6 +69,10 @@ void take_directives(const http::ResponseCacheControl& control, ResponseFacts& f
 
 void take_caching_fields(const http::Fields& fields, WallTime now, const std::vector<std::string>& targeted_names,
                          ResponseFacts& facts) {
+    const http::ResponseCacheControl own = http::parse_response_cache_control(fields);
+    facts.field_no_store = own.no_store;
+    facts.field_no_cache = own.no_cache || !own.no_cache_fields.empty();
+    facts.field_private = own.is_private || !own.private_fields.empty();
     // The first field of the target list with a valid, non-empty value decides, and Cache-Control and Expires are
     // then ignored. RFC 9213 section 2.2
     for (const std::string& name : targeted_names) {
@@ -78,7 +82,7 @@ void take_caching_fields(const http::Fields& fields, WallTime now, const std::ve
             return;
         }
     }
-    take_directives(http::parse_response_cache_control(fields), facts);
+    take_directives(own, facts);
     take_expires(fields, now, facts);
 }
 

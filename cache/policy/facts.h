@@ -73,8 +73,14 @@ struct ResponseFacts {
     http::DeltaSeconds stale_if_error;
     LifetimeState expires_state = LifetimeState::Absent;
 
+    // What Cache-Control itself says, which is what clients are told, also where a targeted field replaced it here.
+    bool field_no_store = false;
+    bool field_no_cache = false; // also with names
+    bool field_private = false;  // also with names
+
     bool has_last_modified = false;
-    bool has_validator = false; // a well-formed ETag or a valid Last-Modified
+    bool has_validator = false;  // of the origin's: a well-formed ETag or a valid Last-Modified
+    bool etag_generated = false; // the stored ETag is ours (cache/policy/etag_rule.h)
     bool has_set_cookie = false;
     bool vary_star = false;
     bool is_part = false; // a 206 whose Content-Range says which part of how much it is (cache/policy/partial.h)

@@ -146,7 +146,7 @@ std::optional<Assembly> assemble_part(const http::RequestHead& request, const St
     const auto part = part_of(stored);
     const auto range = request.fields.first("Range");
     if (!part || !range || request.fields.count("Range") != 1 || stored_bytes == 0 ||
-        !http::if_range_allows(request.fields, validators_of(stored), now)) {
+        !http::if_range_allows(request.fields, range_validators_of(stored), now)) {
         return std::nullopt;
     }
     auto answer = cut(http::select_ranges(*range, part->complete_length), is_suffix(*range), *part, stored_bytes);

@@ -1,5 +1,6 @@
 #include "cache/policy/response_assembly.h"
 
+#include "cache/policy/head_lines.h"
 #include "http/ascii.h"
 #include "http/conditional.h"
 #include "http/date.h"
@@ -16,16 +17,6 @@ constexpr std::string_view kCrLf = "\r\n";
 
 std::optional<std::string_view> unless_empty(std::string_view value) noexcept {
     return value.empty() ? std::nullopt : std::optional(value);
-}
-
-// Calls visit(name, line) for each "Name: value\r\n"; the line includes its end.
-template <class Visitor>
-void for_each_line(std::string_view lines, Visitor&& visit) {
-    while (!lines.empty()) {
-        const std::size_t size = std::min(lines.find(kCrLf), lines.size() - kCrLf.size()) + kCrLf.size();
-        visit(lines.substr(0, lines.find(':')), lines.substr(0, size));
-        lines.remove_prefix(size);
-    }
 }
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
@@ -75,23 +66,6 @@ void append_status_line(std::string& out, int status) {
     out.append(digits.data(), written.ptr).append(1, ' ').append(http::reason_phrase(status)).append(kCrLf);
 }
 
-void append_line(std::string& out, std::string_view name, std::string_view value) {
-    out.append(name).append(": ").append(value).append(kCrLf);
-}
-
-// The value of the first stored line of that name.
-std::string_view value_of(const StoredHead& stored, std::string_view wanted) noexcept {
-    std::string_view value;
-    bool found = false;
-    for_each_line(stored.field_lines, [&](std::string_view name, std::string_view line) {
-        if (!found && http::iequals(name, wanted)) {
-            value = line.substr(name.size() + 2, line.size() - name.size() - 2 - kCrLf.size());
-            found = true;
-        }
-    });
-    return value;
-}
-
 // DEVIATION: RFC 9111 section 4.3.2 compares If-Modified-Since with Last-Modified, or with Date where there is none.
 // What an operator calls immutable has not been modified since any date.
 bool is_not_modified(const http::Fields& request, const StoredHead& stored, WallTime now, bool immutable) {
@@ -107,7 +81,7 @@ Assembly select_spans(const http::RequestHead& request, const StoredHead& stored
     const auto range = request.fields.first("Range");
     // Several lines make no valid Range, and If-Range that fails makes it ignored. RFC 9110 section 14.2
     if (!range || request.fields.count("Range") != 1 ||
-        !http::if_range_allows(request.fields, validators_of(stored), now)) {
+        !http::if_range_allows(request.fields, range_validators_of(stored), now)) {
         return {};
     }
     http::RangeSelection selection = http::select_ranges(*range, complete_length);
@@ -130,6 +104,20 @@ Assembly select_spans(const http::RequestHead& request, const StoredHead& stored
     return assembly;
 }
 
+bool is_content_type(std::string_view name) noexcept { return http::iequals(name, "Content-Type"); }
+
+// Which of the names that rules put into a head do not belong to this kind of answer; null: all belong.
+SkipName skipped_names(Assembly::Kind kind) noexcept {
+    switch (kind) {
+    case Assembly::Kind::NotModified: return is_representation_metadata;
+    case Assembly::Kind::MultiPart: return is_content_type;
+    case Assembly::Kind::Unsatisfiable: return belongs_to_representation;
+    case Assembly::Kind::Whole:
+    case Assembly::Kind::SinglePart: break;
+    }
+    return nullptr;
+}
+
 } // namespace
 
 std::string boundary_text(std::uint64_t seed) {
@@ -142,6 +130,15 @@ std::string boundary_text(std::uint64_t seed) {
 
 http::Validators validators_of(const StoredHead& stored) noexcept {
     return {unless_empty(stored.etag), unless_empty(stored.last_modified), unless_empty(stored.date)};
+}
+
+http::Validators range_validators_of(const StoredHead& stored) noexcept {
+    http::Validators validators = validators_of(stored);
+    // If-Range is a strong comparison. RFC 9110 section 13.1.5
+    if (stored.etag_weakened) {
+        validators.etag.reset();
+    }
+    return validators;
 }
 
 // Preconditions come before Range. RFC 9110 section 13.2.2
@@ -170,6 +167,11 @@ Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
     return whole;
 }
 
+void shape(Assembly& assembly, std::optional<ClientHead>& client, const ClientHeadFacts& facts) {
+    const bool is_error = assembly.kind == Assembly::Kind::Unsatisfiable;
+    assembly.client = &client.emplace(facts, is_error ? assembly.status : facts.stored.facts.status);
+}
+
 std::span<const std::string> withheld_fields(const config::CachePolicy& policy) noexcept {
     if (!policy.withhold_targeted_cache_control) {
         return {};
@@ -180,7 +182,8 @@ std::span<const std::string> withheld_fields(const config::CachePolicy& policy) 
 void append_head(std::string& out, const Assembly& assembly, const StoredHead& stored,
                  std::optional<std::uint64_t> complete_length) {
     append_status_line(out, assembly.status);
-    if (assembly.kind == Assembly::Kind::Whole && assembly.withheld.empty()) {
+    const ClientHead* client = assembly.client;
+    if (assembly.kind == Assembly::Kind::Whole && assembly.withheld.empty() && client == nullptr) {
         out += stored.field_lines;
         return;
     }
@@ -189,10 +192,14 @@ void append_head(std::string& out, const Assembly& assembly, const StoredHead& s
                            [&](const std::string& withheld) { return http::iequals(withheld, name); });
     };
     for_each_line(stored.field_lines, [&](std::string_view name, std::string_view line) {
-        if (is_sent(name, assembly.kind, !stored.etag.empty()) && !is_withheld(name)) {
+        if (is_sent(name, assembly.kind, !stored.etag.empty()) && !is_withheld(name) &&
+            (client == nullptr || !client->drops(name))) {
             out += line;
         }
     });
+    if (client != nullptr) {
+        client->append(out, stored, skipped_names(assembly.kind));
+    }
     const std::uint64_t length = complete_length.value_or(0);
     if (assembly.kind == Assembly::Kind::SinglePart) {
         // A single part says in Content-Range which one it is. RFC 9110 section 15.3.7.1
@@ -211,7 +218,7 @@ std::string multipart_part_head(const Assembly& assembly, std::size_t index, con
                                 std::uint64_t complete_length) {
     std::string head(index == 0 ? "--" : "\r\n--");
     head.append(assembly.boundary).append(kCrLf);
-    const std::string_view type = value_of(stored, "Content-Type");
+    const std::string_view type = first_value(stored.field_lines, "Content-Type");
     if (!type.empty()) {
         append_line(head, "Content-Type", type);
     }

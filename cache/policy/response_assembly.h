@@ -1,6 +1,7 @@
 // What a client is sent from a stored response: 200, 206, 304, 416 or 412, whole, in parts or without content.
 #pragma once
 
+#include "cache/policy/client_head.h"
 #include "cache/policy/facts.h"
 #include "cache/policy/stored_head.h"
 #include "http/conditional.h"
@@ -21,11 +22,14 @@ struct Assembly {
     std::string boundary;                  // MultiPart
     std::uint64_t content_first = 0;       // where in the representation the stored content begins; 0 but for a part
     std::span<const std::string> withheld; // names of stored fields that are not sent; see withheld_fields
+    const ClientHead* client = nullptr;    // the behavior's rules for this answer, where it has any
 };
 
 http::Validators validators_of(const StoredHead& stored) noexcept;
 // A multipart boundary out of a random number.
 std::string boundary_text(std::uint64_t seed);
+// What If-Range is compared with: no tag that clients are to take for a weak one.
+http::Validators range_validators_of(const StoredHead& stored) noexcept;
 
 // Evaluates the request's preconditions and Range against a stored response (RFC 9110 section 13.2.2 order).
 // complete_length: size of the stored content; nullopt while it is still arriving and unknown: Range is then ignored.
@@ -36,6 +40,9 @@ std::string boundary_text(std::uint64_t seed);
 Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
                   std::optional<std::uint64_t> complete_length, WallTime now, std::uint64_t boundary_seed,
                   bool immutable = false);
+
+// Applies the behavior's rules for the head to this answer; `client` is where they are kept, and outlives it.
+void shape(Assembly& assembly, std::optional<ClientHead>& client, const ClientHeadFacts& facts);
 
 // The fields that this policy keeps from clients: the targeted ones (RFC 9213), where it says so. They stay in the
 // store, because a 304 without them leaves them in force (RFC 9111 section 3.2). The names live as long as the policy.

@@ -110,7 +110,7 @@ StoredHead view_stored_head(std::string_view bytes) noexcept {
     const std::string_view rest = bytes.substr(sizeof prefix);
     const auto part = [&](const Slice& slice) { return rest.substr(slice.at, slice.size); };
     return {prefix.facts,      part(prefix.field_lines), part(prefix.etag),       part(prefix.last_modified),
-            part(prefix.date), part(prefix.vary_names),  part(prefix.vary_values), part(prefix.groups)};
+            part(prefix.date), part(prefix.vary_names),  part(prefix.vary_values), part(prefix.groups), false};
 }
 
 http::Fields fields_to_store(const http::ResponseHead& response, WallTime response_time, http::Fields* left_out) {

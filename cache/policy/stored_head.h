@@ -25,6 +25,7 @@ struct StoredHead {
     std::string_view vary_names;    // nominated names: lower case, sorted, comma-separated; empty without Vary
     std::string_view vary_values;   // the variant key those names gave for the request that caused it
     std::string_view groups;        // see cache/policy/cache_groups.h; empty without Cache-Groups
+    bool etag_weakened = false;     // clients are to take the tag for a weak one (cache/policy/etag_rule.h)
 
     http::Fields fields() const { return http::Fields::from_serialised(field_lines); }
 };

@@ -62,7 +62,8 @@ void remove_client_conditions(http::Fields& request, bool keep_range) {
 }
 
 bool add_validators(http::Fields& request, const StoredHead& stored) {
-    const bool has_etag = http::parse_entity_tag(stored.etag).has_value();
+    // A tag of ours means nothing to the origin.
+    const bool has_etag = !stored.facts.etag_generated && http::parse_entity_tag(stored.etag).has_value();
     // The entity tag of the stored response goes into If-None-Match. RFC 9111 section 4.3.1
     if (has_etag) {
         request.set("If-None-Match", stored.etag);
@@ -103,7 +104,9 @@ bool confirms(const http::ResponseHead& head_response, const StoredHead& stored,
     if (const auto value = fields.first("ETag")) {
         const auto received = http::parse_entity_tag(*value);
         const auto known = http::parse_entity_tag(stored.etag);
-        if (received ? !known || !http::weak_match(*received, *known) : *value != stored.etag) {
+        // What is no tag was replaced by ours, and cannot be compared any more.
+        const bool is_replaced = !received && stored.facts.etag_generated;
+        if (!is_replaced && (received ? !known || !http::weak_match(*received, *known) : *value != stored.etag)) {
             return false;
         }
     }
@@ -120,7 +123,10 @@ bool confirms(const http::ResponseHead& head_response, const StoredHead& stored,
 http::Fields freshened_fields(const StoredHead& stored, const http::ResponseHead& not_modified,
                               http::Fields* left_out) {
     http::Fields fields = stored.fields();
-    const http::Fields updates = replacements(not_modified);
+    http::Fields updates = replacements(not_modified);
+    if (stored.facts.etag_generated && !etag_of(updates.first("ETag"))) {
+        updates.remove("ETag"); // none, or what is no tag: ours stays
+    }
     // Each field of the 304 replaces the stored ones of that name. RFC 9111 section 3.2
     fields.remove_if([&](const http::Fields::Line& line) { return updates.contains(line.name); });
     // The stored Date tells when the answer before this one was generated; freshen() sets the new one.
@@ -151,6 +157,9 @@ FreshenedHead freshen(const StoredHead& stored, const http::ResponseHead& not_mo
     ResponseFacts facts = response_facts(http::RequestHead(), request, cookie_forwarded_unkeyed, updated, request_time,
                                          response_time, targeted_names);
     updated.fields.remove("Age");
+    // A tag of ours stays ours, and is nothing to ask the origin with.
+    facts.etag_generated = stored.facts.etag_generated && updated.fields.first("ETag") == stored.etag;
+    facts.has_validator = facts.etag_generated ? facts.has_last_modified : facts.has_validator;
     // The content is still what the first request brought.
     facts.method_is_get = stored.facts.method_is_get;
     facts.request_authorization = facts.request_authorization || stored.facts.request_authorization;

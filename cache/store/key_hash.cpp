@@ -1,4 +1,4 @@
-// The keyed hash of cache keys: XXH3 with a secret of this process. The only file that sees xxHash.
+// The keyed hash of cache keys: XXH3 with a secret of this process.
 #include "cache/store/store.h"
 
 #include <cerrno>

@@ -73,6 +73,7 @@ struct CacheBench {
     config::CachePolicy policy = rfc9111();
     HttpCache cache;
     http::WallTime now = kArrival;
+    bool generate_etag = false;
 
     explicit CacheBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024,
                         const HttpCache::Options& options = {})
@@ -150,6 +151,7 @@ struct CacheBench {
         sent.conditional = client.plan.may_store ? static_cast<bool>(client.plan.fetch->validating)
                                                  : http::has_cache_precondition(client.request.fields);
         sent.sent_method = facts.method;
+        sent.generate_etag = generate_etag;
         return cache.begin(*client.plan.fetch, sent, answer, framing, now, now, intake);
     }
     // The whole answer at once. Returns why it was not stored.
@@ -160,6 +162,7 @@ struct CacheBench {
         CHECK(begun == HttpCache::BeginResult::Answered);
         if (intake.body) {
             CHECK(fill(*intake.body, body) == body.size());
+            intake.took(body);
         }
         return cache.finish(*client.plan.fetch, intake);
     }

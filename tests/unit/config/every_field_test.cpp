@@ -43,6 +43,7 @@ std::vector<std::string> wrong_values(const FieldDescription& field) {
     if (field.type == "durations by status") return {"wrong", "[a]", "10s"};
     if (field.type == "field lines by name") return {"wrong", "[a]", "10"};
     if (field.type == "patterns by name") return {"wrong", "[a]", "10"};
+    if (field.type == "name or names") return {"{a: b}", "''"};
     std::vector<std::string> out{"[a, b]", "{a: b}", "''"};
     const bool is_free_text = field.type == "text" && field.path != "origins.<name>.server_name";
     if (!is_free_text) out.emplace_back("wr ong");

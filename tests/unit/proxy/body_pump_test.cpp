@@ -22,6 +22,7 @@ class FakeOrigin final : public Stream {
 public:
     explicit FakeOrigin(std::size_t breaks_after = std::string::npos) : breaks_after_(breaks_after) {}
     awaitable<IoResult> read_some(std::span<char>, http::Duration) override { co_return IoResult{}; }
+    std::size_t read_ready(std::span<char>) noexcept override { return 0; }
     awaitable<IoResult> write_all(std::span<iovec> pieces, http::Duration) override {
         IoResult result;
         for (const iovec& piece : pieces) {

@@ -4,9 +4,12 @@
 // use.
 #include "cache/policy/cache_key.h"
 #include "cache/policy/cache_status.h"
+#include "cache/policy/client_head.h"
+#include "cache/policy/etag_rule.h"
 #include "cache/policy/response_assembly.h"
 #include "cache/policy/reuse.h"
 #include "cache/policy/variant.h"
+#include "config/response_headers.h"
 #include "tests/unit/cache/policy/support.h"
 
 #include <doctest/doctest.h>
@@ -111,4 +114,45 @@ TEST_CASE("the hit path allocates nothing") {
     CHECK(matched);
     CHECK(out.ends_with("Cache-Status: gatehouse; hit; ttl=59\r\n"));
     CHECK(allocations_of([&] { static_cast<void>(request_facts(request, false)); }) == 0);
+}
+
+TEST_CASE("a hit under rules for responses allocates nothing either") {
+    if (!is_counting()) {
+        MESSAGE("another operator new is in use; nothing is counted");
+        return;
+    }
+    namespace config = gatehouse::config;
+    config::Config loaded;
+    config::ResponseHeadersPolicy headers;
+    headers.name = "p";
+    headers.remove = {"Server", "X-Amzn-*"};
+    headers.set = {{"X-Set", "a value that does not fit into a small string"}};
+    headers.when_absent = {{"X-Absent", "yes"}};
+    headers.cors.configured = true;
+    headers.cors.allow_origins = {"https://*.example.org"};
+    loaded.response_headers_policies["p"] = headers;
+    const config::CachePolicy policy = own();
+    config::Behavior& behavior = loaded.behaviors.emplace_back();
+    behavior.policy_ref = &policy;
+    behavior.etag = config::EtagRule::Weaken;
+    behavior.response_headers_policies = {"p"};
+    behavior.client_cache_control.configured = true;
+    behavior.client_cache_control.value.text = "public, max-age=31536000, immutable";
+    config::resolve_response_rules(loaded);
+    const auto request = request_of("Origin: https://www.example.org");
+    const Stored stored = stored_of("", "Cache-Control: max-age=60\nETag: \"a\"\nServer: nginx\nX-Amzn-Id: 1");
+    std::string out;
+    out.reserve(4096);
+    const std::size_t count = allocations_of([&] {
+        const StoredHead head = under_etag_rule(stored.view(), behavior.etag);
+        Assembly assembly = assemble(request, head, 10, kArrival + seconds(1), 1);
+        std::optional<ClientHead> client;
+        shape(assembly, client, {behavior, request, head, true, kArrival + seconds(1)});
+        append_head(out, assembly, head, 10);
+    });
+    CHECK(count == 0);
+    CHECK(out == "HTTP/1.1 200 OK\r\nVia: 1.1 gatehouse\r\nETag: W/\"a\"\r\nDate: Sun, 01 Mar 2026 12:00:01 GMT\r\n"
+                 "Cache-Control: public, max-age=31536000, immutable\r\n"
+                 "X-Set: a value that does not fit into a small string\r\nX-Absent: yes\r\nVary: Origin\r\n"
+                 "Access-Control-Allow-Origin: https://www.example.org\r\n");
 }

@@ -1,0 +1,60 @@
+#include "cache/policy/client_head.h"
+
+#include "cache/policy/client_cache_control.h"
+#include "cache/policy/head_lines.h"
+#include "cache/policy/storability.h"
+#include "http/ascii.h"
+#include "http/date.h"
+#include "http/entity_tag.h"
+
+namespace gatehouse::cache::policy {
+
+namespace {
+
+// What is decided for the answer to GET goes for the one to HEAD. RFC 9110 section 9.3.2
+bool would_be_stored(const ResponseFacts& response, const http::RequestHead& request,
+                     const config::CachePolicy& policy) {
+    if (response.method_is_get || request.method_kind() != http::Method::Head) {
+        return decide_storability(response, policy).store;
+    }
+    ResponseFacts of_get = response;
+    of_get.method_is_get = true;
+    return decide_storability(of_get, policy).store;
+}
+
+} // namespace
+
+ClientHead::ClientHead(const ClientHeadFacts& facts, int status)
+    : etag_(facts.behavior.etag),
+      now_(facts.now),
+      headers_(facts.behavior, facts.request, status, facts.stored.field_lines) {
+    if (const auto* rule = facts.behavior.client_cache_control_ref) {
+        const config::CachePolicy& policy = *facts.behavior.policy_ref;
+        const ResponseFacts& response = facts.stored.facts;
+        const bool allowed = facts.may_be_stored && would_be_stored(response, facts.request, policy);
+        lifetime_ = client_cache_control(*rule, status, response, allowed, policy);
+    }
+}
+
+bool ClientHead::drops(std::string_view name) const noexcept {
+    const bool is_tag = etag_ == config::EtagRule::Weaken || etag_ == config::EtagRule::Remove;
+    return (is_tag && http::iequals(name, "ETag")) || (lifetime_ != nullptr && tells_lifetime(name)) ||
+           headers_.drops(name);
+}
+
+void ClientHead::append(std::string& out, const StoredHead& stored, SkipName skips) const {
+    const auto is_sent = [skips](std::string_view name) { return skips == nullptr || !skips(name); };
+    if (etag_ == config::EtagRule::Weaken && !stored.etag.empty() && is_sent("ETag")) {
+        const bool is_weak = stored.etag.starts_with("W/");
+        out.append(is_weak ? "ETag: " : "ETag: W/").append(stored.etag).append("\r\n");
+    }
+    if (lifetime_ != nullptr) {
+        out.append("Date: ");
+        http::append_http_date(out, now_);
+        out.append("\r\n");
+        append_line(out, "Cache-Control", lifetime_->text);
+    }
+    headers_.append(out, skips);
+}
+
+} // namespace gatehouse::cache::policy
