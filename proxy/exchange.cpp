@@ -39,8 +39,6 @@ constexpr std::uint64_t kRelayPieceBytes = 64 * 1024;
 // A waiter may find that the answer is for another variant, join that one, and so on; then it goes alone.
 constexpr int kMaxJoins = 4;
 
-constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
 // RFC 9110 section 7.6.2: OPTIONS with Max-Forwards 0 is answered by whoever received it.
 bool is_last_hop_of_options(const http::RequestHead& request) {
     return request.method_kind() == http::Method::Options && http::max_forwards(request.fields) == 0;
@@ -81,7 +79,7 @@ bool Exchange::begin() {
     http::remove_connection_named(state_.head.fields);
     record.authority = state_.target.authority;
     if (state_.head.method_kind() == http::Method::Trace) {
-        answer_status(405, "method_not_allowed", "TRACE is not supported.", nullptr);
+        answer_trace();
         return true;
     }
     if (is_last_hop_of_options(state_.head)) {
@@ -198,55 +196,6 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
         }
     }
     sink_.end(nullptr);
-}
-
-void Exchange::refuse(const Error& error) {
-    worker_.core.metrics().bad_requests.add();
-    sink_.close_after();
-    answer_error(error, nullptr);
-}
-
-void Exchange::answer_error(const Error& error, const policy::CacheResult* result) {
-    if (http::source_of(error.kind) == http::ErrorSource::Downstream) {
-        sink_.close_after(); // where the next request would begin is not known
-    }
-    state_.record.error = error.kind;
-    state_.record.error_detail = error.detail;
-    answer_own(make_error_response(error, &state_.head.fields), result);
-}
-
-void Exchange::answer_own(ErrorResponse response, const policy::CacheResult* result) {
-    if (state_.behavior != nullptr && state_.behavior->shapes_responses) {
-        // Without CORS fields a script could not even see the status.
-        policy::shape_own_response(*state_.behavior, state_.head, response.head);
-    }
-    state_.record.status = response.head.status;
-    if (result != nullptr) {
-        state_.record.cache = *result;
-    }
-    state_.record.response_body_bytes = response.body.size();
-    sink_.own_response(response.head, response.body, state_.head.method_kind() == http::Method::Head, result,
-                       shown_key());
-    sink_.end(nullptr);
-}
-
-void Exchange::answer_status(int status, std::string_view token, std::string_view sentence,
-                             const policy::CacheResult* result) {
-    ErrorResponse response = make_status_response(status, token, sentence, &state_.head.fields);
-    if (status == 405) {
-        // RFC 9110 section 15.5.6: a 405 says what is allowed.
-        response.head.fields.set("Allow", kAllowedMethods);
-    }
-    answer_own(std::move(response), result);
-}
-
-void Exchange::answer_gateway_timeout() {
-    // RFC 9111 section 5.2.1.7
-    policy::CacheResult result = state_.plan.result;
-    result.reason = Reason::OnlyIfCached;
-    result.forwarded = policy::Forwarded::No; // RFC 9211 section 2: it was neither a hit nor forwarded
-    result.error = true;
-    answer_status(504, "only_if_cached", policy::sentence(Reason::OnlyIfCached), &result);
 }
 
 void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool conditional,

@@ -23,6 +23,9 @@ struct ClientFacts {
     bool trusted = false;
 };
 
+// What OPTIONS that ends here, and a refused TRACE, say is allowed.
+inline constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 class Exchange {
 public:
     Exchange(Worker& worker, RequestState& state, ResponseSink& sink, const ClientFacts& client) noexcept
@@ -52,6 +55,7 @@ private:
     void answer_status(int status, std::string_view token, std::string_view sentence,
                        const cache::policy::CacheResult* result);
     void answer_gateway_timeout();
+    void answer_trace();
     void start(const std::shared_ptr<cache::Fetch>& fetch, bool for_store, bool conditional,
                std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel);
     void start_background();

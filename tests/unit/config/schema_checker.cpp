@@ -40,9 +40,12 @@ std::string type_name(const DocumentNode& node) {
 
 bool has_type(const json::value& rule, const DocumentNode& node) {
     const std::string name = type_name(node);
+    const auto is_it = [&name](const json::value& one) {
+        return one.as_string() == name || (one.as_string() == "number" && name == "integer");
+    };
     if (const json::string* one = rule.if_string()) return *one == name;
     const json::array& names = rule.as_array();
-    return std::any_of(names.begin(), names.end(), [&name](const json::value& one) { return one.as_string() == name; });
+    return std::any_of(names.begin(), names.end(), is_it);
 }
 
 bool matches(const json::value& pattern, const std::string& text) {
