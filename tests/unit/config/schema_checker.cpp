@@ -43,7 +43,7 @@ bool has_type(const json::value& rule, const DocumentNode& node) {
     const auto is_it = [&name](const json::value& one) {
         return one.as_string() == name || (one.as_string() == "number" && name == "integer");
     };
-    if (const json::string* one = rule.if_string()) return *one == name;
+    if (rule.is_string()) return is_it(rule);
     const json::array& names = rule.as_array();
     return std::any_of(names.begin(), names.end(), is_it);
 }
