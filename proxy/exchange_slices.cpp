@@ -2,6 +2,8 @@
 // have started, one after the other. What the client asked for is cut from them.
 #include "proxy/exchange.h"
 
+#include "cache/policy/client_head.h"
+#include "cache/policy/etag_rule.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/partial.h"
 #include "cache/policy/response_assembly.h"
@@ -185,9 +187,13 @@ awaitable<void> Exchange::send_slices(cache::SliceNeed need, Piece piece) {
         policy::combined_head(newest, newest.facts, newest.fields(), std::nullopt, rules.targeted_cache_control);
     const std::string text =
         policy::encode_stored_head(whole.facts, whole.lines, newest.vary_names, newest.vary_values);
-    const StoredHead head = policy::view_stored_head(text);
+    const StoredHead head = policy::under_etag_rule(policy::view_stored_head(text), state_.behavior->etag);
     Assembly assembly = policy::assemble(state_.head, head, complete_length, now, worker_.random(), rules.immutable);
     assembly.withheld = policy::withheld_fields(rules);
+    std::optional<policy::ClientHead> client;
+    if (state_.behavior->shapes_responses) {
+        policy::shape(assembly, client, {*state_.behavior, state_.head, head, true, now});
+    }
     std::vector<http::ByteSpan> spans = assembly.spans;
     if (assembly.kind == Assembly::Kind::Whole) {
         spans = {http::ByteSpan{0, complete_length - 1}};

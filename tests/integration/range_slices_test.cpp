@@ -371,3 +371,24 @@ TEST_CASE("slices of variants are kept apart") {
     }
     CHECK(origin.requests() == 4);
 }
+
+TEST_CASE("the rules for responses are for what is put together, too") {
+    ScriptedOrigin origin;
+    serve(origin);
+    Yaml yaml = slicing();
+    yaml.extra = "response_headers_policies: {p: {set: {X: '1'}}}\n";
+    yaml.behaviors = "[{path_pattern: '*', origin: api, cache_policy: own, client_cache_control: 'max-age=5', "
+                     "etag: weaken, response_headers_policy: p}]";
+    ProxyUnderTest proxy(origin, yaml);
+    for (int i = 0; i < 2; ++i) {
+        const Response part = range(proxy, "1000-1999");
+        CHECK(part.status == 206);
+        CHECK(part.content == kContent.substr(1000, 1000));
+        CHECK(part.get("Cache-Control") == "max-age=5");
+        CHECK(part.get("ETag") == "W/\"v1\"");
+        CHECK(part.get("X") == "1");
+        CHECK_FALSE(part.has("Age"));
+        proxy.advance(3s);
+    }
+    CHECK(origin.requests() == 2);
+}
