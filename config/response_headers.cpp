@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::string_view kAllMethods = "GET, DELETE, HEAD, OPTIONS, PATCH, POST, PUT"; // as CloudFront writes them
 
-Mark mark_of(const SourcePlace& place) { return {place.line, place.column}; }
-
 std::string path_of(const ResponseHeadersPolicy& policy, std::string_view field) {
     return "response_headers_policies." + printable_key(policy.name) + "." + std::string(field);
 }
@@ -143,13 +141,13 @@ void check_security(const ResponseHeadersPolicy& policy, Findings& findings) {
 void check_names(const Config& config, Findings& findings) {
     for (const auto& [name, policy] : config.response_headers_policies) {
         if (policy.place.line == 0 || printable_key(name) == name) continue;
-        findings.problem(mark_of(policy.place), "response_headers_policies." + printable_key(name),
+        findings.problem(findings.mark(policy.place), "response_headers_policies." + printable_key(name),
                          "expected a name of letters, digits and _-. of at most 60 characters; found " + quote(name));
     }
     for (const Managed& managed : kManaged) {
         const auto own = config.response_headers_policies.find(std::string(managed.name));
         if (own == config.response_headers_policies.end() || own->second.place.line == 0) continue;
-        findings.problem(mark_of(own->second.place), "response_headers_policies." + own->first,
+        findings.problem(findings.mark(own->second.place), "response_headers_policies." + own->first,
                          "a built-in policy has this name; choose another");
     }
 }
