@@ -113,14 +113,19 @@ Field<CachePolicy> range_field() {
     field.description.form.words = kWords;
     field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
         const DocumentNode& node = *spot.node;
-        if (node.kind != DocumentNode::Kind::Mapping) {
-            const bool is_word = node.kind == DocumentNode::Kind::Scalar &&
-                                 std::find(kWords.begin(), kWords.end(), node.scalar) != kWords.end();
-            if (!is_word) {
-                findings.expected(spot, kAccepted);
-            } else if (const auto index = read_choice(spot, findings, kWords)) {
-                out.range = kHandlings[*index];
+        if (node.kind == DocumentNode::Kind::Scalar) {
+            const auto word = std::find(kWords.begin(), kWords.end(), node.scalar);
+            if (word == kWords.end()) {
+                const auto meant = closest(node.scalar, kWords);
+                findings.expected(spot, kAccepted, meant ? "; did you mean " + *meant + "?" : "");
+                return;
             }
+            out.range = kHandlings[word - kWords.begin()];
+            findings.accept(spot);
+            return;
+        }
+        if (node.kind != DocumentNode::Kind::Mapping) {
+            findings.expected(spot, kAccepted);
             return;
         }
         const std::vector<MemberSpot> members = unique_members(spot, findings);
