@@ -166,6 +166,14 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             rules.each_time = policy::is_validated_each_time(match.head.facts, context.policy);
             break;
         }
+        if (plan.may_store && !rules.solo && match.head.facts.status >= 400 && is_sliced(context)) {
+            // An error whose time is over says nothing of the slices there may be, and would hide their manifest.
+            store_.erase(match.entry);
+            plan.head = {};
+            plan.entry = {};
+            plan_slices(context, match, plan);
+            return plan;
+        }
         if (reuse.reason == Reason::PolicyChanged) {
             plan.head = {};
             plan.entry = {}; // not to be served in trouble either

@@ -76,6 +76,7 @@ struct SliceNeed {
     bool current = false;     // that may be believed; otherwise what is stored of it is asked about
     store::EntryRef manifest; // null: none
     policy::CacheResult result;
+    bool solo = false; // what others ask for was not for this request: it asks for itself
 };
 
 struct Resolution {
@@ -151,7 +152,8 @@ public:
     Plan plan_slice(const RequestContext& context, const SliceNeed& need);
     // Whether the answer of a fetch that was joined is a slice for this request.
     bool takes_slice(const RequestContext& context, const SliceNeed& need, const Fetch& fetch) const;
-    bool is_current(const RequestContext& context, const store::Entry& manifest) const;
+    // Whether a manifest that was just freshened may be believed for this request; `asked`: for this very one.
+    bool is_current(const RequestContext& context, const store::Entry& manifest, bool asked) const;
     // Nobody finds the slices with this validator any more; empty: any slices of the key.
     void forget_slices(std::string_view key, const store::KeyHash& hash, std::string_view validator);
 
@@ -248,7 +250,9 @@ private:
     bool is_sliced(const RequestContext& context) const noexcept;
     void plan_slices(const RequestContext& context, const Match& match, Plan& plan) const;
     store::EntryRef find_slice(const RequestContext& context, const policy::SliceOf& slice, std::string_view validator);
-    void take_no_slice(const Fetch& fetch, int status, http::WallTime now);
+    void take_no_slice(const Fetch& fetch, const http::ResponseHead& response, http::WallTime now);
+    // `unsatisfied`: the Content-Range of a 416. Whether the manifest says the same length.
+    bool has_manifest_of(const Fetch& fetch, std::string_view unsatisfied) const;
     void commit_manifest(const Fetch& fetch, std::string_view slice_head);
 
     // ---- parts (http_cache_parts.cpp)

@@ -257,7 +257,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         table_.remove(fetch);
     }
     if (fetch.slice && !answer.slice && is_lasting(answer.not_stored, response.status, sent.policy)) {
-        take_no_slice(fetch, response.status, response_time);
+        take_no_slice(fetch, response, response_time);
     }
     answer.body = has_content ? intake.body : nullptr;
     fetch.publish(std::move(answer));

@@ -35,8 +35,8 @@ bool is_manifest(const store::Entry& entry) {
 } // namespace
 
 bool HttpCache::is_sliced(const RequestContext& context) const noexcept {
+    // That the whole cannot be stored says nothing of its slices.
     return context.policy.range == config::RangeHandling::Slice && !context.unsliced &&
-           !uncacheable_.remembers(context.hash, context.now) &&
            !uncacheable_.remembers(memory_of_slices(context.hash), context.now);
 }
 
@@ -110,6 +110,11 @@ Plan HttpCache::plan_slice(const RequestContext& context, const SliceNeed& need)
         }
         return fetch;
     };
+    if (need.solo) {
+        plan.fetch = make({});
+        plan.leader = true;
+        return plan;
+    }
     auto [fetch, leader] = table_.join_or_insert(join_key, store::hash_key(join_key), fits, make);
     plan.fetch = std::move(fetch);
     plan.leader = leader;
@@ -137,8 +142,9 @@ store::EntryRef HttpCache::find_slice(const RequestContext& context, const polic
     return {};
 }
 
-bool HttpCache::is_current(const RequestContext& context, const store::Entry& manifest) const {
-    return usable_now(context, policy::view_stored_head(manifest.metadata()));
+bool HttpCache::is_current(const RequestContext& context, const store::Entry& manifest, bool asked) const {
+    const StoredHead head = policy::view_stored_head(manifest.metadata());
+    return is_variant(head, context) && (asked || usable_now(context, head));
 }
 
 // Whoever waited for a slice uses it if it is of the right variant, and fresh, or one more of what is known to be
@@ -154,11 +160,28 @@ bool HttpCache::takes_slice(const RequestContext& context, const SliceNeed& need
            !purges_.kills_group(context.key, head.groups, fetch.sequence, 0);
 }
 
+bool HttpCache::has_manifest_of(const Fetch& fetch, std::string_view unsatisfied) const {
+    store::Candidates found;
+    store_.lookup(fetch.hash, fetch.key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (is_manifest(*found[i])) {
+            const auto part = policy::part_of(policy::view_stored_head(found[i]->metadata()));
+            return part && unsatisfied == http::content_range_unsatisfied(part->complete_length);
+        }
+    }
+    return false;
+}
+
 // An answer that is no slice, although one was asked for, and no error that may be over soon.
-void HttpCache::take_no_slice(const Fetch& fetch, int status, http::WallTime now) {
+void HttpCache::take_no_slice(const Fetch& fetch, const http::ResponseHead& response, http::WallTime now) {
+    // A range behind the end changes nothing, as long as it is the end that is known.
+    const std::string_view end = response.fields.first("Content-Range").value_or(std::string_view());
+    if (response.status == 416 && has_manifest_of(fetch, end)) {
+        return;
+    }
     // It has changed, or is no more: nobody is to ask for slices of what was.
     forget_slices(fetch.key, fetch.hash, {});
-    if (status == 200 || status == 206) {
+    if (response.status == 200 || response.status == 206) {
         uncacheable_.remember(memory_of_slices(fetch.hash), now + options_.uncacheable_memory);
     }
 }

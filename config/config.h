@@ -262,7 +262,6 @@ struct Config {
     std::vector<Behavior> behaviors;
     std::vector<std::string> trusted_proxies; // CIDR
     std::vector<RuleTest> tests;
-    std::vector<std::string> files; // that it was read from: `file`, and what they include
     // Where each field stands that is written, by its path: "cache_policies.catalogue.max_ttl".
     std::map<std::string, SourcePlace> places;
     Dns dns;

@@ -26,7 +26,8 @@ prints the same. A field that is not listed here is an error, and so is a field 
 - YAML anchors, aliases and `<<` merges may be used. A file holds one document of at most 4 MiB.
 - **Variables** may stand in every value, not in names. `${NAME}` is the environment variable, which must be set;
   `${NAME:-default}` has a default for when it is not set or empty; `${file:PATH}` is the content of a file without its
-  last line end, for secrets: messages do not show it, and a relative path starts at the directory of the YAML file.
+  last line end, for secrets: no message about the value shows it
+  (`explain` and `test` show what would be sent), and a relative path starts at the directory of the YAML file.
   `$${` stands for `${` itself. What is put in is text within that one value, never YAML; within brackets write quotes:
   `{ url: "${URL}" }`.
 - A mapping or list with nothing in it counts as empty.
@@ -56,6 +57,7 @@ constexpr std::string_view kPolicies = R"(
 | --- | --- |
 | `RFC9111` | What a behavior without `cache_policy` uses. The origin's own directives decide (RFC 9111); the whole request is forwarded, the whole query is part of the key, and Vary protects the rest. A response with `Set-Cookie` is stored when the origin names a lifetime for it. |
 | `CachingDisabled` | Nothing is looked up or stored; the whole request is forwarded. |
+| `CachingOptimized`, `CachingOptimizedForUncompressedObjects`, `UseOriginCacheControlHeaders`, `UseOriginCacheControlHeaders-QueryStrings`, `Amplify`, `Elemental-MediaPackage` | CloudFront's, also by `Managed-` and the name, and by id: [FROM_CLOUDFRONT.md](FROM_CLOUDFRONT.md). |
 
 An own policy differs from `RFC9111` in three ways: cookies that are not in its key are removed towards the origin, and
 so are query parameters if it narrows `key.query_strings`; and responses with `Set-Cookie` are not stored unless

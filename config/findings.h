@@ -45,7 +45,6 @@ public:
 
     // A further file, and its number for marks.
     int add_file(std::string name);
-    int files() const noexcept { return static_cast<int>(files_.size()); }
     const std::string& file(int number) const { return files_[static_cast<std::size_t>(number)]; }
     SourcePlace place(Mark mark) const { return {file(mark.file), mark.line, mark.column}; }
     Mark mark(const SourcePlace& place) const;

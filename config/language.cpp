@@ -89,7 +89,8 @@ const Record<Config>& language() {
         required(named_mappings<Config>({"origins", "The servers that answer what the cache cannot."}, &Config::origins,
                                         origin_fields())),
         named_mappings<Config>({"cache_policies", "Rules for what is stored, for how long and under which key. "
-                                                  "RFC9111 and CachingDisabled are built in."},
+                                                  "RFC9111, CachingDisabled and CloudFront's managed ones are "
+                                                  "built in."},
                                &Config::cache_policies, cache_policy_fields()),
         named_mappings<Config>({"response_headers_policies", "Rules for the fields that clients get. CloudFront's "
                                                              "managed ones are built in under their names."},

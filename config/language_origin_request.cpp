@@ -36,9 +36,20 @@ bool is_ours(std::string_view name) {
 
 bool is_settable(std::string_view name) { return http::is_token(name) && !is_ours(name); }
 
-bool is_template_value(std::string_view text) {
-    return is_field_template(text) &&
-           std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+bool is_one_line(std::string_view text) {
+    return std::none_of(text.begin(), text.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return (byte < 0x20 && c != '\t') || byte == 0x7F;
+    });
+}
+
+bool is_template_value(std::string_view text) { return is_field_template(text) && is_one_line(text); }
+
+// The template that gives this very text.
+std::string as_template(std::string_view text) {
+    std::string out;
+    for (const char c : text) out.append(c == '{' ? 2 : 1, c);
+    return out;
 }
 
 constexpr TextRule kSettable{"a field name that is not one of the proxy's own, such as Host or Content-Length",
@@ -48,6 +59,7 @@ Field<Rules> set_field() {
     static constexpr TextRule kValue{
         "a value of one line, in which {client_ip}, {scheme}, {host}, {method}, {path} and {query} may stand",
         is_template_value};
+    static constexpr TextRule kSecret{"a value of one line", is_one_line};
     Field<Rules> field;
     field.description = {
         "set", "field lines by name", "not set",
@@ -66,6 +78,11 @@ Field<Rules> set_field() {
             if (!is_settable(line.key)) {
                 findings.problem(line.key_place, line.value.path,
                                  "expected " + std::string(kSettable.expected) + "; found " + quote(line.key));
+            } else if (line.value.node->secret) {
+                // What comes out of a file is taken as it is.
+                if (auto value = read_text(line.value, findings, kSecret)) {
+                    out.set.push_back({line.key, as_template(*value)});
+                }
             } else if (auto value = read_text(line.value, findings, kValue)) {
                 out.set.push_back({line.key, std::move(*value)});
             }

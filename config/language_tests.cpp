@@ -18,7 +18,10 @@ constexpr TextRule kFieldName{"a field name", http::is_token, kTokenPattern};
 constexpr TextRule kMethod{"a method such as GET", http::is_token, kTokenPattern};
 
 bool is_field_value(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+    return std::none_of(text.begin(), text.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return (byte < 0x20 && c != '\t') || byte == 0x7F;
+    });
 }
 
 bool is_url(std::string_view text) {

@@ -24,6 +24,7 @@
 #include <sstream>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace gatehouse::config {
 namespace {
@@ -372,15 +373,23 @@ bool check_root(const NodePtr& root, Findings& findings) {
 // One load: the files that take part, what was found in them, and what is made of them.
 class Load {
 public:
-    Load(const std::string& file, const Outside& outside) : outside_(outside), findings_(file) {}
+    Load(const std::string& file, const Outside& outside) : findings_(file), files_{file} {
+        outside_.variable = outside.variable;
+        outside_.file = [this, &outside](const std::string& path) {
+            if (std::find(files_.begin(), files_.end(), path) == files_.end()) files_.push_back(path);
+            return outside.file(path);
+        };
+    }
+    Load(const Load&) = delete;
+    Load& operator=(const Load&) = delete;
 
     LoadResult run(std::string_view text) {
         auto config = std::make_shared<Config>();
         config->file = findings_.file(0);
         if (const NodePtr root = tree(text)) read_config(*root, *config);
         for (const auto& [path, mark] : findings_.places()) config->places[path] = findings_.place(mark);
-        for (int number = 0; number < findings_.files(); ++number) config->files.push_back(findings_.file(number));
         LoadResult result;
+        result.files = files_;
         add_problems(result);
         for (const Finding& finding : first(warnings_.sorted())) {
             result.warnings.push_back(to_problem(finding));
@@ -443,9 +452,10 @@ private:
             {{findings_.file(0), 0, 0}, "", "there are more problems; these are the first 100", ""});
     }
 
-    const Outside& outside_;
+    Outside outside_;
     std::deque<SourceText> sources_; // by the number of the file
     Findings findings_;
+    std::vector<std::string> files_; // that were asked for
     Findings warnings_;
 };
 
@@ -465,6 +475,7 @@ LoadResult load_file(const std::string& path, const Outside& outside) {
     FileText file = outside.file(path);
     if (file.text) return load_text(*file.text, path, outside);
     LoadResult result;
+    result.files.push_back(path);
     result.problems.push_back({{path, 0, 0}, "", std::move(file.problem), ""});
     return result;
 }

@@ -34,6 +34,7 @@ struct LoadResult {
     std::vector<Problem> problems;        // in the order of the file
     std::vector<Problem> warnings;        // what is legal and seldom meant (lint.h); none where there are problems
     bool more_problems = false;           // than are listed; the last one says so
+    std::vector<std::string> files;       // that were asked for, also where they could not be read
 };
 
 // The text as a tree, for readers that want its shape without its meaning; null when it is no YAML that is accepted.

@@ -4,6 +4,7 @@
 #include "config/units.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,9 +19,11 @@ namespace {
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kCut = "..."; // stands for what was cut off
 
+constexpr int kPipeWaitMs = 2'000;
+
 class Descriptor {
 public:
-    explicit Descriptor(const char* path) : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)) {}
+    explicit Descriptor(const char* path) : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
     Descriptor(const Descriptor&) = delete;
     Descriptor& operator=(const Descriptor&) = delete;
     ~Descriptor() {
@@ -101,6 +104,12 @@ FileText read_file(const std::string& path) {
     while (true) {
         const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
+        // A pipe: whoever is to write into it gets a while, and no more, because others may wait for this program.
+        if (got < 0 && errno == EAGAIN) {
+            pollfd waiting{file.get(), POLLIN, 0};
+            if (::poll(&waiting, 1, kPipeWaitMs) > 0) continue;
+            return {std::nullopt, "is a pipe, and nothing came out of it for two seconds"};
+        }
         if (got < 0) return {std::nullopt, cannot_be_read(errno)};
         if (got == 0) return {std::move(text), ""};
         text.append(buffer.data(), static_cast<std::size_t>(got));
@@ -111,7 +120,7 @@ FileText read_file(const std::string& path) {
 bool is_readable_file(const std::string& path) {
     const Descriptor file(path.c_str());
     struct stat status {};
-    return file.get() >= 0 && ::fstat(file.get(), &status) == 0 && !S_ISDIR(status.st_mode);
+    return file.get() >= 0 && ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 std::string path_beside(const std::string& file, const std::string& path) {

@@ -165,6 +165,10 @@ void check_tests(const Config& config, Findings& findings) {
                        has_request ? "has a request and steps; keep one of them" : "has neither a request nor steps");
             continue;
         }
+        for (const char* field : {".response", ".expect"}) {
+            if (has_request || !findings.place_of(path + field)) continue;
+            problem_at(findings, path + field, "has no effect beside steps; each of them has its own");
+        }
         if (has_request && test.only.request.url.empty() && !findings.failed(path + ".request.url")) {
             problem_at(findings, path + ".request", "missing required field url");
         }

@@ -118,6 +118,9 @@ CommandLine explain_command(CommandLine result, const ExplainOptions& asked) {
         !add_header_lines(asked.response_headers, result.question.response.headers)) {
         return usage_error("a field must be written `Name: value`");
     }
+    if (!http::is_token(result.question.request.method)) {
+        return usage_error("-X takes a method such as GET");
+    }
     if (!asked.after.empty()) {
         result.question.after = config::parse_duration(asked.after);
         if (!result.question.after) {
@@ -315,8 +318,7 @@ config::LoadResult load_to_reload(const CommandLine& command_line) {
     return loaded;
 }
 
-std::shared_ptr<const config::Config> load_to_run(const CommandLine& command_line, std::ostream& err) {
-    config::LoadResult loaded = load_to_reload(command_line);
+std::shared_ptr<const config::Config> take_to_run(config::LoadResult loaded, std::ostream& err) {
     if (loaded.config == nullptr) {
         Tally tally(false);
         tally.add(loaded, err);

@@ -41,11 +41,11 @@ CommandLine parse_command_line(int argc, const char* const* argv);
 
 // Performs every command but Run, and returns the exit status.
 int run_command(const CommandLine& command_line, std::ostream& out, std::ostream& err);
-// The configuration to run with; null when the file has problems, or a test of it fails and --test was given: `err`
-// gets that in the words of `check` and `test`. Warnings go to the diagnostic log.
-std::shared_ptr<const config::Config> load_to_run(const CommandLine& command_line, std::ostream& err);
-// The same for a reload: a test that fails is a problem.
+// Loads the file of `run`. A test that fails is a problem where --test was given.
 config::LoadResult load_to_reload(const CommandLine& command_line);
+// The configuration to run with; null when there are problems, which `err` gets in the words of `check`. Warnings go to
+// the diagnostic log.
+std::shared_ptr<const config::Config> take_to_run(config::LoadResult loaded, std::ostream& err);
 // Loads each file. All problems and warnings of all files go to `err`, "FILE: ok" to `out`; the last line is the sum of
 // them, on `err` when a file is not good.
 int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& err);

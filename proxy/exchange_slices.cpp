@@ -107,8 +107,15 @@ awaitable<Exchange::Got> Exchange::get_slice(cache::SliceNeed& need, Piece& piec
         }
         const Answer& answer = fetch->answer();
         if (answer.kind == Answer::Kind::Freshened) {
+            if (!answer.head.empty()) { // what was freshened may not be stored any more: it is no manifest
+                if (plan.leader) {
+                    fetch->initiator_left();
+                }
+                co_return Got::Nothing;
+            }
             need.manifest = answer.entry;
-            need.current = plan.leader || worker_.cache.is_current(context(), *answer.entry);
+            need.current = worker_.cache.is_current(context(), *answer.entry, plan.leader);
+            need.solo = !need.current;
             need.result.revalidated = need.current;
             need.result.forward_status = fetch->trace().origin_status;
             continue;
@@ -120,8 +127,9 @@ awaitable<Exchange::Got> Exchange::get_slice(cache::SliceNeed& need, Piece& piec
                 co_return Got::Slice;
             }
         }
-        if (!plan.leader && !may_answer) {
-            continue; // it was somebody else's; this client needs one
+        if (!plan.leader && (answer.slice || !may_answer)) {
+            need.solo = true; // it was somebody else's; this client needs one
+            continue;
         }
         const Got other = co_await answer_without_slices(fetch, may_answer);
         co_return other;
@@ -149,6 +157,10 @@ awaitable<Exchange::Got> Exchange::answer_without_slices(std::shared_ptr<Fetch> 
         std::optional<Body::Cursor> cursor;
         if (answer.body) {
             cursor = fetch->take_initiator_cursor();
+            if (!cursor) { // it took interim responses too slowly for those who read the content
+                broken();
+                co_return Got::Answered;
+            }
         }
         const StoredHead head = resolution.head;
         const policy::CacheResult result = resolution.result;
@@ -254,6 +266,9 @@ awaitable<bool> Exchange::send_span(cache::SliceNeed& need, Piece& piece, http::
             if (piece.part.complete_length != complete_length ||
                 policy::strong_validator(piece.head) != need.validator) {
                 worker_.cache.forget_slices(state_.key, state_.hash, need.validator);
+                if (piece.entry) { // under the same validator as others, and of another length: not found again
+                    worker_.cache.store().erase(piece.entry);
+                }
                 co_return false;
             }
         }

@@ -10,12 +10,13 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <malloc.h>
 #include <sys/resource.h>
@@ -52,24 +53,6 @@ std::string listening_at(const config::Address& address, std::uint16_t port) {
     return address.text.substr(0, address.text.rfind(':') + 1) + std::to_string(port);
 }
 
-// The files of the configuration that was read last. Read by the thread of signals, written where configurations are
-// loaded.
-class WatchedFiles {
-public:
-    void set(std::vector<std::string> files) {
-        const std::lock_guard lock(mutex_);
-        files_ = std::move(files);
-    }
-    std::vector<std::string> get() const {
-        const std::lock_guard lock(mutex_);
-        return files_;
-    }
-
-private:
-    mutable std::mutex mutex_;
-    std::vector<std::string> files_;
-};
-
 // Changes whenever a file is written or replaced.
 struct FileState {
     std::int64_t seconds = 0;
@@ -87,13 +70,41 @@ FileState state_of(const std::string& file) {
     return {info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size, info.st_ino};
 }
 
-std::vector<FileState> states_of(const std::vector<std::string>& files) {
-    std::vector<FileState> states;
-    for (const std::string& file : files) {
-        states.push_back(state_of(file));
+// The files of the configuration that was read last, as they were before they were read. Looked at by the thread of
+// signals, set where configurations are loaded.
+class WatchedFiles {
+public:
+    using States = std::map<std::string, FileState>;
+
+    // `load` says which files it read. What changes while it reads is a change after it.
+    config::LoadResult load(const std::function<config::LoadResult()>& load) {
+        const States before = now();
+        config::LoadResult loaded = load();
+        States states;
+        for (const std::string& file : loaded.files) {
+            const auto known = before.find(file);
+            states[file] = known == before.end() ? state_of(file) : known->second;
+        }
+        const std::lock_guard lock(mutex_);
+        states_ = std::move(states);
+        return loaded;
     }
-    return states;
-}
+    States get() const {
+        const std::lock_guard lock(mutex_);
+        return states_;
+    }
+    States now() const {
+        States states = get();
+        for (auto& [file, state] : states) {
+            state = state_of(file);
+        }
+        return states;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    States states_;
+};
 
 // Waits for one of the signals, or, where files are watched, for a change of one of them: then 0.
 int wait_for_signal(const sigset_t& signals, const WatchedFiles* watched) {
@@ -103,24 +114,28 @@ int wait_for_signal(const sigset_t& signals, const WatchedFiles* watched) {
         return signal;
     }
     constexpr timespec kLook{1, 0};
-    const std::vector<std::string> files = watched->get();
-    const std::vector<FileState> before = states_of(files);
-    for (;;) {
+    constexpr int kLooksForMissing = 3;
+    for (int missing = 0;;) {
         signal = ::sigtimedwait(&signals, nullptr, &kLook);
         if (signal > 0) {
             return signal;
         }
-        const std::vector<FileState> now = states_of(files);
-        // One that is gone is being replaced.
-        const bool is_whole = std::none_of(now.begin(), now.end(), [](const FileState& one) { return one.size < 0; });
-        if (now != before && is_whole) {
+        const WatchedFiles::States now = watched->now();
+        if (now == watched->get()) {
+            continue;
+        }
+        // One that is gone is being replaced, most of the time.
+        const bool is_whole = std::none_of(now.begin(), now.end(), [](const auto& one) { return one.second.size < 0; });
+        if (is_whole || ++missing >= kLooksForMissing) {
             return 0;
         }
     }
 }
 
 int run(const proxy::CommandLine& command) {
-    const std::shared_ptr<const config::Config> config = proxy::load_to_run(command, std::cerr);
+    WatchedFiles watched;
+    config::LoadResult loaded = watched.load([&command] { return proxy::load_to_reload(command); });
+    const std::shared_ptr<const config::Config> config = proxy::take_to_run(std::move(loaded), std::cerr);
     if (!config) {
         return proxy::kExitFailed;
     }
@@ -137,15 +152,7 @@ int run(const proxy::CommandLine& command) {
     proxy::Server::Options options;
     options.config = config;
     options.clock = &clock;
-    WatchedFiles watched;
-    watched.set(config->files);
-    options.load = [&command, &watched] {
-        config::LoadResult loaded = proxy::load_to_reload(command);
-        if (loaded.config) {
-            watched.set(loaded.config->files);
-        }
-        return loaded;
-    };
+    options.load = [&] { return watched.load([&command] { return proxy::load_to_reload(command); }); };
     proxy::Server server(options);
     const http::Status started = server.start();
     if (!started) {

@@ -23,6 +23,23 @@ constexpr std::string_view kSourceWords[] = {"any", "hit", "stale", "revalidated
 
 std::string_view word_of(Source source) noexcept { return kSourceWords[static_cast<std::size_t>(source)]; }
 
+// On one line, whatever a body or a name holds.
+std::string printable(std::string_view text) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '\n') {
+            out += "\\n";
+        } else if (byte < 0x20 || byte == 0x7F) {
+            out.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
 // What the last member of Cache-Status, which is ours, says in `detail`.
 std::string detail_of(const http::ResponseHead& response) {
     const auto members = http::list_members(response.fields, "Cache-Status");
@@ -75,7 +92,7 @@ public:
     std::vector<std::string> take() { return std::move(differences_); }
 
 private:
-    static std::string quoted(std::string_view text) { return "`" + std::string(text) + "`"; }
+    static std::string quoted(std::string_view text) { return "`" + printable(text) + "`"; }
 
     std::string prefix_;
     std::vector<std::string> differences_;
@@ -148,7 +165,7 @@ std::string text_report(const std::vector<RuleTestResult>& results) {
     std::string out;
     for (const RuleTestResult& result : results) {
         out += result.passed() ? "ok    " : "FAIL  ";
-        out += result.name;
+        out += printable(result.name);
         out += result.passed() ? "\n" : "  (" + place_text(result.place) + ")\n";
         for (const std::string& difference : result.differences) {
             out += "      " + difference + "\n";
@@ -163,7 +180,7 @@ std::string tap_report(const std::vector<RuleTestResult>& results) {
     std::string out = "TAP version 13\n1.." + std::to_string(results.size()) + "\n";
     for (std::size_t i = 0; i < results.size(); ++i) {
         out += (results[i].passed() ? "ok " : "not ok ") + std::to_string(i + 1) + " - ";
-        for (const char c : results[i].name) {
+        for (const char c : printable(results[i].name)) {
             out += c == '#' ? "\\#" : std::string(1, c); // what follows a '#' would be a directive
         }
         out += '\n';
@@ -183,6 +200,12 @@ std::string xml_text(std::string_view text) {
         case '>': out += "&gt;"; break;
         case '"': out += "&quot;"; break;
         default: out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+        }
+    }
+    // The two that XML does not have: U+FFFE and U+FFFF.
+    for (const std::string_view none : {std::string_view("\xEF\xBF\xBE"), std::string_view("\xEF\xBF\xBF")}) {
+        for (std::size_t at = out.find(none); at != std::string::npos; at = out.find(none, at)) {
+            out.replace(at, none.size(), "?");
         }
     }
     return out;

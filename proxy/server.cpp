@@ -2,6 +2,7 @@
 #include "proxy/server.h"
 
 #include "cache/store/memory_store.h"
+#include "config/address.h"
 #include "proxy/admin.h"
 #include "proxy/listener.h"
 #include "proxy/purge.h"
@@ -88,10 +89,12 @@ struct Server::Impl final : cache::CorePoster {
 
     ReloadOutcome reload();
     ReloadOutcome apply(std::shared_ptr<const config::Config> next);
+    bool is_own_port(const config::Address& wanted) const;
     http::Status open_new_listeners(const config::Config& next, std::vector<std::unique_ptr<Listener>>& opened);
     void change_listeners(const config::Config& next, std::vector<std::unique_ptr<Listener>> opened);
 
     std::shared_ptr<const config::Config> config; // on the control core, once the threads run
+    std::shared_ptr<const config::Config> started_with; // what needs a restart is still as it says
     std::uint64_t generation = 1;
     const Clock& clock;
     bool manual_time;
@@ -121,6 +124,12 @@ std::vector<std::string> behavior_names(const config::Config& config) {
     return names;
 }
 
+// However each is written; those that let the system choose a port are told apart by their text.
+bool is_same_endpoint(const config::Address& a, const config::Address& b) {
+    const std::string key = config::endpoint_key(a);
+    return key.empty() ? a.text == b.text : key == config::endpoint_key(b);
+}
+
 cache::store::MemoryStoreOptions store_options(const config::Config& config) {
     cache::store::MemoryStoreOptions options;
     options.size_bytes = config.cache.memory.size_bytes;
@@ -134,6 +143,7 @@ cache::store::MemoryStoreOptions store_options(const config::Config& config) {
 
 Server::Impl::Impl(const Options& options)
     : config(options.config),
+      started_with(options.config),
       clock(*options.clock),
       manual_time(options.manual_time),
       worker_count(config->workers != 0 ? config->workers : granted_cpus()),
@@ -261,8 +271,8 @@ std::string Server::Impl::metrics_text() const {
 ReloadOutcome Server::Impl::reload() {
     ReloadOutcome outcome;
     outcome.generation = generation;
-    if (!load) {
-        outcome.problems.emplace_back("this server has no file to load from");
+    if (!load || !ready.load(std::memory_order_acquire)) {
+        outcome.problems.emplace_back(load ? "gatehouse is stopping" : "this server has no file to load from");
         return outcome;
     }
     config::LoadResult loaded = load();
@@ -301,7 +311,7 @@ ReloadOutcome Server::Impl::apply(std::shared_ptr<const config::Config> next) {
     }
     control->metrics().set_behaviors(names);
     on_core(*workers[0]->core, [&] { change_listeners(*next, std::move(opened)); });
-    outcome.needs_restart = fields_that_need_a_restart(*config, *next);
+    outcome.needs_restart = fields_that_need_a_restart(*started_with, *next);
     config = std::move(next);
     outcome.generation = ++generation;
     outcome.applied = true;
@@ -316,11 +326,19 @@ ReloadOutcome Server::Impl::apply(std::shared_ptr<const config::Config> next) {
     return outcome;
 }
 
+bool Server::Impl::is_own_port(const config::Address& wanted) const {
+    return std::any_of(listeners.begin(), listeners.end(), [&wanted](const auto& listener) {
+        const config::Address& own = listener->address();
+        return own.kind == config::Address::Kind::Tcp && wanted.kind == own.kind && wanted.port != 0 &&
+               own.port == wanted.port;
+    });
+}
+
 http::Status Server::Impl::open_new_listeners(const config::Config& next,
                                               std::vector<std::unique_ptr<Listener>>& opened) {
     for (const config::Listener& wanted : next.listeners) {
         const bool is_open = std::any_of(listeners.begin(), listeners.end(), [&wanted](const auto& listener) {
-            return listener->address().text == wanted.address.text;
+            return is_same_endpoint(listener->address(), wanted.address);
         });
         if (is_open) {
             continue;
@@ -328,6 +346,11 @@ http::Status Server::Impl::open_new_listeners(const config::Config& next,
         auto listener = std::make_unique<Listener>(*workers[0]->core, wanted.address, next.limits.unsent_bytes,
                                                    [this](int descriptor) { accepted(descriptor); });
         http::Status status = listener->open();
+        if (!status && is_own_port(wanted.address)) {
+            return Error(ErrorKind::Internal, "cannot listen on " + wanted.address.text +
+                                                  ": gatehouse itself listens on this port of an address that overlaps; "
+                                                  "that change needs a restart");
+        }
         if (!status) {
             return status;
         }
@@ -347,7 +370,7 @@ void Server::Impl::change_listeners(const config::Config& next, std::vector<std:
     for (const config::Listener& wanted : next.listeners) {
         for (auto* list : {&listeners, &opened}) {
             const auto found = std::find_if(list->begin(), list->end(), [&wanted](const auto& listener) {
-                return listener && listener->address().text == wanted.address.text;
+                return listener && is_same_endpoint(listener->address(), wanted.address);
             });
             if (found != list->end()) {
                 kept.push_back(std::move(*found));

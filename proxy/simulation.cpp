@@ -4,6 +4,7 @@
 
 #include "cache/http_cache.h"
 #include "cache/store/memory_store.h"
+#include "http/ascii.h"
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/framing.h"
@@ -87,9 +88,13 @@ public:
     void close_after() noexcept override {}
 
     std::string& content() noexcept { return content_; }
-    http::ResponseHead parsed_head() const {
+    http::Result<http::ResponseHead> parsed_head() const {
         http::ResponseHead head;
-        static_cast<void>(parse_response_head(text_ + "\r\n", HeadLimits{}, head));
+        constexpr HeadLimits kAnySize{64 * 1024 * 1024, 100'000, 8192};
+        const HeadParse parsed = parse_response_head(text_ + "\r\n", kAnySize, head);
+        if (parsed.state != HeadParse::State::Complete) {
+            return Error(ErrorKind::ProtocolError, "what the client would get is no HTTP: " + parsed.error.detail);
+        }
         return head;
     }
 
@@ -257,6 +262,13 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     if (origin.content.size() > kMaxContentBytes) {
         return Error(ErrorKind::BadRequest, "the content of an origin's answer may have at most 256KiB here");
     }
+    // What a session refuses before there is an exchange.
+    if (!http::is_token(request.head.method) || request.head.method_kind() == http::Method::Connect) {
+        return Error(ErrorKind::UnsupportedMethod, "the method is none that is served");
+    }
+    if (auto framing = http::request_framing(request.head); !framing) {
+        return framing.take_error();
+    }
     Impl& impl = *impl_;
     impl.origin = &origin;
     impl.asked.reset();
@@ -288,7 +300,11 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     outcome.key = state.decision.lookup ? cache::policy::readable_key(state.key) : std::string();
     outcome.asked = impl.asked;
     outcome.cookie_unkeyed = impl.cookie_unkeyed;
-    outcome.response = sink.parsed_head();
+    auto response = sink.parsed_head();
+    if (!response) {
+        return response.take_error();
+    }
+    outcome.response = std::move(*response);
     outcome.content = std::move(sink.content());
     return outcome;
 }

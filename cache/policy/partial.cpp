@@ -247,6 +247,9 @@ CombinedHead combined_head(const StoredHead& stored, const ResponseFacts& newer_
         combined.fields.add(line.name, line.value);
     }
     combined.fields.remove("Content-Range");
+    // They speak of the content of one message. RFC 9530 section 2
+    combined.fields.remove("Content-Digest");
+    combined.fields.remove("Content-MD5");
     if (part) {
         combined.fields.add("Content-Range", http::content_range(part->span, part->complete_length));
     }

@@ -44,16 +44,21 @@ bool belongs_to_representation(std::string_view name) noexcept {
 }
 
 // Whether a stored line is sent with this kind of answer.
+// Digests of the content of the message that they came in, which is not the content of a part. RFC 9530 section 2
+bool is_about_content(std::string_view name) noexcept {
+    return http::iequals(name, "Content-Digest") || http::iequals(name, "Content-MD5");
+}
+
 bool is_sent(std::string_view name, Assembly::Kind kind, bool has_etag) noexcept {
     switch (kind) {
     case Assembly::Kind::Whole: return true;
     case Assembly::Kind::NotModified:
         // Last-Modified helps a cache to select what to update only where there is no ETag. RFC 9110 section 15.4.5
         return !is_representation_metadata(name) && !(has_etag && http::iequals(name, "Last-Modified"));
-    case Assembly::Kind::SinglePart: return !http::iequals(name, "Content-Range");
+    case Assembly::Kind::SinglePart: return !http::iequals(name, "Content-Range") && !is_about_content(name);
     case Assembly::Kind::MultiPart:
         // No Content-Range in the head of a multipart answer; each part has its own. RFC 9110 section 15.3.7.2
-        return !http::iequals(name, "Content-Range") && !http::iequals(name, "Content-Type");
+        return !http::iequals(name, "Content-Range") && !http::iequals(name, "Content-Type") && !is_about_content(name);
     case Assembly::Kind::Unsatisfiable: return !belongs_to_representation(name);
     }
     return true;

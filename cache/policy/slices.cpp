@@ -46,7 +46,8 @@ std::optional<std::uint64_t> first_slice(const http::RequestHead& request, std::
 bool is_slice(const http::ResponseHead& response, const http::Framing& framing, const http::Fields& kept, WallTime now,
               const SliceOf& slice) {
     const auto part = content_part(response);
-    if (!part) {
+    // Without Content-Range, which private or no-cache may name, what is stored would not say which part it is.
+    if (!part || !kept.contains("Content-Range")) {
         return false;
     }
     const http::ByteSpan wanted = span_of(slice);

@@ -11,7 +11,9 @@ constexpr Duration kZero{0};
 // The status is final, and where must-understand is there its caching requirements are understood. RFC 9111 section 3
 bool is_storable_status(const ResponseFacts& response) noexcept {
     const int status = response.status;
-    return status >= 200 && status != 304 && (!response.must_understand || http::is_understood(status));
+    // A 416 speaks of one request's Range, and would be the answer to everybody. RFC 9110 section 15.5.17
+    const bool is_about_request = status == 304 || status == 416;
+    return status >= 200 && !is_about_request && (!response.must_understand || http::is_understood(status));
 }
 
 // DEVIATION: RFC 9111 section 3 asks for understanding a status only with must-understand, 206 and 304. A lifetime

@@ -93,6 +93,16 @@ describe('A rule is edited while curl loops', () => {
         await until('the new limit applies', async () => (await curl(long)).status === 414);
     });
 
+    test('a mistake in a file that is new is waited for, too', async () => {
+        const rules = join(dirname(gatehouse.file), 'limits.yaml');
+        await writeFile(rules, 'limits: { target_size: lots }\n');
+        await edit('listeners:', 'include: [limits.yaml]\nlisteners:');
+        await until('the mistake is told', () => /configuration not reloaded: .*limits\.yaml:1:/.test(gatehouse.program.output));
+        await writeFile(rules, 'limits: { target_size: 1KiB }\n');
+        const long = `${gatehouse.url}/other?${'x'.repeat(2000)}`;
+        await until('the mended limit applies', async () => (await curl(long)).status === 414);
+    });
+
     test('SIGHUP reloads', async () => {
         await edit(rule, forbidding);
         gatehouse.program.signal('SIGHUP');

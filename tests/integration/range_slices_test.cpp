@@ -392,3 +392,81 @@ TEST_CASE("the rules for responses are for what is put together, too") {
     }
     CHECK(origin.requests() == 2);
 }
+
+TEST_CASE("one client's 416 is nobody else's answer, and costs no slice") {
+    ScriptedOrigin origin;
+    serve(origin);
+    Yaml yaml = slicing();
+    yaml.policies = "own: {range: {slice: 1KiB}, error_ttl: {4xx: 1h}}";
+    ProxyUnderTest proxy(origin, yaml);
+    CHECK(range(proxy, "20000-").status == 416); // cold
+    CHECK(range(proxy, "0-9").content == kContent.substr(0, 10));
+    proxy.advance(61s);
+    CHECK(range(proxy, "20000-").status == 416); // with a manifest that is stale
+    CHECK(range(proxy, "0-9").content == kContent.substr(0, 10));
+    CHECK(asked(origin).back() == "bytes=0-1023 unless \"v1\"");
+    CHECK(proxy.get("/file").content == kContent);
+}
+
+TEST_CASE("that one client wants the whole anew takes the slices from no other") {
+    ScriptedOrigin origin;
+    serve(origin);
+    Yaml yaml = slicing();
+    yaml.memory = "size: 64MiB, max_object_size: 4KiB";
+    ProxyUnderTest proxy(origin, yaml);
+    CHECK(range(proxy, "0-9").content == kContent.substr(0, 10));
+    CHECK(proxy.get("/file", "Cache-Control: no-cache\r\n").content == kContent);
+    const int requests = origin.requests();
+    CHECK(range(proxy, "10-19").content == kContent.substr(10, 10));
+    CHECK(range(proxy, "10-19").get("X-Cache") == "Hit from gatehouse");
+    CHECK(origin.requests() == requests);
+}
+
+TEST_CASE("a slice whose Content-Range may not be stored is passed on as it is") {
+    ScriptedOrigin origin;
+    origin.on("/file", [](OriginExchange& x) {
+        answer_ranges(x, kContent, "\"v1\"", "Cache-Control: max-age=60, private=\"Content-Range\"\r\n");
+    });
+    ProxyUnderTest proxy(origin, slicing());
+    for (int i = 0; i < 2; ++i) {
+        const Response part = range(proxy, "1500-2600");
+        CHECK(part.status == 206);
+        CHECK(part.content == kContent.substr(1500, 1101));
+    }
+}
+
+TEST_CASE("a digest of one slice's content goes out with no other content") {
+    ScriptedOrigin origin;
+    origin.on("/file", [](OriginExchange& x) {
+        answer_ranges(x, kContent, "\"v1\"",
+                      kFields + "Content-Digest: sha-256=:AAAA:\r\nRepr-Digest: sha-256=:BBBB:\r\n");
+    });
+    ProxyUnderTest proxy(origin, slicing());
+    for (int i = 0; i < 2; ++i) {
+        const Response whole = proxy.get("/file");
+        CHECK(whole.content == kContent);
+        CHECK(whole.get("Content-Digest") == "");
+        CHECK(whole.get("Repr-Digest") == "sha-256=:BBBB:");
+        CHECK(range(proxy, "0-9").get("Content-Digest") == "");
+    }
+}
+
+TEST_CASE("an error that was stored before there was something to slice is no obstacle") {
+    ScriptedOrigin origin;
+    origin.on("/file", [](OriginExchange& x) {
+        if (x.number() == 1) {
+            x.reply(404, "", "not yet");
+        } else {
+            answer_ranges(x, kContent, "\"v1\"", kFields);
+        }
+    });
+    Yaml yaml = slicing();
+    yaml.policies = "own: {range: {slice: 1KiB}, error_ttl: {404: 10s}}";
+    yaml.memory = "size: 64MiB, max_object_size: 4KiB";
+    ProxyUnderTest proxy(origin, yaml);
+    CHECK(proxy.get("/file").status == 404);
+    CHECK(proxy.get("/file").content == "not yet");
+    proxy.advance(11s);
+    CHECK(proxy.get("/file").content == kContent);
+    CHECK(range(proxy, "0-9").get("X-Cache") == "Hit from gatehouse");
+}

@@ -166,6 +166,36 @@ TEST_CASE("listeners come and go without dropping a connection") {
     CHECK(proxy.get("/a").status == 200);
 }
 
+TEST_CASE("what needs a restart is told as long as it does") {
+    ScriptedOrigin origin;
+    count_requests(origin);
+    Yaml yaml;
+    ProxyUnderTest proxy(origin, yaml);
+    yaml.memory = "size: 128MiB";
+    proxy.rewrite(yaml);
+    for (int i = 0; i < 2; ++i) {
+        CHECK(proxy.reload().content.find(R"("needs_restart":["cache.memory"])") != std::string::npos);
+    }
+    yaml.memory = "size: 64MiB";
+    proxy.rewrite(yaml);
+    CHECK(proxy.reload().content.find(R"("needs_restart":[])") != std::string::npos);
+}
+
+TEST_CASE("a listener that overlaps one of gatehouse's own is refused with what to do") {
+    ScriptedOrigin origin;
+    count_requests(origin);
+    const std::string port = std::to_string(free_port());
+    Yaml yaml;
+    yaml.listeners = "[{address: '127.0.0.1:" + port + "'}]";
+    ProxyUnderTest proxy(origin, yaml);
+    yaml.listeners = "[{address: '0.0.0.0:" + port + "'}]";
+    proxy.rewrite(yaml);
+    const Response refused = proxy.reload();
+    CHECK(refused.status == 422);
+    CHECK(refused.content.find("that change needs a restart") != std::string::npos);
+    CHECK(proxy.get("/a").status == 200);
+}
+
 TEST_CASE("a request follows the configuration that it began with") {
     ScriptedOrigin origin;
     origin.on("/slow", [](OriginExchange& x) {

@@ -1,11 +1,15 @@
 // What a good file becomes: values, defaults, built-in policies, references.
 #include "config/loader.h"
+#include "config/text_file.h"
 #include "tests/unit/config/full_yaml.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <string>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 using namespace gatehouse::config;
 using namespace gatehouse::config::testing;
@@ -324,4 +328,16 @@ TEST_CASE("StatusDurations: the exact status wins over its class") {
     CHECK(durations.find(503) == 2s);
     CHECK(durations.find(504) == 1s);
     CHECK_FALSE(durations.find(404).has_value());
+}
+
+TEST_CASE("A pipe that nobody writes into keeps nobody waiting") {
+    const std::string path = "/tmp/gatehouse-pipe-" + std::to_string(::getpid());
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    const LoadResult main_file = load_file(path);
+    const LoadResult included = load_text("include: [" + path + "]\n", "a.yaml");
+    CHECK_FALSE(is_readable_file(path));
+    ::unlink(path.c_str());
+    REQUIRE(main_file.problems.size() == 1);
+    CHECK(main_file.problems.front().message.starts_with("the file is empty"));
+    CHECK_FALSE(included.problems.empty());
 }

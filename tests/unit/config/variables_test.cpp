@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 using namespace gatehouse::config;
 
@@ -196,6 +197,18 @@ TEST_CASE("No message shows what stands in a file") {
         load_text("origins: {api: {url: 'http://a', idle_timeout: '${file:k}'}}" + kRest, "a.yaml", digits);
     REQUIRE(result.problems.size() == 1);
     CHECK(result.problems.front().message.find("12") == std::string::npos);
+}
+
+TEST_CASE("A load says all files it was read from, those of values too, each once") {
+    const auto outside =
+        outside_of({}, {{"/etc/g/more.yaml", "dns: {timeout: '${file:seconds}s'}\n"}, {"/etc/g/seconds", "3"}});
+    const LoadResult result = load_text("include: [more.yaml]\norigins: {api: {url: 'http://a', idle_timeout: "
+                                        "'${file:seconds}m', connect_timeout: '${file:/etc/g/seconds}s'}}" +
+                                            kRest,
+                                        "/etc/g/gatehouse.yaml", outside);
+    REQUIRE(result.config != nullptr);
+    const std::vector<std::string> files{"/etc/g/gatehouse.yaml", "/etc/g/seconds", "/etc/g/more.yaml"};
+    CHECK(result.files == files);
 }
 
 TEST_CASE("Within brackets a variable wants quotes, which the message says") {

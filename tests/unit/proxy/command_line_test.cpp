@@ -255,11 +255,11 @@ TEST_CASE("A start that is refused says the same as check") {
     const Folder folder;
     const std::string bad = folder.write("bad.yaml", "listeners: 8080\n");
     std::ostringstream err;
-    CHECK(load_to_run(parse({"run", bad}), err) == nullptr);
+    CHECK(take_to_run(load_to_reload(parse({"run", bad})), err) == nullptr);
     const std::string checked = perform({"check", bad}).err;
     CHECK(err.str() == checked.substr(0, checked.size() - 1) + "; not started\n");
     std::ostringstream nothing;
-    const auto config = load_to_run(parse({"run", folder.write("good.yaml", kGoodYaml)}), nothing);
+    const auto config = take_to_run(load_to_reload(parse({"run", folder.write("good.yaml", kGoodYaml)})), nothing);
     REQUIRE(config != nullptr);
     CHECK(config->listeners.size() == 1);
     CHECK(nothing.str().empty());
@@ -273,7 +273,7 @@ TEST_CASE("A start writes each warning to the diagnostic log, on one line") {
     const Folder folder;
     const std::string file = folder.write("a.yaml", kGoodYaml + std::string("admin: { address: 0.0.0.0:1 }\n"));
     std::ostringstream err;
-    const auto config = load_to_run(parse({"run", file}), err);
+    const auto config = take_to_run(load_to_reload(parse({"run", file})), err);
     spdlog::set_default_logger(before);
     CHECK(config != nullptr);
     CHECK(err.str().empty());
@@ -351,8 +351,8 @@ TEST_CASE("with --test a configuration of which a test fails is neither started 
     const std::string failing =
         folder.write("failing.yaml", std::string(kGoodYaml) + "tests:\n- {name: a hit, request: {url: /}, expect: {cache: hit}}\n");
     std::ostringstream err;
-    CHECK(load_to_run(parse({"run", failing}), err) != nullptr);
-    CHECK(load_to_run(parse({"run", "--test", failing}), err) == nullptr);
+    CHECK(take_to_run(load_to_reload(parse({"run", failing})), err) != nullptr);
+    CHECK(take_to_run(load_to_reload(parse({"run", "--test", failing})), err) == nullptr);
     CHECK(err.str() == failing + ":9:3: error: tests: the test `a hit` fails: cache: expected hit; got miss\n"
                        "1 error in 1 file; not started\n");
     CHECK(load_to_reload(parse({"run", "--test", failing})).problems.size() == 1);

@@ -183,6 +183,27 @@ TEST_CASE("content of more than 256 KiB is refused, not cut") {
                       "'}}\n") == "the content of an origin's answer may have at most 256KiB here");
 }
 
+TEST_CASE("what a session refuses, a test does not ask for, and what is no HTTP is told") {
+    CHECK(differences("- {name: t, request: {method: CONNECT, url: /a}}\n") == "the method is none that is served");
+    CHECK(differences("- {name: t, request: {url: /a, headers: {Transfer-Encoding: gzip}}}\n").find("ransfer") !=
+          std::string::npos);
+    std::string headers;
+    for (int i = 0; i < 200; ++i) {
+        headers += "X-" + std::to_string(i) + ": a, ";
+    }
+    CHECK(differences("- {name: t, request: {url: /a}, response: {headers: {" + headers +
+                      "X: a}}, expect: {cache: miss, headers: {X-199: a}}}\n") == "");
+}
+
+TEST_CASE("reports stay on their lines, whatever a name or a body holds") {
+    std::vector<RuleTestResult> results;
+    results.push_back({"two\nlines", {"r.yaml", 1, 1}, {}});
+    CHECK(proxy::report_of(results, proxy::TestReport::Tap) == "TAP version 13\n1..1\nok 1 - two\\nlines\n");
+    CHECK(proxy::report_of(results, proxy::TestReport::Text) == "ok    two\\nlines\n1 test, 0 failed\n");
+    CHECK(differences("- {name: t, request: {url: /a}, response: {body: \"a\\nok 2 - b\\e\"}, expect: {body: c}}\n") ==
+          "body: expected `c`; got `a\\nok 2 - b\\x1b`");
+}
+
 TEST_CASE("results are reported as text, as TAP and as JUnit's XML") {
     std::vector<RuleTestResult> results;
     results.push_back({"a page is <kept>", {"rules.yaml", 9, 3}, {}});

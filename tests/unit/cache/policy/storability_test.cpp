@@ -51,6 +51,8 @@ TEST_CASE("what directives, methods and fields say about storing (RFC 9111 secti
         {"POST", "RFC 9111 section 3", "POST", "Cache-Control: max-age=1", nullptr, Reason::Method},
         {"get is not GET", "RFC 9110 section 9.1", "get", "Cache-Control: max-age=1", nullptr, Reason::Method},
 
+        {"a range that lies behind the end", "RFC 9110 section 15.5.17", "", "416\nCache-Control: max-age=60", nullptr,
+         Reason::StatusNotStorable},
         {"no-store", "RFC 9111 section 5.2.2.5", "", "Cache-Control: max-age=1, no-store", nullptr,
          Reason::ResponseNoStore},
         {"no-store in other case", "RFC 9111 section 5.2", "", "Cache-Control: No-Store, max-age=1", nullptr,
