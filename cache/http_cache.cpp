@@ -255,7 +255,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
     const std::uint64_t asker = asker_of(context);
     const auto fits = [&](const Fetch& fetch) {
         // A purge is effective for everybody who asks after it, also against a fetch in flight.
-        if (rules.solo || purges_.kills(context.key, fetch.sequence, 0)) {
+        if (rules.solo || !context.policy.collapse || purges_.kills(context.key, fetch.sequence, 0)) {
             return false;
         }
         const bool pending = fetch.phase() == Fetch::Phase::Pending;

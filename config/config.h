@@ -92,7 +92,8 @@ struct KeyRules {
     NameSelection query_strings{NameSelection::Mode::All, {}};
     NameSelection headers{NameSelection::Mode::None, {}}; // None or Allow
     NameSelection cookies{NameSelection::Mode::None, {}};
-    bool any_host = false; // host: any
+    bool any_host = false;   // host: any
+    bool sort_query = false; // the order of query parameters makes no difference
 };
 
 // A duration keyed by status: exact codes ("404") and classes ("5xx"); exact wins.
@@ -172,6 +173,7 @@ struct CachePolicy {
     // by default_ttl, and max_ttl bounds what the origin says of stale responses.
     bool cloudfront = false;
     LanguageMatching accept_language = LanguageMatching::AsSent;
+    bool collapse = true; // requests wait for what another one has asked for
     RangeHandling range = RangeHandling::Auto;
     std::uint64_t slice_bytes = 0; // RangeHandling::Slice
     KeyRules key;

@@ -150,6 +150,11 @@ const Record<KeyRules>& key_fields() {
         selection<KeyRules>({"query_strings", "Which query parameters tell stored responses apart; the others are "
                                               "removed towards the origin."},
                             &KeyRules::query_strings, kQuery, "all"),
+        choice<KeyRules>({"query_order", "Whether the order of query parameters tells stored responses apart. With sorted "
+                                         "it does not, but for parameters of one name; the origin gets them as they were "
+                                         "sent."},
+                         &KeyRules::sort_query,
+                         std::vector<std::pair<std::string, bool>>{{"as_sent", false}, {"sorted", true}}),
         selection<KeyRules>({"headers", "Which request fields tell stored responses apart, beside those that Vary "
                                         "names."},
                             &KeyRules::headers, kHeaders, "none"),
@@ -193,6 +198,9 @@ const Record<CachePolicy>& cache_policy_fields() {
                             &CachePolicy::request_cache_control,
                             std::vector<std::pair<std::string, RequestCacheControl>>{
                                 {"honor", RequestCacheControl::Honor}, {"ignore", RequestCacheControl::Ignore}}),
+        boolean<CachePolicy>({"collapse", "Whether a request that comes while the same is being fetched waits for that "
+                                          "answer; otherwise each asks the origin."},
+                             &CachePolicy::collapse),
         mapping<CachePolicy>(
             {"normalize", "Request fields of many spellings that are reduced to a few values, for the key, "
                           "for Vary and towards the origin."},

@@ -4,8 +4,10 @@
 #include "config/glob.h"
 #include "config/units.h"
 #include "http/ascii.h"
+#include "http/list_parser.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,14 +20,17 @@ namespace {
 
 // Patterns are compared in pairs; a file with more behaviors than this is compared only so far.
 constexpr std::size_t kMostCompared = 500;
+constexpr std::uint64_t kLongForBrowsers = 86'400; // seconds
 
 enum class Rule : std::uint8_t {
     AdminReachable,
     CookiesInKey,
+    ForwardedUnkeyed,
     HostsMixed,
     IdleConnections,
     LargeObjects,
     LifetimeOverAll,
+    LongForBrowsers,
     NoEffect,
     PlainHttpToApiGateway,
     PrivateShared,
@@ -43,12 +48,18 @@ enum class Rule : std::uint8_t {
 constexpr LintRule kRules[] = {
     {"admin-reachable", "`admin.address` is a TCP address that is not a loopback one: who reaches it may purge."},
     {"cookies-in-key", "`key.cookies: all`, or `Cookie` in `key.headers`: hardly two visitors share a response."},
+    {"forwarded-unkeyed",
+     "`forward_only`: what the origin makes of a parameter or cookie that the key does not have goes to "
+     "everybody."},
     {"hosts-mixed", "`host: viewer` with a policy of `key.host: any`: the origin's answer for one host goes to all."},
     {"idle-connections", "`max_idle_connections` is larger than `max_connections`."},
     {"large-objects", "`cache.memory.max_object_size` is more than half of `size`: one response evicts most others."},
     {"lifetime-over-all",
      "A behavior for every request has an own policy with `min_ttl` or `ttl`: what the origin meant "
      "for one visitor, and marked only with `max-age=0`, is kept and shared too."},
+    {"long-for-browsers",
+     "`client_cache_control` of more than a day without `immutable`: browsers keep what a purge does not "
+     "reach."},
     {"no-effect", "A value that another one makes meaningless: `min_ttl`, `default_ttl` or `error_ttl` beside `ttl`; "
                   "an `error_ttl` below `min_ttl`; `stale_if_disconnected` beside `stale_if_error`; a wait longer than "
                   "`total_timeout`; options of TLS with a url of http."},
@@ -86,6 +97,20 @@ bool is_loopback(const Address& address) {
 }
 
 bool is_set(const std::optional<Milliseconds>& value) { return value && value->count() > 0; }
+
+// The max-age of a value that does not say that the content never changes; 0 where there is none.
+std::uint64_t browser_seconds(const ClientCacheControl::Value& value) {
+    if (value.immutable || value.no_store) return 0;
+    for (const std::string_view member : http::split_list(value.text)) {
+        const auto directive = http::parse_directive(member);
+        if (!directive || !http::iequals(directive->name, "max-age") || !directive->argument) continue;
+        std::uint64_t seconds = 0;
+        const std::string& digits = *directive->argument;
+        std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
+        return seconds;
+    }
+    return 0;
+}
 
 class Linter {
 public:
@@ -189,6 +214,8 @@ private:
     void check_policy(const CachePolicy& policy, const std::string& path) {
         key(policy, path + ".key");
         overrides(policy, path + ".override");
+        forwarded(policy.forward_only.query_strings, path + ".forward_only.query_strings");
+        forwarded(policy.forward_only.cookies, path + ".forward_only.cookies");
         beside_ttl(policy, path);
         short_errors(policy, path);
         const Milliseconds disconnected = policy.stale_if_disconnected;
@@ -205,6 +232,14 @@ private:
         if (used_.count(&policy) == 0) {
             warn_at(read_.mark(policy.place), path, Rule::UnusedPolicy, "no behavior has this policy");
         }
+    }
+
+    void forwarded(const NameSelection& names, const std::string& path) {
+        if (names.mode == NameSelection::Mode::None) return;
+        warn(
+            path, Rule::ForwardedUnkeyed,
+            "the origin sees what the key does not have, and its answer goes to everybody; use this only for what does "
+            "not change the answer");
     }
 
     void key(const CachePolicy& policy, const std::string& path) {
@@ -282,6 +317,12 @@ private:
         unreachable(index);
         const Behavior& behavior = config_.behaviors[index];
         if (behavior.host == Behavior::HostMode::Viewer) viewer_host(behavior, path_of(index) + ".host");
+        if (browser_seconds(behavior.client_cache_control.value) > kLongForBrowsers) {
+            warn(path_of(index) + ".client_cache_control", Rule::LongForBrowsers,
+                 "browsers keep the answer for that long, and no purge reaches them; say `immutable` where the content "
+                 "of a "
+                 "URL never changes, or name a shorter time");
+        }
         const CachePolicy& policy = *behavior.policy_ref;
         const bool is_for_all = behavior.when.empty() && glob_covers(behavior.path_pattern, "/*");
         const bool is_own = policy.place.line > 0;

@@ -54,7 +54,32 @@ std::string to_purge_json(const std::string& target) {
     return json;
 }
 
-CommandLine purge_command(std::string admin_url, const std::string& target) {
+// What is to be purged: a URL or a path, or a group, of one host or of every one.
+struct PurgeTarget {
+    std::string target;
+    std::string group;
+    std::string host;
+};
+
+std::string group_json(const PurgeTarget& wanted) {
+    std::string json = R"({"group":)";
+    append_json_string(json, wanted.group);
+    if (!wanted.host.empty()) {
+        json += R"(,"host":)";
+        append_json_string(json, wanted.host);
+    }
+    json += '}';
+    return json;
+}
+
+CommandLine purge_command(std::string admin_url, const PurgeTarget& wanted) {
+    const std::string& target = wanted.target;
+    if (target.empty() == wanted.group.empty()) {
+        return usage_error("purge takes TARGET, a URL or a path, or --group NAME");
+    }
+    if (!wanted.host.empty() && wanted.group.empty()) {
+        return usage_error("--host goes with --group; TARGET may be a URL with its host");
+    }
     if (admin_url.find("://") == std::string::npos) {
         admin_url.insert(0, "http://");
     }
@@ -66,10 +91,10 @@ CommandLine purge_command(std::string admin_url, const std::string& target) {
         return usage_error("--admin must be http://HOST:PORT, the admin.address of the running gatehouse");
     }
     CommandLine result;
-    result.purge_json = to_purge_json(target);
+    result.purge_json = wanted.group.empty() ? to_purge_json(target) : group_json(wanted);
     // The listener judges it once more; here a mistake is found without one.
     if (const auto request = parse_purge_request(result.purge_json); !request) {
-        return usage_error("cannot purge " + target + ": " + request.error().detail);
+        return usage_error("cannot purge " + (target.empty() ? wanted.group : target) + ": " + request.error().detail);
     }
     result.command = Command::Purge;
     result.admin_url = std::move(admin_url);
@@ -253,10 +278,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     app.add_subcommand("version", "Print the version");
     CLI::App* purge = app.add_subcommand("purge", "Remove responses from the cache of a running gatehouse");
     std::string admin_url = kDefaultAdminUrl;
-    std::string target;
+    PurgeTarget wanted;
     purge->add_option("--admin", admin_url, "URL of its admin listener")->capture_default_str();
-    purge->add_option("TARGET", target, "a URL, or a path for every host; a * at the end purges all that begin so")
-        ->required();
+    purge->add_option("--group", wanted.group, "what the origin put into this group by Cache-Groups (RFC 9875)");
+    purge->add_option("--host", wanted.host, "with --group: of this host only");
+    purge->add_option("TARGET", wanted.target, "a URL, or a path for every host; a * at the end purges all that begin so");
     CLI::App* help = app.add_subcommand("help", "Print this text, or what a command takes");
     std::string topic;
     help->add_option("COMMAND", topic, "run, check, test, explain, schema, version or purge");
@@ -286,7 +312,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     } else if (schema->parsed()) {
         result.command = Command::Schema;
     } else if (purge->parsed()) {
-        return purge_command(std::move(admin_url), target);
+        return purge_command(std::move(admin_url), wanted);
     } else if (help->parsed()) {
         app.clear(); // or the help would be that of the command `help`
         if (topic.empty()) {

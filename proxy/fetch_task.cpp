@@ -383,12 +383,7 @@ awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
 }
 
 awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
-    cache::FetchRequest sent{order_.client_request, order_.facts, *order_.behavior->policy_ref};
-    sent.cookie_unkeyed = order_.request.cookie_unkeyed;
-    sent.may_store = order_.may_store;
-    sent.as_part = order_.as_part;
-    sent.conditional = http::has_cache_precondition(order_.request.head.fields);
-    sent.sent_method = order_.request.method;
+    cache::FetchRequest sent = order_.sent();
     if (head.status == 101) {
         // RFC 9110 section 7.8: a 101 answers a request that asked for it, and names the protocol.
         if (!order_.tunnel || !order_.request.upgrade || !head.fields.contains("Upgrade")) {

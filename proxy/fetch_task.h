@@ -3,7 +3,9 @@
 #pragma once
 
 #include "cache/fetch.h"
+#include "cache/http_cache.h"
 #include "cache/policy/facts.h"
+#include "http/conditional.h"
 #include "proxy/invalidate.h"
 #include "proxy/origin_request.h"
 #include "proxy/request_body.h"
@@ -35,6 +37,17 @@ struct FetchOrder {
     std::optional<UnsafeTarget> unsafe;
     bool may_store = false;
     bool as_part = false; // the request keeps the client's Range
+
+    // What the cache is told of the request that is sent. It refers to the order.
+    cache::FetchRequest sent() const {
+        cache::FetchRequest out{client_request, facts, *behavior->policy_ref};
+        out.cookie_unkeyed = request.cookie_unkeyed;
+        out.may_store = may_store;
+        out.as_part = as_part;
+        out.conditional = http::has_cache_precondition(request.head.fields);
+        out.sent_method = request.method;
+        return out;
+    }
 };
 
 // Runs it on the worker's core until it has ended. fetch->home is that core.

@@ -130,7 +130,7 @@ std::vector<std::string> keyed_queries(const config::Config& config, const http:
                                        std::string_view query) {
     std::vector<std::string> out;
     for_each_behavior_of(config, target, [&](const Behavior& behavior) {
-        std::string keyed = cache::policy::keyed_query(query, behavior.policy_ref->key.query_strings);
+        std::string keyed = cache::policy::keyed_query(query, behavior.policy_ref->key);
         if (std::find(out.begin(), out.end(), keyed) == out.end()) {
             out.push_back(std::move(keyed));
         }

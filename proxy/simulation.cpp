@@ -211,12 +211,7 @@ void Simulation::Impl::answer(FetchOrder order) {
 
 // False: it has to be asked again, without a condition.
 bool Simulation::Impl::answer_once(FetchOrder& order, http::ResponseHead head) {
-    cache::FetchRequest sent{order.client_request, order.facts, *order.behavior->policy_ref};
-    sent.cookie_unkeyed = order.request.cookie_unkeyed;
-    sent.may_store = order.may_store;
-    sent.as_part = order.as_part;
-    sent.conditional = http::has_cache_precondition(order.request.head.fields);
-    sent.sent_method = order.request.method;
+    cache::FetchRequest sent = order.sent();
     apply_etag_rule(order.behavior->etag, origin->content, sent);
     if (order.unsafe) {
         take_unsafe_answer(cache, *order.config, *order.unsafe, *order.fetch, head, sent);

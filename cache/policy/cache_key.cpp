@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <vector>
 
 namespace gatehouse::cache::policy {
 
@@ -48,6 +49,32 @@ bool append_query(std::string_view query, const config::NameSelection& selection
             out += parameter;
             any = true;
         }
+    }
+    return any;
+}
+
+// Sorts the parameters that begin at `begin` by name.
+void sort_parameters(std::string& text, std::size_t begin) {
+    const std::string query = text.substr(begin);
+    std::vector<std::string_view> parameters;
+    for (std::string_view rest = query; !rest.empty();) {
+        parameters.push_back(rest.substr(0, rest.find('&')));
+        rest.remove_prefix(std::min(parameters.back().size() + 1, rest.size()));
+    }
+    std::stable_sort(parameters.begin(), parameters.end(),
+                     [](std::string_view a, std::string_view b) { return name_of(a) < name_of(b); });
+    text.resize(begin);
+    for (const std::string_view parameter : parameters) {
+        text.append(text.size() == begin ? "" : "&").append(parameter);
+    }
+}
+
+// The query as the key has it. Returns whether there is any, which an empty one is too.
+bool append_keyed_query(std::string_view query, const config::KeyRules& rules, std::string& out) {
+    const std::size_t begin = out.size();
+    const bool any = append_query(query, rules.query_strings, kNothing, out);
+    if (rules.sort_query) {
+        sort_parameters(out, begin);
     }
     return any;
 }
@@ -170,7 +197,7 @@ void make_cache_key(const config::Behavior& behavior, const http::Target& target
     out.append(policy.key.any_host ? std::string_view("*") : std::string_view(target.authority)).append(1, kEnd);
     out.append(target.path).append(1, kEnd);
     const std::size_t query_at = out.size();
-    const bool has_query = target.has_query && append_query(target.query, policy.key.query_strings, kNothing, out);
+    const bool has_query = target.has_query && append_keyed_query(target.query, policy.key, out);
     const bool is_empty_query = has_query && out.size() == query_at;
     out += kEnd;
     // "/a?" is another URI than "/a" (RFC 3986 section 6.2.3), and the query part alone cannot tell.
@@ -190,10 +217,10 @@ KeyParts split_cache_key(std::string_view key) noexcept {
     return {parts[0], parts[1], parts[2], parts[3], parts[4], key};
 }
 
-std::string keyed_query(std::string_view query, const config::NameSelection& selection) {
-    std::string selected;
-    append_query(query, selection, kNothing, selected);
-    return selected;
+std::string keyed_query(std::string_view query, const config::KeyRules& rules) {
+    std::string keyed;
+    append_keyed_query(query, rules, keyed);
+    return keyed;
 }
 
 std::string forwarded_target(const http::Target& target, const config::CachePolicy& policy) {

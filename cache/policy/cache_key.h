@@ -30,9 +30,9 @@ struct KeyParts {
 // Precondition: key came from make_cache_key.
 KeyParts split_cache_key(std::string_view key) noexcept;
 
-// The query's parameters that take part, in the order sent, joined with '&' (only '&' separates). Mode All: the query
-// byte for byte.
-std::string keyed_query(std::string_view query, const config::NameSelection& selection);
+// The query's parameters that take part, joined with '&' (only '&' separates), in the order sent or sorted by name; those
+// of one name stay in their order, which may mean something. Mode All in the order sent: the query byte for byte.
+std::string keyed_query(std::string_view query, const config::KeyRules& rules);
 
 // What goes to the origin. With forward_everything the target and Cookie are forwarded as they came; in an own policy
 // query parameters and cookies that are not keyed are removed (DESIGN 4.16).

@@ -99,6 +99,14 @@ const LintRow kRows[] = {
                  "{path_pattern: \"*\", origin: a, when: {methods: [HEAD, GET]}}, " +
                      kAll,
                  "unreachable-behavior", "behaviors[1].path_pattern", "\"*\"", "never reached"),
+    behavior_row("more than a day for browsers",
+                 "{path_pattern: '*', origin: a, cache_policy: p, client_cache_control: \"public, max-age=86401\"}",
+                 "long-for-browsers", "behaviors[0].client_cache_control", "\"public", "no purge reaches them"),
+    behavior_row("a day for browsers",
+                 "{path_pattern: '*', origin: a, cache_policy: p, client_cache_control: \"public, max-age=86400\"}"),
+    behavior_row("a year for what never changes",
+                 "{path_pattern: '*', origin: a, cache_policy: p, client_cache_control: "
+                 "\"public, max-age=31536000, immutable\"}"),
     behavior_row("patterns that share paths", "{path_pattern: /a/*, origin: a}, {path_pattern: '*.jpg', origin: a, "
                                               "cache_policy: p}"),
     with_origin(behavior_row("the viewer's Host for API Gateway",
@@ -150,6 +158,11 @@ const LintRow kRows[] = {
     policy_row("User-Agent in the key, reduced to few values",
                "key: {headers: [User-Agent]}, normalize: {user_agent: device_class}"),
     policy_row("harmless fields in the key", "key: {headers: [Accept, User, Cookies]}"),
+    policy_row("a parameter that is forwarded without being keyed", "forward_only: {query_strings: [a]}",
+               "forwarded-unkeyed", ".forward_only.query_strings", "[a", "its answer goes to everybody"),
+    policy_row("a cookie that is forwarded without being keyed", "forward_only: {cookies: all}", "forwarded-unkeyed",
+               ".forward_only.cookies", "all", "its answer goes to everybody"),
+    policy_row("nothing is forwarded without being keyed", "forward_only: {cookies: none}"),
     policy_row("set_cookie: honor", "set_cookie: honor", "set-cookie-shared", ".set_cookie", "honor",
                "only where the cookie is the same for all"),
     policy_row("set_cookie: refuse", "set_cookie: refuse"),

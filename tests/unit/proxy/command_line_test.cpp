@@ -128,6 +128,9 @@ TEST_CASE("what is wrong is said on standard error, with status 2") {
         {{"schema", "gatehouse.yaml"}, "gatehouse.yaml"},
         {{"help", "serve"}, "no such command: serve"},
         {{"purge"}, "TARGET"},
+        {{"purge", "/a", "--group", "g"}, "TARGET"},
+        {{"purge", "/a", "--host", "h"}, "--host goes with --group"},
+        {{"purge", "--group", "g", "--host", "a b"}, "cannot purge g: host must be a host"},
         {{"purge", "v1/items"}, "url must be http://host/path"},
         {{"purge", "/a*b"}, "only a '*' at the end"},
         {{"purge", "--admin", "https://127.0.0.1:9180", "/a"}, "--admin must be http://HOST:PORT"},
@@ -157,6 +160,8 @@ TEST_CASE("purge takes a URL or a path, and where to send it") {
     CHECK(by_url.admin_url == "http://10.0.0.7:9180");
     CHECK(by_url.purge_json == R"({"url":"https://api.example/v1?q=\"x\""})");
     CHECK(parse({"purge", "/a", "--admin", "http://[::1]:9180/"}).command == Command::Purge);
+    CHECK(parse({"purge", "--group", "a \"b\""}).purge_json == R"({"group":"a \"b\""})");
+    CHECK(parse({"purge", "--group", "g", "--host", "h:8080"}).purge_json == R"({"group":"g","host":"h:8080"})");
 }
 
 TEST_CASE("check says which files are good and what is wrong with the others") {

@@ -158,7 +158,7 @@ TEST_CASE("which parameters are keyed and forwarded") {
             const auto policy = with_query(row.selection);
             const std::string key = key_of(policy, row.target);
             CHECK(split_cache_key(key).query == row.keyed);
-            CHECK(keyed_query(target_of(row.target).query, row.selection) == row.keyed);
+            CHECK(keyed_query(target_of(row.target).query, policy.key) == row.keyed);
             CHECK(forwarded_target(target_of(row.target), policy) == row.forwarded);
             // What the origin sees is all that the key holds, and the other way round.
             CHECK(key_of(policy, row.forwarded) == key);
@@ -167,6 +167,36 @@ TEST_CASE("which parameters are keyed and forwarded") {
             CHECK(forwarded_target(target_of(row.target), forwarding) == row.target);
         }
     }
+}
+
+TEST_CASE("with query_order: sorted the order of parameters makes no difference to the key, nor to what the origin gets") {
+    struct Row {
+        config::NameSelection selection;
+        const char* target;
+        const char* keyed;
+    };
+    const Row rows[] = {
+        {{Mode::All, {}}, "/a?b=1&a=2", "a=2&b=1"},
+        {{Mode::All, {}}, "/a?a=2&b=1", "a=2&b=1"},
+        {{Mode::All, {}}, "/a?a=2&b=1&a=1", "a=2&a=1&b=1"}, // of one name they may mean a list
+        {{Mode::All, {}}, "/a?b&a&B", "B&a&b"},
+        {{Mode::All, {}}, "/a?a=1", "a=1"},
+        {{Mode::All, {}}, "/a?", ""},
+        {{Mode::Allow, {"a", "b"}}, "/a?b=1&x=2&a=3", "a=3&b=1"},
+        {{Mode::Except, {"x"}}, "/a?z=1&x=2&a=3", "a=3&z=1"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.target);
+        auto policy = with_query(row.selection);
+        policy.key.sort_query = true;
+        CHECK(split_cache_key(key_of(policy, row.target)).query == row.keyed);
+        CHECK(keyed_query(target_of(row.target).query, policy.key) == row.keyed);
+        CHECK(forwarded_target(target_of(row.target), policy) ==
+              forwarded_target(target_of(row.target), with_query(row.selection)));
+    }
+    auto policy = with_query({Mode::All, {}});
+    policy.key.sort_query = true;
+    CHECK(key_of(policy, "/a?") != key_of(policy, "/a"));
 }
 
 TEST_CASE("keyed fields") {
