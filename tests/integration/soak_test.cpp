@@ -334,8 +334,9 @@ TEST_SUITE("soak") {
             for (const int result : tally.results) {
                 CHECK(result > 100);
             }
-            // Connections to the origin end a second after their last use.
-            ProxyUnderTest::await([&] { return proxy.descriptors() == descriptors; }, "connections are closed");
+            // Connections to the origin end a second after their last use. No more than before: the first count may have
+            // caught the connection of the probe that said the program is ready.
+            ProxyUnderTest::await([&] { return proxy.descriptors() <= descriptors; }, "connections are closed");
             resident[round] = proxy.resident_bytes();
             const std::string metrics = proxy.metrics();
             CHECK(sum_of_metric(metrics, "gatehouse_store_bytes") <= 16 * kMiB);
