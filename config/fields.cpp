@@ -24,6 +24,17 @@ void MemberCheck::finish(const Spot& spot, Findings& findings) const {
     }
 }
 
+bool MemberCheck::expect_mapping_of_them(const Spot& spot, Findings& findings) const {
+    constexpr std::size_t kExamples = 3;
+    std::vector<std::string> names;
+    for (const FieldDescription* field : fields_) {
+        if (field->required) names.push_back(field->path);
+    }
+    if (!names.empty()) return expect_mapping(spot, findings, "a mapping with " + join(names));
+    for (std::size_t i = 0; i < std::min(kExamples, fields_.size()); ++i) names.push_back(fields_[i]->path);
+    return expect_mapping(spot, findings, "a mapping of fields such as " + join(names));
+}
+
 bool expect_mapping(const Spot& spot, Findings& findings, std::string_view expected) {
     const DocumentNode::Kind kind = spot.node->kind;
     if (kind == DocumentNode::Kind::Mapping || kind == DocumentNode::Kind::Nothing) return true;

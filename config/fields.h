@@ -42,6 +42,8 @@ class MemberCheck {
 public:
     explicit MemberCheck(std::vector<const FieldDescription*> fields) : fields_(std::move(fields)) {}
     void unknown(const MemberSpot& member, Findings& findings);
+    // "expected a mapping with path_pattern, origin": the required fields, or a few of those that there are.
+    bool expect_mapping_of_them(const Spot& spot, Findings& findings) const;
     void present(const std::string& name) { present_.push_back(name); }
     // Reports each required field that is absent, unless a mistyped name was taken for it.
     void finish(const Spot& spot, Findings& findings) const;
@@ -56,11 +58,13 @@ private:
 bool expect_mapping(const Spot& spot, Findings& findings, std::string_view expected);
 bool expect_list(const Spot& spot, Findings& findings, std::string_view expected);
 
+// Reports a value that is no mapping, with the fields that one would have.
 template <class T>
 void read_record(const Spot& spot, Findings& findings, const Record<T>& fields, T& out) {
     std::vector<const FieldDescription*> descriptions;
     for (const Field<T>& field : fields) descriptions.push_back(&field.description);
     MemberCheck check(std::move(descriptions));
+    if (!check.expect_mapping_of_them(spot, findings)) return;
     for (const MemberSpot& member : unique_members(spot, findings)) {
         const auto field = std::find_if(fields.begin(), fields.end(), [&member](const Field<T>& candidate) {
             return candidate.description.path == member.key;
@@ -227,7 +231,6 @@ Field<T> mapping(Name name, Get get, const Record<Inner>& fields) {
     field.description = {name.name, "mapping", "", name.sentence, "the fields below", FieldShape::Mapping};
     field.inner = flatten(fields, ".");
     field.read = [get, &fields](const Spot& spot, Findings& findings, T& out) {
-        if (!expect_mapping(spot, findings, "a mapping")) return;
         read_record(spot, findings, fields, std::invoke(get, out));
     };
     return field;
@@ -252,7 +255,6 @@ Field<T> named_mappings(Name name, Get get, const Record<Inner>& fields) {
             Inner& inner = std::invoke(get, out)[member.key];
             inner.name = member.key;
             inner.place = findings.place(member.key_place);
-            if (!expect_mapping(member.value, findings, "a mapping")) continue;
             read_record(member.value, findings, fields, inner);
         }
     };
@@ -275,7 +277,6 @@ Field<T> list_of_mappings(Name name, Get get, const Record<Inner>& fields) {
         for (const Spot& item : item_spots(spot)) {
             Inner& inner = std::invoke(get, out).emplace_back();
             if constexpr (requires { inner.place; }) inner.place = findings.place(item.place);
-            if (!expect_mapping(item, findings, "a mapping")) continue;
             read_record(item, findings, fields, inner);
         }
     };

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace gatehouse::config;
@@ -152,10 +153,13 @@ TEST_CASE("A required field that is absent gives one problem at what should have
 
 TEST_CASE("A mapping under a name of the user's choice is checked like the others") {
     const FullYaml yaml("");
-    for (const char* path : {"origins.<name>", "cache_policies.<name>"}) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"origins.<name>", "expected a mapping with url; found `5`"},
+        {"cache_policies.<name>", "expected a mapping of fields such as min_ttl, "},
+    };
+    for (const auto& [path, message] : cases) {
         const FieldLines lines = yaml.find(path);
-        expect_one(yaml.with_value(lines, "5"), lines.first + 1, lines.indent + lines.name.size() + 3,
-                   "expected a mapping; found `5`");
+        expect_one(yaml.with_value(lines, "5"), lines.first + 1, lines.indent + lines.name.size() + 3, message);
         expect_one(yaml.with_copy_after(lines), lines.last + 2, lines.indent + 1, "duplicate field");
     }
 }
