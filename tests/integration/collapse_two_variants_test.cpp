@@ -39,6 +39,7 @@ TEST_CASE("two variants of a cold key: two origin requests") {
     const std::size_t before = proxy.received();
     Swarm swarm(proxy.port(), kClients, request);
     // That the response varies is not known yet, so all wait for the first.
+    origin.await_requests("/text", 1);
     proxy.await_received(before + swarm.sent());
     CHECK(origin.requests() == 1);
     origin.open("answer");
