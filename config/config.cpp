@@ -62,4 +62,12 @@ const ClientCacheControl::Value* ClientCacheControl::named(int status) const {
     return nullptr;
 }
 
+const ErrorPage* ErrorPages::find(int status) const {
+    if (const auto exact = by_status.find(status); exact != by_status.end()) return &exact->second;
+    if (const auto whole_class = by_class.find(status / 100); whole_class != by_class.end()) {
+        return &whole_class->second;
+    }
+    return nullptr;
+}
+
 } // namespace gatehouse::config

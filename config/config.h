@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config/basics.h"
+#include "config/cache_policy.h"
 #include "config/request_rules.h"
 #include "config/response_rules.h"
 #include "config/rule_test.h"
@@ -88,101 +89,6 @@ struct Origin {
     SourcePlace place;
 };
 
-struct KeyRules {
-    NameSelection query_strings{NameSelection::Mode::All, {}};
-    NameSelection headers{NameSelection::Mode::None, {}}; // None or Allow
-    NameSelection cookies{NameSelection::Mode::None, {}};
-    bool any_host = false;   // host: any
-    bool sort_query = false; // the order of query parameters makes no difference
-};
-
-// A duration keyed by status: exact codes ("404") and classes ("5xx"); exact wins.
-struct StatusDurations {
-    std::map<int, Milliseconds> by_status; // 404
-    std::map<int, Milliseconds> by_class;  // 5 for 5xx
-    std::optional<Milliseconds> find(int status) const;
-    bool empty() const noexcept { return by_status.empty() && by_class.empty(); }
-};
-
-// Which requests that differ in Accept-Language get the same stored response where Vary names it.
-enum class LanguageMatching : std::uint8_t {
-    AsSent,   // those whose field means the same
-    AnyOrder, // those that list the same languages with the same weights
-    Preferred // also those that prefer, above all others, the language that Content-Language names
-};
-
-// Which prohibitions of an origin an operator takes back, one by one.
-struct Overrides {
-    bool no_store = false;
-    bool is_private = false;
-    bool no_cache = false;
-    bool set_cookie = false;
-    bool authorization = false;
-    bool any() const noexcept { return no_store || is_private || no_cache || set_cookie || authorization; }
-};
-
-// What a client's Cache-Control and Pragma may do: what RFC 9111 section 5.2.1 says, or nothing.
-enum class RequestCacheControl : std::uint8_t { Honor, Ignore };
-
-// Request fields that are reduced to a few values before anything is looked up; empty: as they come.
-struct Normalization {
-    std::vector<std::string> accept_encoding; // the codings that matter, in the order of the reduced field
-    std::vector<std::string> accept_language; // the languages there are; the first is for everybody else
-    bool device_class = false;                // User-Agent becomes mobile, tablet or desktop
-    bool any() const noexcept { return !accept_encoding.empty() || !accept_language.empty() || device_class; }
-};
-
-// Statuses, and classes of them.
-struct StatusSet {
-    std::vector<int> statuses; // 503
-    std::vector<int> classes;  // 5 for 5xx
-    bool contains(int status) const noexcept;
-};
-
-// What is done with a Range that nothing stored covers (docs/RANGES.md).
-enum class RangeHandling : std::uint8_t {
-    Auto, // Fill for what is known to be small, Pass for everything else
-    Pass, // it is forwarded, and the part that comes is stored
-    Fill, // the whole is fetched and stored, and the range is answered out of it
-    Slice // the whole and every range of it are put together from slices of slice_bytes
-};
-
-struct CachePolicy {
-    std::string name;
-    bool disabled = false; // CachingDisabled: neither looked up nor stored
-    // RFC9111: everything is forwarded and the whole query keyed; Vary protects the rest. Own policies remove unkeyed
-    // cookies and query parameters towards the origin.
-    bool forward_everything = false;
-    Milliseconds min_ttl{0};
-    std::optional<Milliseconds> default_ttl;            // only when the origin names no lifetime
-    std::optional<Milliseconds> max_ttl;                // only when it does
-    std::optional<Milliseconds> ttl;                    // instead of the origin's
-    std::optional<Milliseconds> stale_while_revalidate; // when the response names none
-    std::optional<Milliseconds> stale_if_error;         // when the response names none
-    // While the origin cannot be reached at all, when nothing says anything about errors (RFC 9111 section 4.2.4).
-    Milliseconds stale_if_disconnected{86'400'000};
-    StatusDurations error_ttl;
-    bool heuristic = true;         // RFC 9111 section 4.2.2; off where default_ttl is set
-    bool immutable = false;        // the content at a URL never changes, whatever validators say of it
-    bool refuse_set_cookie = true; // own policies; RFC9111 stores it when the origin names a lifetime
-    Overrides overrides;
-    StatusSet stale_if_error_statuses{{500, 502, 503, 504}, {}};
-    RequestCacheControl request_cache_control = RequestCacheControl::Honor;
-    Normalization normalize;
-    // Built in under a name of CloudFront's: errors live for the longer of error_ttl and what the origin says, none lives
-    // by default_ttl, and max_ttl bounds what the origin says of stale responses.
-    bool cloudfront = false;
-    LanguageMatching accept_language = LanguageMatching::AsSent;
-    bool collapse = true; // requests wait for what another one has asked for
-    RangeHandling range = RangeHandling::Auto;
-    std::uint64_t slice_bytes = 0; // RangeHandling::Slice
-    KeyRules key;
-    ForwardOnly forward_only; // own policies
-    std::vector<std::string> targeted_cache_control{"CDN-Cache-Control"};
-    bool withhold_targeted_cache_control = false; // targeted_cache_control_to_clients: remove
-    SourcePlace place;
-};
-
 // What a client gets that did not come over HTTPS.
 enum class ViewerProtocolPolicy : std::uint8_t { AllowAll, RedirectToHttps, HttpsOnly };
 
@@ -190,7 +96,9 @@ struct Behavior {
     std::string path_pattern; // CloudFront glob: `*` crosses '/', `?` is one character
     RequestConditions when;
     OriginRequestRules origin_request;
+    std::string origin_request_policy; // name; empty: none
     std::vector<std::string> allowed_methods; // empty: every method
+    std::vector<std::string> cached_methods{"GET", "HEAD"};
     ViewerProtocolPolicy viewer_protocol_policy = ViewerProtocolPolicy::AllowAll;
     std::string share; // behaviors that name the same one share their stored responses
     std::string origin;       // name
@@ -201,6 +109,7 @@ struct Behavior {
     EtagRule etag = EtagRule::Keep;
     ClientCacheControl client_cache_control;
     std::vector<std::string> response_headers_policies; // names, applied in this order
+    ErrorPages error_pages;
     SourcePlace place;
     // Resolved by validation; they live as long as the Config.
     const Origin* origin_ref = nullptr;
@@ -210,6 +119,8 @@ struct Behavior {
     const ClientCacheControl* client_cache_control_ref = nullptr; // null: the origin's fields stay
     // Whether any of the rules for responses is given: where none is, nothing is asked about them.
     bool shapes_responses = false;
+    bool caches_post = false;    // cached_methods has POST
+    bool caches_options = false; // and OPTIONS
 };
 
 struct Dns {

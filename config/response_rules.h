@@ -53,6 +53,7 @@ struct Cors {
     std::string expose_text;
     std::string max_age_text;
     bool any_origin = false; // `*`
+    bool answers_preflights = false; // here, without the origin
 };
 
 // The security block: each is sent only where it is given.
@@ -109,6 +110,20 @@ enum class EtagRule : std::uint8_t {
     Generate, // a strong one from the stored content where the origin sends none that is valid
     Weaken,
     Remove
+};
+
+// What a client gets instead of an error: another resource of the same host, with the status it is given (CloudFront's
+// custom error responses).
+struct ErrorPage {
+    std::string page; // path and query, such as /index.html
+    int status = 0;   // 0: that of the error
+};
+struct ErrorPages {
+    std::map<int, ErrorPage> by_status; // 404
+    std::map<int, ErrorPage> by_class;  // 5 for 5xx
+    bool empty() const noexcept { return by_status.empty() && by_class.empty(); }
+    // An exact status wins over its class; null: the error stays.
+    const ErrorPage* find(int status) const;
 };
 
 // The most lines that one policy sets, adds or defaults, and the most policies of one behavior.

@@ -108,6 +108,7 @@ Forwarded forwarded_for(Reason reason) noexcept {
     case Reason::None:
     case Reason::StaleWhileRevalidate:
     case Reason::RequestMaxStale:
+    case Reason::RefreshAhead:
     case Reason::OnlyIfCached: return Forwarded::No;
     case Reason::UriMiss: return Forwarded::UriMiss;
     case Reason::VaryMiss: return Forwarded::VaryMiss;
@@ -115,6 +116,7 @@ Forwarded forwarded_for(Reason reason) noexcept {
     case Reason::PartialMiss: return Forwarded::Partial;
     case Reason::CachingDisabled:
     case Reason::RequestBody:
+    case Reason::RequestTooLarge:
     case Reason::RequestPrecondition:
     case Reason::RequestUpgrade: return Forwarded::Bypass;
     case Reason::RequestNoCache:
@@ -123,7 +125,8 @@ Forwarded forwarded_for(Reason reason) noexcept {
     case Reason::Stale:
     case Reason::ResponseNoCache: // it may not be used without validation, as if it were stale
     case Reason::StaleIfError:    // forwarded first, answered from the cache after that
-    case Reason::StaleIfDisconnected: return Forwarded::Stale;
+    case Reason::StaleIfDisconnected:
+    case Reason::StaleIfSlow: return Forwarded::Stale;
     default: return Forwarded::Miss;
     }
 }

@@ -52,6 +52,7 @@ struct ResponseFacts {
     // From the request that caused it.
     bool method_is_get = true; // a HEAD answer never makes a body entry
     bool from_post = false;    // a POST whose answer represents the target (RFC 9110 section 9.3.3)
+    std::uint16_t dice = 0;    // thrown by the coordinator once for each answer: how much jitter takes off its lifetime
     std::uint64_t asker = 0;   // hash of identity_of (identity.h), set by the coordinator: who asked for it last
     bool request_authorization = false;
     bool request_no_store = false;

@@ -43,6 +43,10 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::NotShareable, "not_shareable", "The answer this request waited for may not be used for it."},
     {Reason::TooManyWaiters, "too_many_waiters",
      "As many requests as limits.waiters_per_fetch allows waited for this answer already."},
+    {Reason::WaitedTooLong, "waited_too_long",
+     "The answer that another request had asked for did not come within the policy's collapse max_wait."},
+    {Reason::RequestTooLarge, "request_too_large",
+     "The content of the request is larger than key.max_body_size, so it cannot be part of the key."},
     {Reason::RequestNoStore, "request_no_store", "The request says no-store."},
     {Reason::ResponseNoStore, "response_no_store", "The response says no-store."},
     {Reason::ResponsePrivate, "response_private", "The response says private: it is meant for one user."},
@@ -72,7 +76,10 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "The origin failed, and the stored response may be served although it is stale."},
     {Reason::StaleIfDisconnected, "stale_if_disconnected",
      "The origin cannot be reached, and the policy lets the stored response be served stale meanwhile."},
+    {Reason::StaleIfSlow, "stale_if_slow",
+     "The origin took longer than stale_if_slow to answer, and the stored response may be served stale meanwhile."},
     {Reason::RequestMaxStale, "request_max_stale", "The response is stale, and the request's max-stale accepts that."},
+    {Reason::RefreshAhead, "refresh_ahead", "The response is fresh, and is fetched again before its end."},
 }};
 
 constexpr bool rows_are_in_order() {

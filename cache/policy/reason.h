@@ -33,6 +33,8 @@ enum class Reason : std::uint8_t {
     KnownUncacheable,    // an earlier answer to this key could not be stored; not queued for
     NotShareable,        // the answer waited for may not be used for this request
     TooManyWaiters,      // limits.waiters_per_fetch requests wait for the answer already
+    WaitedTooLong,       // the answer of another request's fetch did not come within the policy's max_wait
+    RequestTooLarge,     // the content of a cached POST is larger than what the key takes
     // Why a response was not stored.
     RequestNoStore,
     ResponseNoStore,
@@ -55,7 +57,10 @@ enum class Reason : std::uint8_t {
     StaleWhileRevalidate,
     StaleIfError,
     StaleIfDisconnected,
+    StaleIfSlow, // the origin has not answered the validation within stale_if_slow; it goes on
     RequestMaxStale,
+    // Why a fresh response was fetched again while it was served.
+    RefreshAhead,
     kCount
 };
 
