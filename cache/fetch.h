@@ -108,6 +108,8 @@ public:
     // ---- those who wait
     // Whether one more may wait for the answer; also says yes where there is nothing left to wait for.
     bool admit_waiter(std::uint32_t most) noexcept;
+    // One that was admitted waits no longer, although there is no answer yet.
+    void waiter_left() noexcept { waiting_.fetch_sub(1, std::memory_order_relaxed); }
 
     // ---- anybody
     Phase phase() const noexcept { return phase_.load(std::memory_order_acquire); }
@@ -188,7 +190,7 @@ private:
     mutable std::mutex readers_mutex_;
     std::list<Reader*> readers_;
     std::uint64_t next_reader_ = 1;
-    std::atomic<std::uint32_t> waiting_{0}; // joined before the answer; nobody leaves before that
+    std::atomic<std::uint32_t> waiting_{0}; // joined before the answer
     std::atomic<bool> detached_{false};
     std::atomic<policy::Reason> detach_reason_{policy::Reason::None};
     bool initiator_expected_ = false;

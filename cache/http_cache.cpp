@@ -122,6 +122,11 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         plan.result.reason = reuse.reason;
         switch (reuse.kind) {
         case ReuseDecision::Kind::ServeFresh:
+            if (plan.may_store && !match.head.facts.is_part &&
+                policy::refreshes_ahead(match.head.facts, reuse.freshness, context.policy, context.dice)) {
+                refresh_ahead(context, match.vary_names, rules, plan);
+            }
+            [[fallthrough]];
         case ReuseDecision::Kind::ServeStale:
             plan.kind = Plan::Kind::Serve;
             store_.touch(*plan.entry);
@@ -245,6 +250,18 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
     return plan;
 }
 
+// Starts a background fetch of what is served fresh, if nobody has.
+void HttpCache::refresh_ahead(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan) {
+    plan.validate = plan.head.facts.has_validator;
+    join_or_start(context, vary_names, rules, plan);
+    plan.result.collapsed = false; // it did not wait
+    if (plan.leader) {
+        plan.result.reason = Reason::RefreshAhead;
+    } else {
+        plan.fetch.reset();
+    }
+}
+
 bool HttpCache::usable_now(const RequestContext& context, const StoredHead& head) const {
     return policy::decide_reuse(context.facts, head.facts, context.policy, context.now).kind ==
            ReuseDecision::Kind::ServeFresh;
@@ -350,9 +367,10 @@ std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context
     const Reason reason =
         plan.entry ? policy::reason_to_serve_on(failure, context.facts, plan.head.facts, context.policy, context.now)
                    : Reason::None;
-    if (reason == Reason::None) {
-        return std::nullopt;
-    }
+    return reason == Reason::None ? std::nullopt : std::optional(serve_stale(context, plan, reason));
+}
+
+Resolution HttpCache::serve_stale(const RequestContext& context, const Plan& plan, Reason reason) {
     Resolution resolution;
     resolution.kind = Resolution::Kind::Serve;
     resolution.entry = plan.entry;
@@ -362,6 +380,37 @@ std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context
     resolution.result.forwarded = policy::Forwarded::Stale;
     resolution.result.ttl_seconds = ttl_seconds(policy::freshness(plan.head.facts, context.policy, context.now));
     return resolution;
+}
+
+Patience HttpCache::patience(const RequestContext& context, const Plan& plan) const {
+    const config::CachePolicy& rules = context.policy;
+    Patience patience;
+    if (plan.kind != Plan::Kind::Wait) {
+        return patience;
+    }
+    if (!plan.leader) {
+        patience.wait = rules.collapse_max_wait;
+    }
+    const bool may_serve = plan.entry && policy::reason_to_serve_while_slow(context.facts, plan.head.facts, rules,
+                                                                            context.now) != Reason::None;
+    if (may_serve && (patience.wait == http::Duration::zero() || *rules.stale_if_slow <= patience.wait)) {
+        patience = {*rules.stale_if_slow, true};
+    }
+    return patience;
+}
+
+std::optional<Resolution> HttpCache::give_up_waiting(const RequestContext& context, const Plan& plan,
+                                                     const Patience& patience) const {
+    if (!patience.serves_stale) {
+        Resolution resolution;
+        resolution.kind = Resolution::Kind::Alone;
+        resolution.result = plan.result;
+        resolution.result.reason = Reason::WaitedTooLong;
+        return resolution;
+    }
+    const Reason reason =
+        policy::reason_to_serve_while_slow(context.facts, plan.head.facts, context.policy, context.now);
+    return reason == Reason::None ? std::nullopt : std::optional(serve_stale(context, plan, reason));
 }
 
 Resolution HttpCache::failed(const RequestContext& context, const Plan& plan, const http::Error& error) const {

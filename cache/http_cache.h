@@ -39,7 +39,8 @@ struct RequestContext {
     http::WallTime now;
     // For a request that is planned again: Plan::arrived of the first time.
     std::uint64_t arrived = ~std::uint64_t{0};
-    bool unsliced = false; // planned again, because the answer was not for slices
+    bool unsliced = false;  // planned again, because the answer was not for slices
+    std::uint64_t dice = 0; // a random number, where the policy refreshes ahead
 };
 
 struct Plan {
@@ -67,6 +68,12 @@ struct Plan {
     store::EntryRef manifest; // Slices: what is known of them; null: nothing
     bool manifest_current = false;
     policy::CacheResult result;
+};
+
+// How long a request waits for the answer that it was planned to wait for.
+struct Patience {
+    http::Duration wait{0};    // zero: as long as it takes
+    bool serves_stale = false; // after that: the stored response; otherwise it asks for itself
 };
 
 // A slice that a request needs.
@@ -146,6 +153,11 @@ public:
     // What the fetch that was waited for means for this request. `fetch` is no longer Pending.
     Resolution resolve(const RequestContext& context, const Plan& plan);
     std::shared_ptr<Fetch> make_private_fetch(unsigned core);
+    // Before the wait: when it is to be given up (stale_if_slow, collapse's max_wait).
+    Patience patience(const RequestContext& context, const Plan& plan) const;
+    // The wait was given up: Serve, or Alone. nullopt: what might have been served when the wait began may not be now.
+    std::optional<Resolution> give_up_waiting(const RequestContext& context, const Plan& plan,
+                                              const Patience& patience) const;
 
     // ---- slices (http_cache_slices.cpp)
     // Serve, from a stored slice; or Wait, for a fetch whose answer is a slice, Freshened, or no slice after all.
@@ -243,6 +255,8 @@ private:
     std::optional<Resolution> stale_instead(const RequestContext& context, const Plan& plan,
                                             policy::OriginFailure failure) const;
     static bool is_in_reach(const RequestContext& context, const Fetch& fetch, const policy::StoredHead& head);
+    static Resolution serve_stale(const RequestContext& context, const Plan& plan, policy::Reason reason);
+    void refresh_ahead(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan);
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
     static std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response);
 

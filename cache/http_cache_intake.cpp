@@ -15,6 +15,15 @@ using policy::StoredHead;
 
 namespace {
 
+// A throw for each answer, so that those of one moment have different jitter, and those of one URL on several
+// instances.
+std::uint16_t throw_dice(const Fetch& fetch, http::WallTime response_time) noexcept {
+    std::uint64_t mixed = fetch.hash.low ^ static_cast<std::uint64_t>(response_time.time_since_epoch().count());
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9; // the finaliser of SplitMix64 (Steele, Lea, Flood 2014)
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+    return static_cast<std::uint16_t>(mixed >> 48);
+}
+
 // Whether a reason not to store lies in the request that happened to be sent.
 bool is_about_request(Reason reason) noexcept {
     return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
@@ -81,6 +90,7 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
     auto updated = policy::freshen(stored, not_modified, sent.facts, sent.cookie_unkeyed, request_time, response_time,
                                    sent.policy.targeted_cache_control);
     updated.facts.asker = fetch.asker;
+    updated.facts.dice = throw_dice(fetch, response_time);
     const std::string names = policy::nominated_names(updated.lines);
     const std::string values = variant_values(names, sent, updated.lines);
     std::string metadata = policy::encode_stored_head(updated.facts, updated.lines, names, values);
@@ -184,6 +194,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
                                         response_time, sent.policy.targeted_cache_control);
     facts.asker = fetch.asker;
+    facts.dice = throw_dice(fetch, response_time);
     facts.from_post = sent.from_post;
     Answer answer;
     answer.kind = Answer::Kind::Response;

@@ -32,6 +32,7 @@ struct ValueForm {
         Statuses,
         HeaderLines,
         SliceSize,    // {slice: SIZE}
+        LongestWait,  // {max_wait: DURATION}
         CacheControl, // client_cache_control
         Names         // one name, or a list of names
     };

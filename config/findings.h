@@ -64,6 +64,11 @@ public:
     std::optional<Mark> place_of(const std::string& path) const;
     const std::map<std::string, Mark>& places() const noexcept { return accepted_; }
     bool failed(const std::string& path) const { return failed_.count(path) != 0; }
+    // Or anything in it.
+    bool failed_within(const std::string& path) const {
+        const auto next = failed_.lower_bound(path);
+        return next != failed_.end() && next->compare(0, path.size(), path) == 0;
+    }
     bool empty() const noexcept { return problems_.empty(); }
     std::size_t size() const noexcept { return problems_.size(); }
     // Whether there are so many problems that more are not taken; then none needs a costly message.

@@ -46,9 +46,7 @@ Field<Config> trusted_proxies_field() {
     Field<Config> field = texts<Config>(
         {"trusted_proxies", "Networks whose X-Forwarded-* and Forwarded fields are appended to; those of all other "
                             "clients are overwritten."},
-        &Config::trusted_proxies,
-        {"a network such as 10.0.0.0/8, 2001:db8::/32 or 127.0.0.1",
-         [](std::string_view text) { return parse_cidr(text).has_value(); }, "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"});
+        &Config::trusted_proxies, kNetwork);
     const auto read_texts_as_written = field.read;
     field.read = [read_texts_as_written](const Spot& spot, Findings& findings, Config& out) {
         read_texts_as_written(spot, findings, out);
@@ -77,6 +75,8 @@ Field<Config> access_log_field() {
 }
 
 } // namespace
+
+bool is_network(std::string_view text) { return parse_cidr(text).has_value(); }
 
 const Record<Config>& language() {
     static const Record<Config> kFields{

@@ -14,6 +14,10 @@ const Record<Origin>& origin_fields();
 // language_policies.cpp:
 const Record<CachePolicy>& cache_policy_fields();
 const Record<Behavior>& behavior_fields();
+// language_shielding.cpp:
+Field<CachePolicy> collapse_field();
+Field<CachePolicy> jitter_field();
+Field<CachePolicy> authorized_requests_field();
 // language_conditions.cpp:
 const Record<RequestConditions>& condition_fields();
 // language_headers.cpp:
@@ -42,6 +46,10 @@ inline constexpr Milliseconds kOneDay{86'400'000};
 inline constexpr DurationRange kLifetime{Milliseconds(0), kOneHundredYears};
 inline constexpr DurationRange kWait{Milliseconds(1), kOneDay};         // a wait that must end
 inline constexpr DurationRange kOptionalWait{Milliseconds(0), kOneDay}; // 0 has a meaning of its own
+// Read by parse_cidr(), which writes it as it is compared.
+bool is_network(std::string_view text);
+inline constexpr TextRule kNetwork{"a network such as 10.0.0.0/8, 2001:db8::/32 or 127.0.0.1", is_network,
+                                   "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"};
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 inline constexpr std::uint64_t kGiB = 1024 * kMiB;

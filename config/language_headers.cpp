@@ -153,6 +153,9 @@ const Record<Cors>& cors_fields() {
                     {"a field name, or *", is_name_or_star}),
         boolean<Cors>({"allow_credentials", "Whether cookies and Authorization may be sent; then nothing may be `*`."},
                       &Cors::allow_credentials),
+        choice<Cors>({"preflights", "Who answers preflights: the origin, or this proxy at once, with 204."},
+                     &Cors::answers_preflights,
+                     std::vector<std::pair<std::string, bool>>{{"forward", false}, {"answer", true}}),
         duration<Cors>({"max_age", "How long browsers keep the answer to a preflight."}, &Cors::max_age, kPreflightAge),
         boolean<Cors>({"override", "Whether these take the place of the origin's; false: they are sent where the "
                                    "origin sends no CORS field at all."},

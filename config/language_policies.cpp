@@ -7,6 +7,7 @@ namespace gatehouse::config {
 namespace {
 
 constexpr std::size_t kLongestPattern = 255;
+constexpr NumberRange kRefreshAhead{0, 100};
 constexpr NumberRange kSliceSize{1024, 1024 * 1024 * 1024};
 constexpr TextRule kParameterName{"a name, with `*` only at its end", is_parameter_name,
                                   R"(^(?!$)[^\x00-\x20\x7F*]*\*?$)"};
@@ -193,14 +194,27 @@ const Record<CachePolicy>& cache_policy_fields() {
                               &CachePolicy::stale_if_disconnected, kLifetime),
         stale_if_error_statuses_field(),
         error_ttl_field(),
-        choice<CachePolicy>({"request_cache_control", "What a client's own Cache-Control and Pragma may do: what RFC "
-                                                      "9111 says, or nothing."},
-                            &CachePolicy::request_cache_control,
-                            std::vector<std::pair<std::string, RequestCacheControl>>{
-                                {"honor", RequestCacheControl::Honor}, {"ignore", RequestCacheControl::Ignore}}),
-        boolean<CachePolicy>({"collapse", "Whether a request that comes while the same is being fetched waits for that "
-                                          "answer; otherwise each asks the origin."},
-                             &CachePolicy::collapse),
+        duration<CachePolicy>(
+            {"stale_if_slow", "How long a request waits for the origin before it gets a stale response "
+                              "that it might get if the origin could not be reached; the origin's "
+                              "answer is stored when it comes. Waits end in steps of 100ms."},
+            &CachePolicy::stale_if_slow, kWait),
+        jitter_field(),
+        count<CachePolicy>(
+            {"refresh_ahead", "How eagerly a response that is asked for is fetched again before its end, "
+                              "while it is still served: beta of XFetch, 1 for what its authors "
+                              "recommend, more for earlier; 0: never."},
+            &CachePolicy::refresh_ahead, kRefreshAhead),
+        choice<CachePolicy>(
+            {"request_cache_control", "What a client's own Cache-Control and Pragma may do: what RFC "
+                                      "9111 says, nothing, or the one for those that "
+                                      "authorized_requests names and the other for everybody else."},
+            &CachePolicy::request_cache_control,
+            std::vector<std::pair<std::string, RequestCacheControl>>{{"honor", RequestCacheControl::Honor},
+                                                                     {"ignore", RequestCacheControl::Ignore},
+                                                                     {"authorized", RequestCacheControl::Authorized}}),
+        authorized_requests_field(),
+        collapse_field(),
         mapping<CachePolicy>(
             {"normalize", "Request fields of many spellings that are reduced to a few values, for the key, "
                           "for Vary and towards the origin."},

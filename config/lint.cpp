@@ -60,9 +60,10 @@ constexpr LintRule kRules[] = {
     {"long-for-browsers",
      "`client_cache_control` of more than a day without `immutable`: browsers keep what a purge does not "
      "reach."},
-    {"no-effect", "A value that another one makes meaningless: `min_ttl`, `default_ttl` or `error_ttl` beside `ttl`; "
-                  "an `error_ttl` below `min_ttl`; `stale_if_disconnected` beside `stale_if_error`; a wait longer than "
-                  "`total_timeout`; options of TLS with a url of http."},
+    {"no-effect",
+     "A value that another one makes meaningless: `min_ttl`, `default_ttl` or `error_ttl` beside `ttl`; "
+     "an `error_ttl` below `min_ttl`; `stale_if_disconnected` beside `stale_if_error`; `stale_if_slow` where "
+     "nothing may be served stale; a wait longer than `total_timeout`; options of TLS with a url of http."},
     {"plain-http-to-api-gateway", "An origin of API Gateway with a url of http; it answers https only."},
     {"private-shared", "`override` of `private`, `no-store` or `authorization` with a key that does not tell visitors "
                        "apart, by cookies or `Authorization`: what the origin made for one goes to all."},
@@ -223,6 +224,14 @@ private:
         if (policy.stale_if_error && is_own) {
             warn(path + ".stale_if_disconnected", Rule::NoEffect,
                  "no effect: stale_if_error speaks of an origin that cannot be reached too");
+        }
+        const bool is_never_stale =
+            policy.stale_if_error ? policy.stale_if_error->count() == 0 : disconnected.count() == 0;
+        if (policy.stale_if_slow && is_never_stale) {
+            warn(path + ".stale_if_slow", Rule::NoEffect,
+                 "no effect on responses without a stale-if-error of their own: " +
+                     std::string(policy.stale_if_error ? "stale_if_error" : "stale_if_disconnected") +
+                     " is 0s, so nothing else may be served stale");
         }
         if (!policy.refuse_set_cookie) {
             warn(path + ".set_cookie", Rule::SetCookieShared,

@@ -141,11 +141,20 @@ json::object selection_of(const ValueForm& form) {
     return {{"anyOf", std::move(forms)}};
 }
 
-json::object slice_size(const ValueForm& form) {
-    json::object members{{"slice", size_of(form)}};
+// A list of one in braces is a list for some compilers and its item for others.
+json::array names_of_one(const char* name) {
+    json::array out;
+    out.push_back(json::string(name));
+    return out;
+}
+
+// A mapping of that one member.
+json::object one_member(const char* name, json::object value) {
+    json::object members;
+    members[name] = std::move(value);
     return {{"type", "object"},
             {"properties", std::move(members)},
-            {"required", json::array{"slice"}},
+            {"required", names_of_one(name)},
             {"additionalProperties", false}};
 }
 
@@ -163,7 +172,8 @@ json::object form_of(const ValueForm& form) {
     case Kind::NamePatterns: return name_patterns(form);
     case Kind::Statuses: return statuses(form);
     case Kind::HeaderLines: return header_lines(form);
-    case Kind::SliceSize: return slice_size(form);
+    case Kind::SliceSize: return one_member("slice", size_of(form));
+    case Kind::LongestWait: return {{"anyOf", {variable(), one_member("max_wait", duration_of(form.min))}}};
     case Kind::CacheControl: return cache_control();
     case Kind::Names: return {{"anyOf", {text_of(""), list_of("")}}};
     }
@@ -267,13 +277,6 @@ json::object members_below(const std::string& prefix) {
     }
     out["properties"] = std::move(properties);
     out["additionalProperties"] = false;
-    return out;
-}
-
-// A list of one in braces is a list for some compilers and its item for others.
-json::array names_of_one(const char* name) {
-    json::array out;
-    out.push_back(json::string(name));
     return out;
 }
 

@@ -100,6 +100,27 @@ void check_slices(const CachePolicy& policy, const MemoryCache& memory, Findings
                    " are larger than cache.memory.max_object_size, which is " + format_size(memory.max_object_bytes));
 }
 
+// Nobody could ask for anything, or what is given is for nothing.
+void check_authorized_requests(const CachePolicy& policy, Findings& findings) {
+    const std::string parent = "cache_policies." + printable_key(policy.name) + ".";
+    const AuthorizedRequests& authorized = policy.authorized_requests;
+    const bool is_asked = policy.request_cache_control == RequestCacheControl::Authorized;
+    // A list that was not read looks like one that is not there.
+    if (findings.failed(parent + "request_cache_control") || findings.failed_within(parent + "authorized_requests")) {
+        return;
+    }
+    if (is_asked && authorized.secrets.empty() && authorized.networks.empty()) {
+        problem_at(
+            findings, parent + "request_cache_control",
+            "authorized_requests has neither secrets nor networks, so nobody is authorized; write ignore, or name "
+            "who is");
+    }
+    const bool is_used = !authorized.secrets.empty() || !authorized.networks.empty();
+    if (!is_asked && is_used) {
+        problem_at(findings, parent + "authorized_requests", "has no effect without request_cache_control: authorized");
+    }
+}
+
 void check_policies(const Config& config, Findings& findings) {
     check_names(config.cache_policies, "cache_policies", findings);
     for (const CachePolicy& builtin : builtin_policies()) {
@@ -111,6 +132,7 @@ void check_policies(const Config& config, Findings& findings) {
     for (const auto& [name, policy] : config.cache_policies) {
         check_ttls(policy, findings);
         check_slices(policy, config.cache.memory, findings);
+        check_authorized_requests(policy, findings);
     }
 }
 

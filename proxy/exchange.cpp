@@ -10,8 +10,8 @@
 #include "cache/policy/range_fill.h"
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
+#include "proxy/authorized_requests.h"
 #include "proxy/error_response.h"
-#include "proxy/fetch_waiter.h"
 #include "proxy/router.h"
 #include "proxy/viewer_rules.h"
 
@@ -54,6 +54,7 @@ void RequestState::clear() {
     framing = http::Framing();
     config.reset();
     behavior = nullptr;
+    ignored_wishes = false;
     plan = Plan();
     record.clear();
 }
@@ -113,7 +114,9 @@ bool Exchange::begin() {
     }
     const bool has_content = state_.framing.kind == http::Framing::Kind::Chunked || state_.framing.length > 0;
     state_.facts = policy::request_facts(state_.head, has_content);
-    policy::drop_ignored_wishes(state_.facts, rules);
+    if (rules.request_cache_control != config::RequestCacheControl::Honor && !settle_wishes(rules)) {
+        return true;
+    }
     state_.decision = policy::decide_request(state_.facts, rules);
     policy::make_cache_key(*state_.behavior, state_.target, state_.head, state_.key);
     state_.hash = cache::store::hash_key(state_.key);
@@ -137,10 +140,30 @@ bool Exchange::begin() {
     return false;
 }
 
+// Takes the client's Cache-Control and Pragma back where it may not ask for anything. False: it got 403.
+bool Exchange::settle_wishes(const config::CachePolicy& rules) {
+    const bool authorized = rules.request_cache_control == config::RequestCacheControl::Authorized &&
+                            policy::asks_for_fresher(state_.facts) &&
+                            is_authorized(rules.authorized_requests, state_.head, client_.address, *worker_.trusted);
+    const policy::Wishes wishes = policy::decide_wishes(state_.facts, rules, authorized);
+    if (wishes == policy::Wishes::Refused) {
+        answer_status(403, "not_authorized",
+                      "The request asks for more than a stored answer, which its client is not authorized to do.",
+                      nullptr);
+        return false;
+    }
+    if (wishes != policy::Wishes::Obeyed) {
+        policy::drop_wishes(state_.facts);
+    }
+    state_.ignored_wishes = wishes == policy::Wishes::IgnoredAndTold;
+    return true;
+}
+
 cache::RequestContext Exchange::context() const {
-    return {state_.head, state_.facts,         *state_.behavior->policy_ref, state_.key,
-            state_.hash, worker_.core.index(), worker_.core.turn_wall(),     arrived_,
-            unsliced_};
+    const config::CachePolicy& rules = *state_.behavior->policy_ref;
+    const std::uint64_t dice = rules.refresh_ahead > 0 ? worker_.random() : 0;
+    return {state_.head, state_.facts, rules, state_.key, state_.hash, worker_.core.index(), worker_.core.turn_wall(),
+            arrived_,    unsliced_,    dice};
 }
 
 // A request that was not looked up has no use for its key, and one that was refused has no behavior.
@@ -173,7 +196,7 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
     const bool whole = assembly.kind == Assembly::Kind::Whole; // as it is stored, which may be a part
     const std::uint64_t length = whole ? size : policy::content_length(assembly, head, complete_length);
     ResponseSink::Head out{assembly, head, shown, complete_length, length, !state_.is_head(), age_seconds(head, now),
-                           shown_key()};
+                           state_.ignored_wishes, shown_key()};
     sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = shown;
@@ -328,19 +351,33 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             launch(body, tunnel);
         }
         const std::shared_ptr<Fetch> fetch = plan.fetch;
-        const bool connected = co_await wait_for_answer(fetch);
-        if (!connected) {
+        const cache::Patience patience = worker_.cache.patience(context(), plan);
+        std::size_t interims_seen = 0;
+        Waited waited = co_await wait_for_answer(fetch, patience.wait, interims_seen);
+        std::optional<Resolution> given_up;
+        if (waited == Waited::TooLong) {
+            given_up = worker_.cache.give_up_waiting(context(), plan, patience);
+            if (!plan.leader) {
+                fetch->waiter_left();
+            }
+            if (!given_up) {
+                waited = co_await wait_for_answer(fetch, http::Duration::zero(), interims_seen);
+            }
+        }
+        if (waited == Waited::ClientLeft) {
             if (plan.leader) {
                 fetch->initiator_left();
             }
             client_left();
             break;
         }
-        take_trace(*fetch);
+        if (!given_up) {
+            take_trace(*fetch);
+        }
         if (body && body->expects_continue()) {
             sink_.close_after(); // no 100 was sent: whether the content still comes is the client's choice
         }
-        Resolution resolution = worker_.cache.resolve(context(), plan);
+        Resolution resolution = given_up ? *std::move(given_up) : worker_.cache.resolve(context(), plan);
         std::optional<Body::Cursor> cursor;
         if (resolution.kind == Resolution::Kind::Stream && fetch->answer().body) {
             cursor = plan.leader ? fetch->take_initiator_cursor() : fetch->answer().body->open();
@@ -385,55 +422,12 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         }
         plan.result = resolution.result;
         plan.result.collapse_failed = true; // waited for in vain: RFC 9211 section 2.6
-        plan.result.reason = Reason::NotShareable;
+        if (plan.result.reason != Reason::WaitedTooLong) {
+            plan.result.reason = Reason::NotShareable;
+        }
         plan.kind = Plan::Kind::Alone;
         plan.may_store = plan.may_store && !state_.is_head();
     }
-}
-
-awaitable<bool> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch) {
-    FetchWaiter waiting(worker_.core);
-    std::size_t seen = 0;
-    for (;;) {
-        // Asked first: once it has its answer, no interim response is added, and all of them are seen below.
-        const bool answered = fetch->phase() != Fetch::Phase::Pending;
-        if (fetch->interim_count() > seen) {
-            const auto interims = fetch->interims_after(seen);
-            for (const auto& interim : interims) {
-                sink_.interim(interim);
-            }
-            seen += interims.size();
-            const bool sent = co_await sink_.flush();
-            if (!sent) {
-                co_return false;
-            }
-        }
-        if (answered) {
-            co_return true;
-        }
-        fetch->wait(worker_.core.index(), waiting.waiter);
-        if (fetch->phase() == Fetch::Phase::Pending && fetch->interim_count() == seen) {
-            co_await waiting.event.wait();
-        }
-    }
-}
-
-awaitable<bool> Exchange::wait_for_bytes(const std::shared_ptr<Fetch>& fetch, std::uint64_t beyond) {
-    const Body& body = *fetch->answer().body;
-    FetchWaiter waiting(worker_.core);
-    // The state first: once it says Complete, everything is published.
-    while (body.state() == Body::State::Filling && body.published() <= beyond) {
-        // Nothing more to send for now: let the client have what there is.
-        const bool sent = co_await sink_.flush();
-        if (!sent) {
-            co_return false;
-        }
-        fetch->wait(worker_.core.index(), waiting.waiter);
-        if (body.state() == Body::State::Filling && body.published() <= beyond) {
-            co_await waiting.event.wait();
-        }
-    }
-    co_return body.published() > beyond;
 }
 
 // Sends [first, first + bytes) of the body, or everything from `first` on.
@@ -518,7 +512,8 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     if (answer.not_stored != Reason::None) {
         shown.reason = answer.not_stored;
     }
-    ResponseSink::Head out{assembly, head, shown, answer.length, length, content, age, shown_key()};
+    ResponseSink::Head out{assembly,   head, shown, answer.length, length, content, age, state_.ignored_wishes,
+                           shown_key()};
     sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = result;

@@ -47,6 +47,7 @@ public:
 
 private:
     cache::RequestContext context() const;
+    bool settle_wishes(const config::CachePolicy& rules);
     std::string_view shown_key() const noexcept;
     void serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& stored,
                       const cache::policy::CacheResult& result);
@@ -61,7 +62,10 @@ private:
     void start_background();
     void plan_private();
     bool may_store_post() const;
-    awaitable<bool> wait_for_answer(const std::shared_ptr<cache::Fetch>& fetch);
+    enum class Waited : std::uint8_t { Answered, TooLong, ClientLeft };
+    // `longest`: zero for as long as it takes. `seen`: how many interim responses the client has been sent.
+    awaitable<Waited> wait_for_answer(const std::shared_ptr<cache::Fetch>& fetch, http::Duration longest,
+                                      std::size_t& seen);
     awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead head,
                            cache::policy::CacheResult result, std::optional<cache::store::Body::Cursor> cursor);
     awaitable<bool> stream_span(const std::shared_ptr<cache::Fetch>& fetch, cache::Fetch::Reader& reader,

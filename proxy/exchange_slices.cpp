@@ -174,8 +174,9 @@ awaitable<Exchange::Got> Exchange::answer_without_slices(std::shared_ptr<Fetch> 
 // Interim responses go to a client that was told nothing yet.
 awaitable<bool> Exchange::wait_for_slice(std::shared_ptr<Fetch> fetch, bool with_interims) {
     if (with_interims) {
-        const bool connected = co_await wait_for_answer(fetch);
-        co_return connected;
+        std::size_t interims_seen = 0;
+        const Waited waited = co_await wait_for_answer(fetch, http::Duration::zero(), interims_seen);
+        co_return waited == Waited::Answered;
     }
     FetchWaiter waiting(worker_.core);
     const bool sent = co_await sink_.flush(); // nothing more to send for now
@@ -224,7 +225,8 @@ awaitable<void> Exchange::send_slices(cache::SliceNeed need, Piece piece) {
     }
     const bool content = !state_.is_head() && !http::status_has_no_content(assembly.status);
     const std::uint64_t length = policy::content_length(assembly, head, complete_length);
-    ResponseSink::Head out{assembly, head, result, complete_length, length, content, age, shown_key()};
+    ResponseSink::Head out{assembly,   head, result, complete_length, length, content, age, state_.ignored_wishes,
+                           shown_key()};
     sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = result;

@@ -9,6 +9,7 @@
 #include "http/ascii.h"
 #include "http/forwarding.h"
 #include "http/target.h"
+#include "proxy/authorized_requests.h"
 #include "proxy/json_text.h"
 #include "proxy/router.h"
 #include "proxy/rule_tests.h"
@@ -317,7 +318,11 @@ http::Result<Explanation> Explainer::run() {
     }
     tell_policy();
     policy::RequestFacts facts = policy::request_facts(request_, !question_.request.body.empty());
-    policy::drop_ignored_wishes(facts, *rules_);
+    const TrustedProxies trusted(config_->trusted_proxies);
+    const bool authorized = is_authorized(rules_->authorized_requests, request_, kSimulatedClient, trusted);
+    if (policy::decide_wishes(facts, *rules_, authorized) != policy::Wishes::Obeyed) {
+        policy::drop_wishes(facts);
+    }
     tell_lookup(facts);
     if (policy::decide_request(facts, *rules_).lookup) {
         tell_key();

@@ -22,6 +22,7 @@ struct RequestState {
     http::Target target;
     cache::policy::RequestFacts facts;
     cache::policy::RequestDecision decision;
+    bool ignored_wishes = false; // ResponseSink::Head::ignored_wishes
     std::shared_ptr<const config::Config> config;
     const config::Behavior* behavior = nullptr;
     std::string key;

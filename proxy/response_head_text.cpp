@@ -22,6 +22,9 @@ void append_response_head(std::string& out, const ResponseSink::Head& head) {
     }
     policy::append_cache_status(out, head.cache, head.shown_key);
     out.append("X-Cache: ").append(policy::x_cache(head.cache)).append("\r\n");
+    if (head.ignored_wishes) { // what API Gateway says, in the field's grammar (RFC 7234 section 5.5)
+        out.append("Warning: 199 gatehouse \"Cache-Control was ignored because the client is not authorized\"\r\n");
+    }
 }
 
 void append_own_head(std::string& out, const http::ResponseHead& head, http::WallTime now,

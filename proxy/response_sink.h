@@ -29,6 +29,7 @@ public:
         std::optional<std::uint64_t> content_length;  // of what follows, or would follow a GET; nullopt: unknown
         bool content_follows = true;                  // false: answer to HEAD, 204, 304
         std::optional<std::int64_t> age_seconds;      // Age (RFC 9111 section 5.1)
+        bool ignored_wishes = false;                  // the client is told that its Cache-Control did nothing
         std::string_view shown_key = {};              // the cache key where Cache-Status is to show it
     };
 

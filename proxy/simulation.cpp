@@ -274,7 +274,7 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     }
     RecordingSink sink(impl.clock);
     ClientFacts client;
-    client.address = "127.0.0.1";
+    client.address = kSimulatedClient;
     client.default_authority = "test.invalid";
     client.scheme = request.over_https ? "https" : "http";
     client.trusted = impl.trusted->contains(asio::ip::make_address(std::string(client.address)));

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace gatehouse::proxy {
 
@@ -20,6 +21,9 @@ struct SimulatedRequest {
     bool over_https = false;
     std::size_t content_bytes = 0;
 };
+
+// Where requests seem to come from.
+inline constexpr std::string_view kSimulatedClient = "127.0.0.1";
 
 // What the origin does when it is asked.
 struct SimulatedOrigin {

@@ -1,5 +1,6 @@
 #include "proxy/viewer_rules.h"
 
+#include "cache/policy/response_headers.h"
 #include "http/ascii.h"
 
 #include <algorithm>
@@ -28,6 +29,12 @@ ErrorResponse redirect_to_https(const http::RequestHead& request, const http::Ta
     return response;
 }
 
+ErrorResponse no_content() {
+    ErrorResponse response;
+    response.head.status = 204;
+    return response;
+}
+
 } // namespace
 
 std::string allow_value(const std::vector<std::string>& methods) {
@@ -45,6 +52,9 @@ std::optional<ErrorResponse> answer_of_viewer_rules(const config::Behavior& beha
     }
     if (!over_https && behavior.viewer_protocol_policy == ViewerProtocolPolicy::HttpsOnly) {
         return make_status_response(403, "https_only", "This resource is served over HTTPS only.", &request.fields);
+    }
+    if (cache::policy::answers_preflight(behavior, request)) {
+        return no_content(); // the CORS fields are put on it as on every answer of our own
     }
     const auto& allowed = behavior.allowed_methods;
     if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), request.method) == allowed.end()) {

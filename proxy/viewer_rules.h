@@ -1,5 +1,5 @@
-// What a behavior answers by itself, without cache and origin: methods that it does not allow, and clients that did not
-// come over HTTPS where it asks for that.
+// What a behavior answers by itself, without cache and origin: methods that it does not allow, clients that did not
+// come over HTTPS where it asks for that, and preflights where its CORS block says so.
 #pragma once
 
 #include "config/config.h"

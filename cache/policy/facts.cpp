@@ -114,12 +114,31 @@ RequestFacts request_facts(const http::RequestHead& request, bool has_content) {
     return facts;
 }
 
-// DEVIATION: RFC 9111 section 5.2.1 lets clients ask for more than a stored response gives; `ignore` is an operator's
-// word that they may not, as no client of CloudFront may.
-void drop_ignored_wishes(RequestFacts& request, const config::CachePolicy& policy) noexcept {
-    if (policy.request_cache_control == config::RequestCacheControl::Ignore) {
-        request.cache_control = {};
+bool asks_for_fresher(const RequestFacts& request) noexcept {
+    const http::RequestCacheControl& wishes = request.cache_control;
+    return wishes.no_cache || wishes.no_store || wishes.max_age.valid() || wishes.min_fresh.valid();
+}
+
+// DEVIATION: RFC 9111 section 5.2.1 lets clients ask for more than a stored response gives; `ignore` and `authorized`
+// are an operator's word that they may not, as no client of CloudFront may, and only some of API Gateway.
+Wishes decide_wishes(const RequestFacts& request, const config::CachePolicy& policy, bool authorized) noexcept {
+    using Rule = config::RequestCacheControl;
+    using Otherwise = config::AuthorizedRequests::Otherwise;
+    if (policy.request_cache_control == Rule::Honor) {
+        return Wishes::Obeyed;
     }
+    if (policy.request_cache_control == Rule::Ignore || !asks_for_fresher(request)) {
+        return Wishes::Ignored;
+    }
+    if (authorized) {
+        return Wishes::Obeyed;
+    }
+    switch (policy.authorized_requests.otherwise) {
+    case Otherwise::Warn: return Wishes::IgnoredAndTold;
+    case Otherwise::Ignore: return Wishes::Ignored;
+    case Otherwise::Refuse: return Wishes::Refused;
+    }
+    return Wishes::Ignored;
 }
 
 ResponseFacts response_facts(const http::RequestHead& /*request*/, const RequestFacts& request_facts,

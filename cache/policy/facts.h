@@ -33,8 +33,20 @@ struct RequestFacts {
 };
 
 RequestFacts request_facts(const http::RequestHead& request, bool has_content);
-// Without the client's own Cache-Control and Pragma, where the policy ignores them.
-void drop_ignored_wishes(RequestFacts& request, const config::CachePolicy& policy) noexcept;
+// Whether the client's Cache-Control or Pragma asks for more than a response that is stored and fresh, or for its
+// answer not to be stored.
+bool asks_for_fresher(const RequestFacts& request) noexcept;
+// What becomes of the client's own Cache-Control and Pragma.
+enum class Wishes : std::uint8_t {
+    Obeyed,
+    Ignored,
+    IgnoredAndTold, // with a Warning field in the answer
+    Refused         // with a 403
+};
+// `authorized`: the client is one of the policy's authorized_requests; asked for only where that matters.
+Wishes decide_wishes(const RequestFacts& request, const config::CachePolicy& policy, bool authorized) noexcept;
+// Those that are not obeyed are taken out of the request.
+inline void drop_wishes(RequestFacts& request) noexcept { request.cache_control = {}; }
 
 // An explicit lifetime field: absent, usable, or present and invalid (which means stale: RFC 9111 section 4.2.1).
 enum class LifetimeState : std::uint8_t { Absent, Valid, Invalid };

@@ -77,6 +77,19 @@ Lifetime assumed_lifetime(const ResponseFacts& response, const config::CachePoli
     return policy.heuristic ? heuristic_lifetime(response) : Lifetime{};
 }
 
+// Shortened by a share of its own that is up to the policy's jitter. A cache may take any response for stale earlier
+// than it has to.
+Lifetime jittered(Lifetime lifetime, const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
+    if (policy.jitter_percent > 0) {
+        constexpr std::int64_t kSides = 65'536; // of the dice
+        const std::int64_t share = std::int64_t{policy.jitter_percent} * response.dice;
+        // Divided first: a century in milliseconds times percent and dice is more than 63 bits hold.
+        lifetime.duration -= Duration(lifetime.duration.count() / 100 * share / kSides +
+                                      lifetime.duration.count() % 100 * share / 100 / kSides);
+    }
+    return lifetime;
+}
+
 // DEVIATION: RFC 9111 section 4.2.1 knows no limits; max_ttl and min_ttl are an operator's word about the lifetimes
 // that an origin names. Where both apply min_ttl has the last word.
 Lifetime limited(Lifetime lifetime, const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
@@ -84,6 +97,7 @@ Lifetime limited(Lifetime lifetime, const ResponseFacts& response, const config:
     if (is_capped && policy.max_ttl) {
         lifetime.duration = std::min(lifetime.duration, *policy.max_ttl);
     }
+    lifetime = jittered(lifetime, response, policy);
     if (lifetime.source != LifetimeSource::None && !needs_origin_lifetime(response)) {
         lifetime.duration = std::max(lifetime.duration, policy.min_ttl);
     }
@@ -124,7 +138,7 @@ Lifetime freshness_lifetime(const ResponseFacts& facts, const config::CachePolic
     const bool may_assume = !needs_origin_lifetime(response);
     // DEVIATION: RFC 9111 section 4.2.1 asks the origin first; `ttl` is the operator's word instead of it.
     if (policy.ttl && may_assume) {
-        return {*policy.ttl, LifetimeSource::PolicyTtl};
+        return jittered({*policy.ttl, LifetimeSource::PolicyTtl}, response, policy);
     }
     Lifetime lifetime = origin_lifetime(response);
     if (lifetime.source != LifetimeSource::None && response.targeted) {
@@ -139,7 +153,7 @@ Lifetime freshness_lifetime(const ResponseFacts& facts, const config::CachePolic
     if (policy.cloudfront && may_assume && response.status >= 400) {
         const auto error_ttl = policy.error_ttl.find(response.status);
         if (error_ttl && *error_ttl > lifetime.duration) {
-            return {*error_ttl, LifetimeSource::ErrorTtl};
+            return jittered({*error_ttl, LifetimeSource::ErrorTtl}, response, policy);
         }
     }
     return lifetime;

@@ -39,6 +39,7 @@ struct Freshness {
 // at most one day, only where default_ttl is not set. 5 and 6 only for heuristically cacheable statuses or `public`.
 // max_ttl caps 2, 3 and 6; min_ttl raises 2 to 6. 4, 5, 6 and `ttl` give nothing (source None) to a response with
 // Set-Cookie or to a request whose Cookie was forwarded unkeyed (DESIGN 4.17); min_ttl does not raise those either.
+// The policy's jitter shortens what comes out, but not below min_ttl.
 Lifetime freshness_lifetime(const ResponseFacts& facts, const config::CachePolicy& policy) noexcept;
 
 // RFC 9111 section 4.2.3: apparent age, corrected by response delay, plus resident time.

@@ -240,6 +240,11 @@ void HeadersInForce::append_cors(std::string& out) const {
     put("Access-Control-Max-Age", cors_->max_age_text);
 }
 
+bool answers_preflight(const config::Behavior& behavior, const http::RequestHead& request) {
+    return behavior.shapes_responses && request.method_kind() == http::Method::Options &&
+           HeadersInForce(behavior, request, 204, {}).answers_preflight();
+}
+
 void shape_own_response(const config::Behavior& behavior, const http::RequestHead& request,
                         http::ResponseHead& response) {
     const std::string_view lines = response.fields.serialised();

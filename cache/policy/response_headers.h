@@ -35,6 +35,7 @@ public:
     bool empty() const noexcept { return count_ == 0; }
     // Whether clients do not get the origin's field of that name.
     bool drops(std::string_view name) const noexcept;
+    bool answers_preflight() const noexcept { return is_preflight_ && cors_->answers_preflights; }
     // Appends what is put beside the rest, but for the names that `skips` tells (null: none).
     void append(std::string& out, SkipName skips) const;
 
@@ -52,6 +53,9 @@ private:
     std::string_view allowed_origin_;    // `*`, the request's, or empty
     bool is_preflight_ = false;
 };
+
+// Whether the request is a preflight of the Fetch standard that the behavior's CORS block answers without the origin.
+bool answers_preflight(const config::Behavior& behavior, const http::RequestHead& request);
 
 // Puts the policies of the behavior on a response of our own.
 void shape_own_response(const config::Behavior& behavior, const http::RequestHead& request,

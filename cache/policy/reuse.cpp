@@ -3,6 +3,9 @@
 #include "cache/policy/storability.h"
 #include "cache/policy/variant.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace gatehouse::cache::policy {
 
 namespace {
@@ -189,6 +192,36 @@ Reason reason_to_serve_on(OriginFailure failure, const RequestFacts& request, co
     return is_disconnected && is_within(disconnected_window(stored, request, policy, today.lifetime))
                ? Reason::StaleIfDisconnected
                : Reason::None;
+}
+
+Reason reason_to_serve_while_slow(const RequestFacts& request, const ResponseFacts& stored,
+                                  const config::CachePolicy& policy, WallTime now) noexcept {
+    const http::RequestCacheControl& wishes = request.cache_control;
+    // Whoever wants it fresher than it is has to wait for that. RFC 9111 section 5.2.1
+    const bool makes_demands = wishes.no_cache || wishes.max_age.valid() || wishes.min_fresh.valid();
+    if (!policy.stale_if_slow || makes_demands) {
+        return Reason::None;
+    }
+    const Reason reason = reason_to_serve_on(OriginFailure::Disconnected, request, stored, policy, now);
+    return reason == Reason::None ? Reason::None : Reason::StaleIfSlow;
+}
+
+bool refreshes_ahead(const ResponseFacts& stored, const Freshness& freshness, const config::CachePolicy& policy,
+                     std::uint64_t dice) noexcept {
+    if (policy.refresh_ahead == 0) {
+        return false;
+    }
+    constexpr Duration kLeastDelay{1}; // what took less than the clock tells took something
+    constexpr double kLongestGap = 45; // -ln(2^-64), rounded up
+    const Duration delay = std::max(kLeastDelay, stored.response_time - stored.request_time);
+    const double scale = static_cast<double>(delay.count()) * policy.refresh_ahead;
+    const auto left = static_cast<double>(freshness.ttl().count());
+    if (left > scale * kLongestGap) {
+        return false; // no throw reaches that far
+    }
+    // now - delta * beta * ln(rand()) >= expiry, with rand() in (0, 1]
+    const double share = (static_cast<double>(dice >> 11) + 1) * 0x1p-53;
+    return -scale * std::log(share) >= left;
 }
 
 // The errors that a stale response may hide. RFC 5861 section 4

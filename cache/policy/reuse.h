@@ -73,6 +73,16 @@ inline bool may_serve_on_error(const RequestFacts& request, const ResponseFacts&
                                const config::CachePolicy& policy, WallTime now) noexcept {
     return reason_to_serve_on(OriginFailure::Error, request, stored, policy, now) != Reason::None;
 }
+// Why the stored response may answer while the origin takes longer than the policy's stale_if_slow: StaleIfSlow, or
+// None. It may when it might be served if the origin could not be reached, but not to a client that asks for a fresher
+// answer.
+Reason reason_to_serve_while_slow(const RequestFacts& request, const ResponseFacts& stored,
+                                  const config::CachePolicy& policy, WallTime now) noexcept;
+// Whether a fresh response is to be fetched again while it is served: XFetch, "Optimal probabilistic cache stampede
+// prevention" (Vattani, Chierichetti, Lowenstein, VLDB 2015). The nearer its end, and the longer the origin took to
+// make it, the more likely; `dice` is a random number of 64 bits.
+bool refreshes_ahead(const ResponseFacts& stored, const Freshness& freshness, const config::CachePolicy& policy,
+                     std::uint64_t dice) noexcept;
 // RFC 5861 section 4 names 500, 502, 503 and 504; a policy may name others.
 bool is_stale_if_error_status(int status, const config::CachePolicy& policy) noexcept;
 

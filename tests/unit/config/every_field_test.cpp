@@ -40,6 +40,9 @@ std::vector<std::string> wrong_values(const FieldDescription& field) {
     if (field.shape == FieldShape::ListOfMappings || field.type == "list") return {"wrong", "{a: b}", "''"};
     if (field.shape != FieldShape::Value) return {"wrong", "[a, b]", "''"};
     if (field.type == "word or slice size") return {"wrong", "[a, b]", "''", "{}", "{a: b}", "{slice: 1MiB, b: c}"};
+    if (field.type == "on, off or longest wait") {
+        return {"wrong", "[a, b]", "''", "{}", "{a: b}", "{max_wait: 1s, b: c}"};
+    }
     if (field.type == "selection of names") return {"wrong", "{}", "''"};
     if (field.type == "durations by status") return {"wrong", "[a]", "10s"};
     if (field.type == "field lines by name") return {"wrong", "[a]", "10"};

@@ -110,19 +110,50 @@ TEST_CASE("a policy of CloudFront's hides every 5xx, for as long as the response
 }
 
 TEST_CASE("what a client asks of the cache is ignored where the policy says so") {
-    for (const char* wish : {"no-cache", "no-store", "max-age=0", "only-if-cached", "min-fresh=60"}) {
+    const config::CachePolicy honoring;
+    for (const char* wish : {"Cache-Control: no-cache", "Cache-Control: no-store", "Cache-Control: max-age=0",
+                             "Cache-Control: only-if-cached", "Cache-Control: min-fresh=60", "Pragma: no-cache"}) {
         CAPTURE(wish);
-        auto facts = request_facts_of(std::string("Cache-Control: ") + wish);
-        config::CachePolicy honored;
-        drop_ignored_wishes(facts, honored);
+        auto facts = request_facts_of(wish);
+        CHECK(decide_wishes(facts, honoring, false) == Wishes::Obeyed);
+        CHECK(decide_wishes(facts, managed("CachingOptimized"), false) == Wishes::Ignored);
         CHECK(asks_for_something(facts));
-        drop_ignored_wishes(facts, managed("CachingOptimized"));
+        drop_wishes(facts);
         CHECK_FALSE(asks_for_something(facts));
     }
-    auto pragma = request_facts_of("Pragma: no-cache");
-    CHECK(pragma.cache_control.no_cache);
-    drop_ignored_wishes(pragma, managed("CachingOptimized"));
-    CHECK_FALSE(pragma.cache_control.no_cache);
+}
+
+TEST_CASE("what only some clients may ask of the cache is ignored, ignored with a warning or refused of the others") {
+    using Otherwise = config::AuthorizedRequests::Otherwise;
+    struct Row {
+        const char* wish;
+        Otherwise otherwise;
+        Wishes of_others;
+        Wishes of_authorized;
+    };
+    const Row rows[] = {
+        {"Cache-Control: no-cache", Otherwise::Warn, Wishes::IgnoredAndTold, Wishes::Obeyed},
+        {"Cache-Control: no-cache", Otherwise::Ignore, Wishes::Ignored, Wishes::Obeyed},
+        {"Cache-Control: no-cache", Otherwise::Refuse, Wishes::Refused, Wishes::Obeyed},
+        {"Pragma: no-cache", Otherwise::Refuse, Wishes::Refused, Wishes::Obeyed},
+        {"Cache-Control: max-age=0", Otherwise::Refuse, Wishes::Refused, Wishes::Obeyed},
+        {"Cache-Control: max-age=60", Otherwise::Refuse, Wishes::Refused, Wishes::Obeyed},
+        {"Cache-Control: min-fresh=1", Otherwise::Refuse, Wishes::Refused, Wishes::Obeyed},
+        {"Cache-Control: no-store", Otherwise::Refuse, Wishes::Refused, Wishes::Obeyed},
+        // These ask for no more than there is.
+        {"Cache-Control: only-if-cached", Otherwise::Refuse, Wishes::Ignored, Wishes::Ignored},
+        {"Cache-Control: max-stale=60", Otherwise::Refuse, Wishes::Ignored, Wishes::Ignored},
+        {"Accept: */*", Otherwise::Refuse, Wishes::Ignored, Wishes::Ignored},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.wish);
+        config::CachePolicy policy;
+        policy.request_cache_control = config::RequestCacheControl::Authorized;
+        policy.authorized_requests.otherwise = row.otherwise;
+        const auto facts = request_facts_of(row.wish);
+        CHECK(decide_wishes(facts, policy, false) == row.of_others);
+        CHECK(decide_wishes(facts, policy, true) == row.of_authorized);
+    }
 }
 
 TEST_CASE("policies of CloudFront's are found by name, by the name in its console and by id") {

@@ -174,6 +174,46 @@ TEST_CASE("max_ttl caps and min_ttl raises (DESIGN section 6)") {
     }
 }
 
+TEST_CASE("jitter shortens a lifetime by a share of its own, and never below min_ttl") {
+    struct Row {
+        const char* name;
+        const char* response;
+        unsigned percent;
+        std::uint16_t dice;
+        Rules rules;
+        milliseconds lifetime;
+    };
+    const Rules ttl = [](auto& p) { p.ttl = seconds(100); };
+    const Rules at_least = [](auto& p) { p.min_ttl = seconds(95); };
+    const Rules errors = [](auto& p) {
+        p.cloudfront = true;
+        p.error_ttl = {{{404, seconds(100)}}, {}};
+    };
+    const Rules century = [](auto& p) { p.ttl = milliseconds(3'153'600'000'000); };
+    const Row rows[] = {
+        {"none", "Cache-Control: max-age=100", 0, 65'535, nullptr, seconds(100)},
+        {"the lowest throw", "Cache-Control: max-age=100", 10, 0, nullptr, seconds(100)},
+        {"half of it", "Cache-Control: max-age=100", 10, 32'768, nullptr, seconds(95)},
+        {"the highest throw", "Cache-Control: max-age=100", 10, 65'535, nullptr, milliseconds(90'001)},
+        {"the most there is", "Cache-Control: max-age=100", 50, 65'535, nullptr, milliseconds(50'001)},
+        {"less than a hundred milliseconds", "", 50, 32'768, [](auto& p) { p.ttl = milliseconds(99); },
+         milliseconds(75)},
+        {"ttl", "Cache-Control: max-age=5", 10, 32'768, ttl, seconds(95)},
+        {"min_ttl has the last word", "Cache-Control: max-age=100", 10, 65'535, at_least, seconds(95)},
+        {"an error of a policy of CloudFront's", "404", 10, 32'768, errors, seconds(95)},
+        {"a century", "", 50, 32'768, century, milliseconds(2'365'200'000'000)},
+        {"zero stays zero", "Cache-Control: max-age=0", 50, 65'535, nullptr, seconds(0)},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.name);
+        auto policy = policy_of(row.rules);
+        policy.jitter_percent = row.percent;
+        auto facts = facts_of("", row.response, policy);
+        facts.dice = row.dice;
+        CHECK(freshness_lifetime(facts, policy).duration == row.lifetime);
+    }
+}
+
 TEST_CASE("nothing is assumed for a response with Set-Cookie or to a request with unkeyed cookies (DESIGN 4.17)") {
     struct Row {
         const char* name;

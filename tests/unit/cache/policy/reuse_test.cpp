@@ -501,3 +501,86 @@ TEST_CASE("with override: [no-cache] a response is used while it is fresh, and s
     CHECK_FALSE(is_validated_each_time(facts, policy));
     CHECK(may_serve_on_error(request, facts, policy, kArrival + seconds(61)));
 }
+
+TEST_CASE("while the origin is slow a response is served that might be if it could not be reached") {
+    const Rules slow = [](auto& p) { p.stale_if_slow = milliseconds(300); };
+    const Rules with_window = [](auto& p) {
+        p.stale_if_slow = milliseconds(300);
+        p.stale_if_error = seconds(5);
+    };
+    const Rules never = [](auto& p) {
+        p.stale_if_slow = milliseconds(300);
+        p.stale_if_disconnected = seconds(0);
+    };
+    struct SlowRow {
+        const char* name;
+        const char* request;
+        const char* response;
+        milliseconds now;
+        Rules rules;
+        Reason reason;
+    };
+    const SlowRow rows[] = {
+        {"a policy that says nothing", "", kTen, seconds(11), nullptr, Reason::None},
+        {"as long as disconnected", "", kTen, seconds(11), slow, Reason::StaleIfSlow},
+        {"to the end of that", "", kTen, seconds(10 + 86'400), slow, Reason::StaleIfSlow},
+        {"no longer", "", kTen, seconds(10 + 86'401), slow, Reason::None},
+        {"stale_if_error says how long", "", kTen, seconds(15), with_window, Reason::StaleIfSlow},
+        {"and no longer", "", kTen, seconds(16), with_window, Reason::None},
+        {"the response says how long", "", "Cache-Control: max-age=10, stale-if-error=2", seconds(12), slow,
+         Reason::StaleIfSlow},
+        {"the response says no longer", "", "Cache-Control: max-age=10, stale-if-error=2", seconds(13), slow,
+         Reason::None},
+        {"nothing may be served stale", "", kTen, seconds(11), never, Reason::None},
+        {"must-revalidate", "", "Cache-Control: max-age=10, must-revalidate", seconds(11), slow, Reason::None},
+        {"s-maxage", "", "Cache-Control: s-maxage=10", seconds(11), slow, Reason::None},
+        {"no-cache of the response", "", "Cache-Control: no-cache\nETag: \"a\"", seconds(1), slow, Reason::None},
+        {"a client that wants a fresh one", "Cache-Control: no-cache", kTen, seconds(11), with_window, Reason::None},
+        {"a client that reloads", "Cache-Control: max-age=0", kTen, seconds(5), with_window, Reason::None},
+        {"a client that wants it to stay fresh", "Cache-Control: min-fresh=8", kTen, seconds(5), with_window,
+         Reason::None},
+    };
+    for (const SlowRow& row : rows) {
+        CAPTURE(row.name);
+        const auto policy = policy_of(row.rules);
+        const Reason reason = reason_to_serve_while_slow(
+            request_facts_of(row.request), facts_of("", row.response, policy), policy, kArrival + row.now);
+        CHECK(to_string(reason) == to_string(row.reason));
+    }
+}
+
+TEST_CASE("a fresh response is fetched again the sooner the longer it took and the more eager the policy is") {
+    // rand() is (dice / 2^64): -ln of a half is 0.693, of 2^-53 it is 36.7.
+    constexpr std::uint64_t kHalf = std::uint64_t{1} << 63;
+    struct AheadRow {
+        const char* name;
+        unsigned beta;
+        milliseconds took;
+        milliseconds left;
+        std::uint64_t dice;
+        bool refreshes;
+    };
+    const AheadRow rows[] = {
+        {"never", 0, seconds(10), milliseconds(1), 0, false},
+        {"within 693 ms of the end", 1, seconds(1), milliseconds(693), kHalf, true},
+        {"just before", 1, seconds(1), milliseconds(694), kHalf, false},
+        {"twice as eager", 2, seconds(1), milliseconds(1386), kHalf, true},
+        {"twice as eager, just before", 2, seconds(1), milliseconds(1387), kHalf, false},
+        {"twice as slow", 1, seconds(2), milliseconds(1386), kHalf, true},
+        {"the luckiest throw", 1, seconds(1), milliseconds(36'736), 0, true},
+        {"the luckiest throw does not reach", 1, seconds(1), milliseconds(36'737), 0, false},
+        {"the unluckiest throw", 100, seconds(1), milliseconds(1), ~std::uint64_t{0}, false},
+        {"what took no time took a millisecond", 1, milliseconds(0), milliseconds(36), 0, true},
+        {"what took no time has no further reach", 1, milliseconds(0), milliseconds(37), 0, false},
+    };
+    for (const AheadRow& row : rows) {
+        CAPTURE(row.name);
+        gatehouse::config::CachePolicy policy;
+        policy.refresh_ahead = row.beta;
+        ResponseFacts stored;
+        stored.request_time = kArrival;
+        stored.response_time = kArrival + row.took;
+        const Freshness freshness{{row.left + seconds(60), LifetimeSource::MaxAge}, seconds(60)};
+        CHECK(refreshes_ahead(stored, freshness, policy, row.dice) == row.refreshes);
+    }
+}

@@ -1,0 +1,137 @@
+// The fields of a cache policy that spare the origin requests (collapse, jitter), and those for who may ask it all the
+// same.
+#include "config/language.h"
+
+#include "config/address.h"
+#include "http/ascii.h"
+
+#include <charconv>
+
+namespace gatehouse::config {
+namespace {
+
+constexpr unsigned kMostJitterPercent = 50;
+constexpr std::size_t kLeastSecret = 16;
+
+std::optional<unsigned> parse_percentage(std::string_view text) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool is_percentage = error == std::errc() && end == text.data() + text.size() - 1 && *end == '%';
+    return is_percentage && value <= kMostJitterPercent ? std::optional(value) : std::nullopt;
+}
+
+// Long enough that nobody finds it by trying; printable, as a field value is.
+bool is_secret(std::string_view text) {
+    return text.size() >= kLeastSecret &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+Field<AuthorizedRequests> networks_field() {
+    Field<AuthorizedRequests> field = texts<AuthorizedRequests>(
+        {"networks", "Clients of these networks need no secret; a client is who connects, or who the trusted proxies "
+                     "say it is."},
+        &AuthorizedRequests::networks, kNetwork);
+    const auto read_texts_as_written = field.read;
+    field.read = [read_texts_as_written](const Spot& spot, Findings& findings, AuthorizedRequests& out) {
+        read_texts_as_written(spot, findings, out);
+        for (std::string& network : out.networks) network = parse_cidr(network).value_or(network);
+    };
+    return field;
+}
+
+const Record<AuthorizedRequests>& authorized_request_fields() {
+    using Otherwise = AuthorizedRequests::Otherwise;
+    static const Record<AuthorizedRequests> kFields{
+        text<AuthorizedRequests>({"header", "The request field that carries the secret; the origin does not get it."},
+                                 &AuthorizedRequests::header,
+                                 {"a field name", http::is_token, "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+                                 AuthorizedRequests().header),
+        texts<AuthorizedRequests>(
+            {"secrets", "The secrets, any of which will do: several, so that one can take the "
+                        "place of another. Best as ${file:PATH} or ${NAME}."},
+            &AuthorizedRequests::secrets,
+            {"a text of at least 16 printable characters without spaces", is_secret, "^[!-~]{16,}$"}),
+        networks_field(),
+        choice<AuthorizedRequests>(
+            {"otherwise", "What becomes of the wishes of everybody else: warn ignores them and "
+                          "says so in a Warning field, ignore says nothing, refuse answers 403."},
+            &AuthorizedRequests::otherwise,
+            std::vector<std::pair<std::string, Otherwise>>{
+                {"warn", Otherwise::Warn}, {"ignore", Otherwise::Ignore}, {"refuse", Otherwise::Refuse}}),
+    };
+    return kFields;
+}
+
+} // namespace
+
+Field<CachePolicy> jitter_field() {
+    static constexpr std::string_view kAccepted = "a percentage from 0% to 50%";
+    Field<CachePolicy> field;
+    field.description = {"jitter", "percentage", "0%",
+                         "By how much a lifetime is shortened at most, for each response by a share of its own, so "
+                         "that what was stored together does not have to be fetched again together.",
+                         std::string(kAccepted)};
+    field.description.form.pattern = "^([0-9]|[1-4][0-9]|50)%$";
+    field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
+        const auto text = read_scalar(spot, findings, kAccepted);
+        if (!text) return;
+        const auto percent = parse_percentage(*text);
+        if (!percent) {
+            findings.expected(spot, kAccepted);
+            return;
+        }
+        out.jitter_percent = *percent;
+        findings.accept(spot);
+    };
+    return field;
+}
+
+// `on`, `off`, or {max_wait: DURATION}.
+Field<CachePolicy> collapse_field() {
+    static constexpr std::string_view kAccepted = "on, off or {max_wait: 1ms to 1d}";
+    Field<CachePolicy> field;
+    field.description = {"collapse", "on, off or longest wait", "on",
+                         "Whether a request that comes while the same is being fetched waits for that answer, "
+                         "otherwise each asks the origin; with max_wait one that has waited for so long asks for "
+                         "itself.",
+                         std::string(kAccepted)};
+    field.description.form.kind = ValueForm::Kind::LongestWait;
+    field.description.form.words = {"on", "off", "true", "false"};
+    field.description.form.min = 1;
+    field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
+        const DocumentNode& node = *spot.node;
+        if (node.kind == DocumentNode::Kind::Scalar) {
+            const std::string_view word = node.scalar;
+            const bool is_on = http::iequals(word, "on") || http::iequals(word, "true");
+            if (!is_on && !http::iequals(word, "off") && !http::iequals(word, "false")) {
+                findings.expected(spot, kAccepted);
+                return;
+            }
+            out.collapse = is_on;
+            findings.accept(spot);
+            return;
+        }
+        if (node.kind != DocumentNode::Kind::Mapping) {
+            findings.expected(spot, kAccepted);
+            return;
+        }
+        const std::vector<MemberSpot> members = unique_members(spot, findings);
+        if (members.size() != 1 || members.front().key != "max_wait") {
+            findings.expected(spot, kAccepted);
+            return;
+        }
+        if (const auto wait = read_duration(members.front().value, findings, kWait)) {
+            out.collapse_max_wait = *wait;
+            findings.accept(spot);
+        }
+    };
+    return field;
+}
+
+Field<CachePolicy> authorized_requests_field() {
+    return mapping<CachePolicy>({"authorized_requests", "Who may ask for an answer of the origin with "
+                                                        "`request_cache_control: authorized`."},
+                                &CachePolicy::authorized_requests, authorized_request_fields());
+}
+
+} // namespace gatehouse::config

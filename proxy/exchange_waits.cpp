@@ -1,0 +1,60 @@
+// How an exchange waits for its fetch: for the answer, and for more of its content.
+#include "proxy/exchange.h"
+#include "proxy/fetch_waiter.h"
+
+namespace gatehouse::proxy {
+
+using cache::Fetch;
+using cache::store::Body;
+
+awaitable<Exchange::Waited> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch, http::Duration longest,
+                                                      std::size_t& seen) {
+    FetchWaiter waiting(worker_.core);
+    Deadline deadline(worker_.core.wheel(), &FetchWaiter::wake, &waiting);
+    deadline.arm(longest);
+    for (;;) {
+        // Asked first: once it has its answer, no interim response is added, and all of them are seen below.
+        const bool answered = fetch->phase() != Fetch::Phase::Pending;
+        if (fetch->interim_count() > seen) {
+            const auto interims = fetch->interims_after(seen);
+            for (const auto& interim : interims) {
+                sink_.interim(interim);
+            }
+            seen += interims.size();
+            const bool sent = co_await sink_.flush();
+            if (!sent) {
+                co_return Waited::ClientLeft;
+            }
+        }
+        if (answered) {
+            co_return Waited::Answered;
+        }
+        if (deadline.expired()) {
+            co_return Waited::TooLong;
+        }
+        fetch->wait(worker_.core.index(), waiting.waiter);
+        if (fetch->phase() == Fetch::Phase::Pending && fetch->interim_count() == seen) {
+            co_await waiting.event.wait();
+        }
+    }
+}
+
+awaitable<bool> Exchange::wait_for_bytes(const std::shared_ptr<Fetch>& fetch, std::uint64_t beyond) {
+    const Body& body = *fetch->answer().body;
+    FetchWaiter waiting(worker_.core);
+    // The state first: once it says Complete, everything is published.
+    while (body.state() == Body::State::Filling && body.published() <= beyond) {
+        // Nothing more to send for now: let the client have what there is.
+        const bool sent = co_await sink_.flush();
+        if (!sent) {
+            co_return false;
+        }
+        fetch->wait(worker_.core.index(), waiting.waiter);
+        if (body.state() == Body::State::Filling && body.published() <= beyond) {
+            co_await waiting.event.wait();
+        }
+    }
+    co_return body.published() > beyond;
+}
+
+} // namespace gatehouse::proxy
