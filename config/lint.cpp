@@ -25,6 +25,7 @@ constexpr std::uint64_t kLongForBrowsers = 86'400; // seconds
 enum class Rule : std::uint8_t {
     AdminReachable,
     CookiesInKey,
+    CorsWithoutVary,
     ForwardedUnkeyed,
     HostsMixed,
     IdleConnections,
@@ -48,6 +49,9 @@ enum class Rule : std::uint8_t {
 constexpr LintRule kRules[] = {
     {"admin-reachable", "`admin.address` is a TCP address that is not a loopback one: who reaches it may purge."},
     {"cookies-in-key", "`key.cookies: all`, or `Cookie` in `key.headers`: hardly two visitors share a response."},
+    {"cors-without-vary",
+     "A headers policy puts `Access-Control-Allow-Origin` for one origin without `Vary: Origin`: caches behind give it to "
+     "the scripts of every origin."},
     {"forwarded-unkeyed",
      "`forward_only`: what the origin makes of a parameter or cookie that the key does not have goes to "
      "everybody."},
@@ -129,6 +133,9 @@ public:
         for (const auto& [name, origin] : config_.origins) check_origin(origin, "origins." + printable_key(name));
         for (const auto& [name, policy] : config_.cache_policies) {
             if (policy.place.line > 0) check_policy(policy, "cache_policies." + printable_key(name));
+        }
+        for (const auto& [name, policy] : config_.response_headers_policies) {
+            if (policy.place.line > 0) cors_without_vary(policy, "response_headers_policies." + printable_key(name));
         }
         for (std::size_t i = 0; i < config_.behaviors.size(); ++i) check_behavior(i);
     }
@@ -240,6 +247,29 @@ private:
         }
         if (used_.count(&policy) == 0) {
             warn_at(read_.mark(policy.place), path, Rule::UnusedPolicy, "no behavior has this policy");
+        }
+    }
+
+    static bool varies_by_origin(const FieldLine& line) {
+        const auto members = http::split_list(line.value);
+        const auto is_origin = [](std::string_view one) { return one == "*" || http::iequals(one, "Origin"); };
+        return http::iequals(line.name, "Vary") && std::any_of(members.begin(), members.end(), is_origin);
+    }
+
+    void cors_without_vary(const ResponseHeadersPolicy& policy, const std::string& path) {
+        const std::pair<const char*, const std::vector<FieldLine>&> all[] = {
+            {".set", policy.set}, {".add", policy.add}, {".default", policy.when_absent}};
+        for (const auto& [field, lines] : all) {
+            if (std::any_of(lines.begin(), lines.end(), varies_by_origin)) return;
+        }
+        for (const auto& [field, lines] : all) {
+            const bool names_origin = std::any_of(lines.begin(), lines.end(), [](const FieldLine& line) {
+                return http::iequals(line.name, "Access-Control-Allow-Origin") && line.value != "*";
+            });
+            if (!names_origin) continue;
+            warn(path + field, Rule::CorsWithoutVary,
+                 "Access-Control-Allow-Origin names one origin, and nothing says that the answer is another one for "
+                 "others; write a `cors` block, which does, or add `Vary: Origin`");
         }
     }
 
