@@ -1,0 +1,129 @@
+// The bytes of the disk store, as docs/formats/disk.md has them: pure functions between values and bytes, for segment
+// headers, records, footers and trailers. No file is touched here.
+//
+// Decoders take whatever bytes there are, from a torn write or another program, and say Damaged; they never read past
+// what they are given.
+#pragma once
+
+#include "cache/store/store.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::cache::store::disk {
+
+inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::size_t kUnitBytes = 64; // records, footers and trailers begin at multiples of it
+inline constexpr std::size_t kSegmentHeaderBytes = 64;
+inline constexpr std::size_t kTrailerBytes = 64;
+inline constexpr std::size_t kRecordHeaderBytes = 96;
+inline constexpr std::size_t kFooterEntryBytes = 48;
+inline constexpr std::size_t kPlaceBytes = 16;
+inline constexpr std::uint64_t kBodyBytesPerChecksum = 1024 * 1024;
+// What a record's key, secondary key and metadata may have together: far more than limits.response_head_size and a key
+// have, and little enough that a damaged length is not believed.
+inline constexpr std::uint64_t kMostHeadBytes = 16 * 1024 * 1024;
+
+using StoreId = std::array<unsigned char, 16>;
+
+enum class Decoded : std::uint8_t {
+    Whole,
+    OtherVersion, // well-formed, but not ours to read
+    Damaged       // not what it should be, or not all of it
+};
+
+struct SegmentHeader {
+    std::uint32_t number = 0;
+    std::uint64_t generation = 0;
+    std::uint64_t segment_bytes = 0;
+    StoreId store{};
+    bool operator==(const SegmentHeader&) const = default;
+};
+std::array<char, kSegmentHeaderBytes> encode(const SegmentHeader& header) noexcept;
+Decoded decode(std::span<const char> bytes, SegmentHeader& header) noexcept;
+
+// Where a record stands.
+struct Place {
+    std::uint32_t segment = 0;
+    std::uint32_t units = 0; // offset in units of kUnitBytes
+    std::uint64_t generation = 0;
+    bool operator==(const Place&) const = default;
+};
+void append_place(std::string& out, const Place& place);
+// The places of a manifest or of a metadata record. nullopt: `body` is no list of places.
+std::optional<std::vector<Place>> decode_places(std::string_view body);
+
+enum class RecordKind : std::uint8_t { Whole = 1, Chunk = 2, Manifest = 3, Metadata = 4 };
+
+struct RecordFacts {
+    RecordKind kind = RecordKind::Whole;
+    std::uint64_t generation = 0;
+    KeyHash hash; // by the store's own secret
+    std::uint64_t sequence = 0;
+    std::uint64_t body_bytes = 0;  // in this record
+    std::uint64_t total_bytes = 0; // of the whole body
+    std::uint64_t body_offset = 0; // Chunk: where it lies in the whole
+    std::int64_t expires_ms = 0;   // a hint, since 1970
+    bool operator==(const RecordFacts&) const = default;
+};
+
+// What stands in front of a record's body: header, texts, body checksums and padding. `body_checksums`: see
+// checksums_of(). Requires: the texts have at most kMostHeadBytes together.
+std::string encode_record_head(const RecordFacts& facts, std::string_view key, std::string_view secondary_key,
+                               std::string_view metadata, std::span<const std::uint64_t> body_checksums);
+
+struct RecordHead {
+    RecordFacts facts;
+    std::string_view key; // the texts refer to the bytes that were decoded
+    std::string_view secondary_key;
+    std::string_view metadata;
+    std::vector<std::uint64_t> body_checksums;
+    std::uint64_t head_bytes = 0;   // from the record's beginning to its body
+    std::uint64_t record_bytes = 0; // to the beginning of the next one
+};
+// `bytes` begin where the record does. Damaged: no whole head of a record of that generation.
+Decoded decode(std::span<const char> bytes, std::uint64_t generation, RecordHead& head);
+// How long the head and the whole record are, from its first kRecordHeaderBytes alone; nothing is checked but that the
+// numbers make sense. For who reads a record piece by piece.
+struct RecordLength {
+    std::uint64_t head_bytes = 0;
+    std::uint64_t record_bytes = 0;
+};
+std::optional<RecordLength> record_length(std::span<const char> header) noexcept;
+
+// One for each MiB of the body that was begun; none for an empty body.
+std::vector<std::uint64_t> checksums_of(std::string_view body);
+std::uint64_t checksum(std::string_view bytes) noexcept;
+
+struct FooterEntry {
+    KeyHash hash;
+    std::uint64_t sequence = 0;
+    std::int64_t expires_ms = 0;
+    std::uint32_t units = 0;        // offset of the record
+    std::uint32_t length_units = 0; // of the record
+    RecordKind kind = RecordKind::Whole;
+    std::uint32_t secondary_hash = 0;
+    bool operator==(const FooterEntry&) const = default;
+};
+void append_footer_entry(std::string& out, const FooterEntry& entry);
+
+struct Trailer {
+    std::uint64_t generation = 0;
+    std::uint64_t footer_offset = 0;
+    std::uint64_t entries = 0;
+    std::uint64_t largest_sequence = 0;
+    std::uint64_t footer_checksum = 0;
+    bool operator==(const Trailer&) const = default;
+};
+std::array<char, kTrailerBytes> encode(const Trailer& trailer) noexcept;
+// Damaged also where the footer would not lie between header and trailer.
+Decoded decode(std::span<const char> bytes, const SegmentHeader& segment, Trailer& trailer) noexcept;
+// nullopt: it is not the footer that the trailer speaks of.
+std::optional<std::vector<FooterEntry>> decode_footer(std::string_view footer, const Trailer& trailer);
+
+} // namespace gatehouse::cache::store::disk
