@@ -1,0 +1,169 @@
+// The disk store's index: what is entered is found, whatever else comes and goes, and an entry costs what it may.
+#include "cache/store/disk_index.h"
+
+#include "tests/unit/cache/policy/dice.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+using namespace gatehouse::cache::store;
+using namespace gatehouse::cache::store::disk;
+
+namespace {
+
+// Numbers in a row, spread over all bits as a hash is (SplitMix64).
+std::uint64_t spread(std::uint64_t number) {
+    number += 0x9e3779b97f4a7c15;
+    number = (number ^ (number >> 30)) * 0xbf58476d1ce4e5b9;
+    number = (number ^ (number >> 27)) * 0x94d049bb133111eb;
+    return number ^ (number >> 31);
+}
+
+KeyHash hash_of(std::uint64_t number) { return {spread(number), spread(~number)}; }
+
+IndexEntry entry_at(std::uint32_t segment, std::uint32_t units) {
+    IndexEntry entry;
+    entry.location = {segment, units, 3};
+    return entry;
+}
+
+std::tuple<std::uint32_t, std::uint32_t> order(const IndexEntry& entry) {
+    return {entry.location.segment, entry.location.units};
+}
+
+} // namespace
+
+TEST_CASE("An entry of the index comes out as it went in, at the ends of every range") {
+    DiskIndex index;
+    IndexEntry least;
+    least.location = {0, 0, 1};
+    IndexEntry most;
+    most.location = {Location::kMostSegments - 1, Location::kMostUnits - 1, Location::kMostUnits - 1};
+    most.expires_seconds = 0xffff'ffff;
+    most.secondary_marker = 0xffff;
+    most.kind = RecordKind::Metadata;
+    most.uses = DiskIndex::kMostUses;
+    most.verified = true;
+    index.insert(hash_of(1), least);
+    index.insert(hash_of(2), most);
+    CHECK(index.find(hash_of(1), 8) == std::vector<IndexEntry>{least});
+    CHECK(index.find(hash_of(2), 8) == std::vector<IndexEntry>{most});
+    CHECK(index.find(hash_of(3), 8).empty());
+    CHECK(index.size() == 2);
+}
+
+TEST_CASE("Entries of one hash are told apart by their place") {
+    DiskIndex index;
+    for (std::uint32_t i = 0; i < 40; ++i) {
+        index.insert(hash_of(1), entry_at(i, 1));
+    }
+    CHECK(index.find(hash_of(1), 100).size() == 40);
+    CHECK(index.find(hash_of(1), 32).size() == 32);
+    CHECK(index.erase(hash_of(1), {7, 1, 3}));
+    CHECK_FALSE(index.erase(hash_of(1), {7, 1, 3}));
+    CHECK_FALSE(index.erase(hash_of(2), {8, 1, 3}));
+    CHECK(index.find(hash_of(1), 100).size() == 39);
+}
+
+TEST_CASE("Uses are counted up to three, and an entry is verified once") {
+    DiskIndex index;
+    const Location location{1, 2, 3};
+    index.insert(hash_of(1), entry_at(1, 2));
+    for (const int before : {0, 1, 2, 3, 3}) {
+        const auto used = index.use(hash_of(1), location);
+        REQUIRE(used);
+        CHECK(used->uses == before);
+        CHECK_FALSE(used->verified);
+    }
+    CHECK(index.mark_verified(hash_of(1), location));
+    CHECK(index.use(hash_of(1), location)->verified);
+    CHECK(index.use(hash_of(1), location)->uses == 3);
+    CHECK_FALSE(index.use(hash_of(1), {1, 3, 3}));
+    CHECK_FALSE(index.mark_verified(hash_of(2), location));
+}
+
+TEST_CASE("A random sequence of insertions and removals leaves what a plain map has") {
+    namespace chance = gatehouse::cache::policy::testing;
+    chance::Dice dice(chance::property_seed());
+    DiskIndex index;
+    std::multimap<std::uint64_t, IndexEntry> model;
+    const auto hash_for = [](std::uint64_t number) {
+        // All in one part and a quarter of them at one home, so that rows are long and go round the end.
+        const std::uint64_t low = number % 4 == 0 ? ~std::uint64_t{0} : spread(number);
+        return KeyHash{low, number};
+    };
+    for (std::uint32_t round = 0; round < 30'000; ++round) {
+        const std::uint64_t number = dice.below(300);
+        // It grows and shrinks in turn.
+        const bool grows = round / 3'000 % 2 == 0;
+        if (dice.below(10) < (grows ? 7U : 3U)) {
+            const IndexEntry entry = entry_at(round % 1000, round);
+            index.insert(hash_for(number), entry);
+            model.emplace(number, entry);
+        } else if (const auto found = model.find(number); found != model.end()) {
+            CHECK(index.erase(hash_for(number), found->second.location));
+            model.erase(found);
+        }
+        if (round % 100 == 0) {
+            for (std::uint64_t one = 0; one < 300; ++one) {
+                std::vector<IndexEntry> expected;
+                for (auto [at, end] = model.equal_range(one); at != end; ++at) {
+                    expected.push_back(at->second);
+                }
+                std::vector<IndexEntry> found = index.find(hash_for(one), 10'000);
+                const auto by_place = [](const auto& a, const auto& b) { return order(a) < order(b); };
+                std::sort(found.begin(), found.end(), by_place);
+                std::sort(expected.begin(), expected.end(), by_place);
+                REQUIRE(found == expected);
+            }
+        }
+        REQUIRE(index.size() == model.size());
+    }
+}
+
+TEST_CASE("An entry costs at most 45 bytes at a million, and at most 64 from 300,000 to three million") {
+    DiskIndex index;
+    for (std::uint32_t i = 0; i < 3'000'000; ++i) {
+        index.insert(hash_of(i), entry_at(i % 1000, i / 1000));
+        const std::size_t size = i + 1;
+        if (size >= 300'000 && size % 10'000 == 0) {
+            const double bytes = static_cast<double>(index.memory_bytes()) / static_cast<double>(size);
+            CAPTURE(size);
+            CAPTURE(bytes);
+            REQUIRE(bytes <= (size == 1'000'000 ? 45.0 : 64.0));
+        }
+    }
+    CHECK(index.size() == 3'000'000);
+    for (const std::uint32_t i : {0U, 1'234'567U, 2'999'999U}) {
+        CHECK(index.find(hash_of(i), 2) == std::vector<IndexEntry>{entry_at(i % 1000, i / 1000)});
+    }
+}
+
+TEST_CASE("Many threads enter, find and remove at once") {
+    DiskIndex index;
+    std::vector<std::thread> threads;
+    std::array<std::size_t, 4> lost{};
+    for (std::uint32_t t = 0; t < 4; ++t) {
+        threads.emplace_back([&index, &lost, t] {
+            for (std::uint32_t i = 0; i < 20'000; ++i) {
+                const std::uint64_t number = std::uint64_t{t} << 32 | i;
+                index.insert(hash_of(number), entry_at(t, i));
+                lost[t] += index.find(hash_of(number), 8).size() == 1 ? 0 : 1;
+                if (i % 2 == 0) {
+                    lost[t] += index.erase(hash_of(number), {t, i, 3}) ? 0 : 1;
+                }
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    CHECK(lost == std::array<std::size_t, 4>{});
+    CHECK(index.size() == 40'000);
+}
