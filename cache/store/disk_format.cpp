@@ -39,6 +39,11 @@ constexpr std::uint64_t checksums_for(std::uint64_t body_bytes) noexcept {
     return body_bytes / kBodyBytesPerChecksum + (body_bytes % kBodyBytesPerChecksum == 0 ? 0 : 1);
 }
 
+constexpr bool is_kind(unsigned char byte) noexcept {
+    return byte >= static_cast<unsigned char>(RecordKind::Whole) &&
+           byte <= static_cast<unsigned char>(RecordKind::Removed);
+}
+
 bool is_zero(const char* bytes, std::size_t from, std::size_t count) noexcept {
     for (std::size_t i = from; i < from + count; ++i) {
         if (bytes[i] != 0) {
@@ -81,7 +86,7 @@ std::optional<HeaderNumbers> read_header(std::span<const char> header) noexcept 
     }
     const char* bytes = header.data();
     const auto kind = static_cast<unsigned char>(bytes[4]);
-    if (kind < 1 || kind > 4 || !is_zero(bytes, 5, 3) || !is_zero(bytes, 76, 4)) {
+    if (!is_kind(kind) || !is_zero(bytes, 5, 3) || !is_zero(bytes, 76, 4)) {
         return std::nullopt;
     }
     HeaderNumbers out;
@@ -281,7 +286,7 @@ std::optional<std::vector<FooterEntry>> decode_footer(std::string_view footer, c
     for (std::size_t i = 0; i < out.size(); ++i) {
         const char* bytes = footer.data() + i * kFooterEntryBytes;
         const auto kind = static_cast<unsigned char>(bytes[40]);
-        if (kind < 1 || kind > 4) {
+        if (!is_kind(kind)) {
             return std::nullopt;
         }
         FooterEntry& entry = out[i];

@@ -58,7 +58,7 @@ void append_place(std::string& out, const Place& place);
 // The places of a manifest or of a metadata record. nullopt: `body` is no list of places.
 std::optional<std::vector<Place>> decode_places(std::string_view body);
 
-enum class RecordKind : std::uint8_t { Whole = 1, Chunk = 2, Manifest = 3, Metadata = 4 };
+enum class RecordKind : std::uint8_t { Whole = 1, Chunk = 2, Manifest = 3, Metadata = 4, Removed = 5 };
 
 struct RecordFacts {
     RecordKind kind = RecordKind::Whole;

@@ -149,7 +149,7 @@ TEST_CASE("Lengths that no record has are not believed") {
         {"metadata longer than all heads", 72, std::numeric_limits<std::uint32_t>::max()},
         {"body longer than any segment", 44, 64},
         {"kind 0", 4, 0},
-        {"kind 5", 4, 5},
+        {"kind 6", 4, 6},
         {"reserved bytes", 4, 0x0100'0001},
         {"reserved word", 76, 1},
     };
@@ -197,7 +197,7 @@ TEST_CASE("A footer is read as it was written, and not when anything of it or of
                            -std::int64_t{i},
                            i * 10 + 1,
                            10,
-                           static_cast<RecordKind>(1 + i % 4),
+                           static_cast<RecordKind>(1 + i % 5),
                            i * 7});
         append_footer_entry(footer, written.back());
     }

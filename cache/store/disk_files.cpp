@@ -1,0 +1,147 @@
+#include "cache/store/disk_files.h"
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace gatehouse::cache::store::disk {
+
+namespace {
+
+namespace errc = boost::system::errc;
+
+constexpr mode_t kOwnerOnly = 0600;
+
+FileError last_error() noexcept { return {errno, boost::system::system_category()}; }
+
+class PosixFile final : public File {
+public:
+    explicit PosixFile(int descriptor) noexcept : descriptor_(descriptor) {}
+    ~PosixFile() override { ::close(descriptor_); }
+    PosixFile(const PosixFile&) = delete;
+    PosixFile& operator=(const PosixFile&) = delete;
+
+    FileError read(std::span<char> bytes, std::uint64_t offset) const override {
+        while (!bytes.empty()) {
+            const ssize_t got = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+            if (got < 0 && errno == EINTR) {
+                continue;
+            }
+            if (got <= 0) {
+                return got < 0 ? last_error() : errc::make_error_code(errc::io_error);
+            }
+            bytes = bytes.subspan(static_cast<std::size_t>(got));
+            offset += static_cast<std::uint64_t>(got);
+        }
+        return {};
+    }
+
+    FileError write(std::string_view bytes, std::uint64_t offset) override {
+        while (!bytes.empty()) {
+            const ssize_t put = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+            if (put < 0 && errno == EINTR) {
+                continue;
+            }
+            if (put <= 0) {
+                return put < 0 ? last_error() : errc::make_error_code(errc::no_space_on_device);
+            }
+            bytes.remove_prefix(static_cast<std::size_t>(put));
+            offset += static_cast<std::uint64_t>(put);
+        }
+        return {};
+    }
+
+    FileError allocate(std::uint64_t bytes) override {
+        int failed = 0;
+        do {
+            failed = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes));
+        } while (failed == EINTR);
+        return {failed, boost::system::system_category()};
+    }
+
+    FileError sync() override { return ::fdatasync(descriptor_) == 0 ? FileError() : last_error(); }
+
+    FileResult<std::uint64_t> size() const override {
+        struct stat found {};
+        if (::fstat(descriptor_, &found) != 0) {
+            return last_error();
+        }
+        return static_cast<std::uint64_t>(found.st_size);
+    }
+
+    int descriptor() const noexcept { return descriptor_; }
+
+private:
+    int descriptor_;
+};
+
+FileResult<std::unique_ptr<PosixFile>> open_file(const std::string& path) {
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kOwnerOnly);
+    if (descriptor < 0) {
+        return last_error();
+    }
+    return std::make_unique<PosixFile>(descriptor);
+}
+
+} // namespace
+
+FileError PosixFiles::make_directory(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    return {error.value(), boost::system::system_category()};
+}
+
+FileResult<std::vector<std::string>> PosixFiles::list(const std::string& directory) {
+    std::error_code error;
+    std::vector<std::string> names;
+    std::filesystem::directory_iterator entries(directory, error);
+    for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+        names.push_back(entries->path().filename().string());
+    }
+    if (error) {
+        return FileError(error.value(), boost::system::system_category());
+    }
+    return names;
+}
+
+FileResult<std::unique_ptr<File>> PosixFiles::open(const std::string& path) {
+    auto file = open_file(path);
+    if (!file) {
+        return file.error();
+    }
+    return std::unique_ptr<File>(std::move(*file));
+}
+
+FileResult<std::unique_ptr<File>> PosixFiles::lock(const std::string& path) {
+    auto file = open_file(path);
+    if (!file) {
+        return file.error();
+    }
+    if (::flock((*file)->descriptor(), LOCK_EX | LOCK_NB) != 0) {
+        return last_error();
+    }
+    return std::unique_ptr<File>(std::move(*file));
+}
+
+FileError PosixFiles::replace(const std::string& path, std::string_view content) {
+    const std::string beside = path + ".new";
+    ::unlink(beside.c_str()); // of a process that was killed
+    auto file = open_file(beside);
+    if (!file) {
+        return file.error();
+    }
+    if (const FileError error = (*file)->write(content, 0)) {
+        return error;
+    }
+    if (const FileError error = (*file)->sync()) {
+        return error;
+    }
+    return ::rename(beside.c_str(), path.c_str()) == 0 ? FileError() : last_error();
+}
+
+} // namespace gatehouse::cache::store::disk

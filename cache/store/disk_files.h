@@ -1,0 +1,55 @@
+// What the disk store asks of a file system. PosixFiles does it; tests put one in its place whose n-th operation fails.
+#pragma once
+
+#include <boost/system/error_code.hpp>
+#include <boost/system/result.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::cache::store::disk {
+
+using FileError = boost::system::error_code;
+template <class T>
+using FileResult = boost::system::result<T>;
+
+// An open file. Reads may come from any thread, also while another one writes elsewhere in it.
+class File {
+public:
+    virtual ~File() = default;
+    // All of `bytes`, from `offset` on; an error where the file ends before.
+    virtual FileError read(std::span<char> bytes, std::uint64_t offset) const = 0;
+    virtual FileError write(std::string_view bytes, std::uint64_t offset) = 0;
+    // Makes room for that many bytes in all; what is new reads as zeros.
+    virtual FileError allocate(std::uint64_t bytes) = 0;
+    virtual FileError sync() = 0;
+    virtual FileResult<std::uint64_t> size() const = 0;
+};
+
+class Files {
+public:
+    virtual ~Files() = default;
+    virtual FileError make_directory(const std::string& path) = 0; // one that is there is fine
+    virtual FileResult<std::vector<std::string>> list(const std::string& directory) = 0;
+    // For reading and writing; made where it is not there, for its owner only.
+    virtual FileResult<std::unique_ptr<File>> open(const std::string& path) = 0;
+    // Held until the File is destroyed. resource_unavailable_try_again: another process has it.
+    virtual FileResult<std::unique_ptr<File>> lock(const std::string& path) = 0;
+    // Under a name beside it first, so that it is there whole or as it was.
+    virtual FileError replace(const std::string& path, std::string_view content) = 0;
+};
+
+class PosixFiles final : public Files {
+public:
+    FileError make_directory(const std::string& path) override;
+    FileResult<std::vector<std::string>> list(const std::string& directory) override;
+    FileResult<std::unique_ptr<File>> open(const std::string& path) override;
+    FileResult<std::unique_ptr<File>> lock(const std::string& path) override;
+    FileError replace(const std::string& path, std::string_view content) override;
+};
+
+} // namespace gatehouse::cache::store::disk
