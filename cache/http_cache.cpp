@@ -28,6 +28,8 @@ bool wants_newer(const http::RequestCacheControl& request) noexcept {
     return request.no_cache || (request.max_age.valid() && request.max_age.seconds == 0);
 }
 
+constexpr http::Duration kRefreshPause{1'000}; // between two fetches of a response that is still fresh
+
 std::uint64_t asker_of(const RequestContext& context) {
     return store::hash_key(policy::identity_of(context.request, context.policy)).low;
 }
@@ -122,7 +124,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         plan.result.reason = reuse.reason;
         switch (reuse.kind) {
         case ReuseDecision::Kind::ServeFresh:
-            if (plan.may_store && !match.head.facts.is_part &&
+            if (plan.may_store && !match.head.facts.is_part && !refreshed_.remembers(context.hash, context.now) &&
                 policy::refreshes_ahead(match.head.facts, reuse.freshness, context.policy, context.dice)) {
                 refresh_ahead(context, match.vary_names, rules, plan);
             }
@@ -140,6 +142,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
             plan.validate = match.head.facts.has_validator;
             // A range is revalidated as a whole; what else may not be stored says nothing about the stored response.
             if (plan.may_store || decision.reason == Reason::RequestRange) {
+                rules.background = true;
                 join_or_start(context, match.vary_names, rules, plan);
             }
             if (!plan.leader) {
@@ -253,9 +256,12 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
 // Starts a background fetch of what is served fresh, if nobody has.
 void HttpCache::refresh_ahead(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan) {
     plan.validate = plan.head.facts.has_validator;
+    rules.background = true;
     join_or_start(context, vary_names, rules, plan);
     plan.result.collapsed = false; // it did not wait
     if (plan.leader) {
+        // One that fails, or brings what may not be stored, is not repeated at once.
+        refreshed_.remember(context.hash, context.now + kRefreshPause);
         plan.result.reason = Reason::RefreshAhead;
     } else {
         plan.fetch.reset();
@@ -272,7 +278,8 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
     const std::uint64_t asker = asker_of(context);
     const auto fits = [&](const Fetch& fetch) {
         // A purge is effective for everybody who asks after it, also against a fetch in flight.
-        if (rules.solo || !context.policy.collapse || purges_.kills(context.key, fetch.sequence, 0)) {
+        const bool collapses = context.policy.collapse || rules.background;
+        if (rules.solo || !collapses || &fetch == context.given_up || purges_.kills(context.key, fetch.sequence, 0)) {
             return false;
         }
         const bool pending = fetch.phase() == Fetch::Phase::Pending;
@@ -364,12 +371,15 @@ Resolution::Kind HttpCache::use_of_answer(const RequestContext& context, const P
 
 std::optional<Resolution> HttpCache::stale_instead(const RequestContext& context, const Plan& plan,
                                                    policy::OriginFailure failure) const {
+    if (!plan.entry || is_dead(*plan.entry)) {
+        return std::nullopt;
+    }
     const Reason reason =
-        plan.entry ? policy::reason_to_serve_on(failure, context.facts, plan.head.facts, context.policy, context.now)
-                   : Reason::None;
+        policy::reason_to_serve_on(failure, context.facts, plan.head.facts, context.policy, context.now);
     return reason == Reason::None ? std::nullopt : std::optional(serve_stale(context, plan, reason));
 }
 
+// Or what has become fresh meanwhile.
 Resolution HttpCache::serve_stale(const RequestContext& context, const Plan& plan, Reason reason) {
     Resolution resolution;
     resolution.kind = Resolution::Kind::Serve;
@@ -382,35 +392,58 @@ Resolution HttpCache::serve_stale(const RequestContext& context, const Plan& pla
     return resolution;
 }
 
-Patience HttpCache::patience(const RequestContext& context, const Plan& plan) const {
+Patience HttpCache::patience(const RequestContext& context, const Plan& plan, http::Duration since,
+                             bool may_serve_stale) const {
     const config::CachePolicy& rules = context.policy;
     Patience patience;
     if (plan.kind != Plan::Kind::Wait) {
         return patience;
     }
-    if (!plan.leader) {
-        patience.wait = rules.collapse_max_wait;
+    // Counted from when the request came, however often it is planned again; at least a moment is left.
+    const auto left_of = [since](http::Duration limit) { return std::max(limit - since, http::Duration(1)); };
+    // Once given up, it waits as if it had asked for itself, together with the others that did.
+    if (!plan.leader && context.given_up == nullptr && rules.collapse_max_wait > http::Duration::zero()) {
+        patience.wait = left_of(rules.collapse_max_wait);
     }
-    const bool may_serve = plan.entry && policy::reason_to_serve_while_slow(context.facts, plan.head.facts, rules,
-                                                                            context.now) != Reason::None;
-    if (may_serve && (patience.wait == http::Duration::zero() || *rules.stale_if_slow <= patience.wait)) {
-        patience = {*rules.stale_if_slow, true};
+    const bool serves_stale =
+        may_serve_stale && plan.entry &&
+        policy::reason_to_serve_while_slow(context.facts, plan.head.facts, rules, context.now) != Reason::None;
+    if (serves_stale) {
+        const http::Duration slow = left_of(*rules.stale_if_slow);
+        if (patience.wait == http::Duration::zero() || slow <= patience.wait) {
+            patience = {slow, true};
+        }
     }
     return patience;
 }
 
 std::optional<Resolution> HttpCache::give_up_waiting(const RequestContext& context, const Plan& plan,
-                                                     const Patience& patience) const {
+                                                     const Patience& patience) {
+    // Others may have had it purged, or fetched, meanwhile.
+    Plan now = plan;
+    if (Match match = find(context); match.entry) {
+        now.entry = match.entry;
+        now.head = match.head;
+    } else if (plan.entry && is_dead(*plan.entry)) {
+        now.entry = {};
+        now.head = {};
+    }
+    now.result.collapse_failed = now.result.collapsed;
+    now.result.collapsed = false;
+    if (now.entry && usable_now(context, now.head)) {
+        store_.touch(*now.entry);
+        return serve_stale(context, now, Reason::None);
+    }
     if (!patience.serves_stale) {
         Resolution resolution;
-        resolution.kind = Resolution::Kind::Alone;
-        resolution.result = plan.result;
-        resolution.result.reason = Reason::WaitedTooLong;
+        resolution.kind = Resolution::Kind::Rejoin;
+        resolution.result = now.result;
         return resolution;
     }
     const Reason reason =
-        policy::reason_to_serve_while_slow(context.facts, plan.head.facts, context.policy, context.now);
-    return reason == Reason::None ? std::nullopt : std::optional(serve_stale(context, plan, reason));
+        now.entry ? policy::reason_to_serve_while_slow(context.facts, now.head.facts, context.policy, context.now)
+                  : Reason::None;
+    return reason == Reason::None ? std::nullopt : std::optional(serve_stale(context, now, reason));
 }
 
 Resolution HttpCache::failed(const RequestContext& context, const Plan& plan, const http::Error& error) const {

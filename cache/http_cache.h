@@ -11,6 +11,7 @@
 #include "cache/fetch.h"
 #include "cache/fetch_table.h"
 #include "cache/parts.h"
+#include "cache/plan.h"
 #include "cache/policy/cache_status.h"
 #include "cache/policy/etag_rule.h"
 #include "cache/policy/facts.h"
@@ -27,81 +28,6 @@
 #include <string_view>
 
 namespace gatehouse::cache {
-
-// One request as the cache sees it. Everything referred to outlives the call.
-struct RequestContext {
-    const http::RequestHead& request;
-    const policy::RequestFacts& facts;
-    const config::CachePolicy& policy;
-    std::string_view key;
-    store::KeyHash hash;
-    unsigned core = 0;
-    http::WallTime now;
-    // For a request that is planned again: Plan::arrived of the first time.
-    std::uint64_t arrived = ~std::uint64_t{0};
-    bool unsliced = false;  // planned again, because the answer was not for slices
-    std::uint64_t dice = 0; // a random number, where the policy refreshes ahead
-};
-
-struct Plan {
-    enum class Kind : std::uint8_t {
-        Serve,         // from `entry`, now
-        Wait,          // for `fetch`
-        Alone,         // a private fetch; nothing to share (`may_store`: its answer may be stored all the same)
-        Slices,        // put together from slices, one plan_slice after the other
-        GatewayTimeout // only-if-cached
-    };
-    Kind kind = Kind::Alone;
-    // Serve: what is served. Wait and Alone: the stored response that matches but may not be served now, if any: it is
-    // validated, and may be served if the origin fails.
-    store::EntryRef entry;
-    policy::StoredHead head;
-    bool validate = false;        // `entry` has a validator and the fetch is to use it
-    StoredEnds ends;              // Wait: stored parts; the fetch asks for the rest
-    std::shared_ptr<Fetch> fetch; // Wait; Serve: a background revalidation that the caller has to start
-    bool leader = false;          // the caller has to start the fetch
-    // Wait: what was sent to an origin with a larger number than this (cache/purge_log.h) was sent after the request
-    // had come.
-    std::uint64_t arrived = 0;
-    bool may_store = false;
-    bool as_part = false; // Alone: the request keeps its Range, and a 206 is stored as a part
-    store::EntryRef manifest; // Slices: what is known of them; null: nothing
-    bool manifest_current = false;
-    policy::CacheResult result;
-};
-
-// How long a request waits for the answer that it was planned to wait for.
-struct Patience {
-    http::Duration wait{0};    // zero: as long as it takes
-    bool serves_stale = false; // after that: the stored response; otherwise it asks for itself
-};
-
-// A slice that a request needs.
-struct SliceNeed {
-    policy::SliceOf slice;
-    std::string validator;    // of the representation; empty: not known
-    bool current = false;     // that may be believed; otherwise what is stored of it is asked about
-    store::EntryRef manifest; // null: none
-    policy::CacheResult result;
-    bool solo = false; // what others ask for was not for this request: it asks for itself
-};
-
-struct Resolution {
-    enum class Kind : std::uint8_t {
-        Stream, // the fetch's answer
-        Serve,  // `entry` (freshened, or stale because the origin failed)
-        Alone,  // a private fetch: the answer is not for this request
-        Pass,   // a private fetch of the range: it would be long in coming, or in an order in which it cannot be had
-        Rejoin, // plan again: another variant, or it was asked for too early
-        Failed  // `error`
-    };
-    Kind kind = Kind::Failed;
-    store::EntryRef entry;
-    policy::StoredHead head; // of `entry`, or of the fetch: valid as long as both are held
-    http::Error error;
-    bool kept = false; // Pass: what the fetch brings is being stored; of the range nothing need be
-    policy::CacheResult result;
-};
 
 // What a fetch task knows about the request it sends.
 struct FetchRequest {
@@ -145,6 +71,7 @@ public:
     struct Options {
         http::Duration uncacheable_memory{60'000};
         std::uint32_t waiters_per_fetch = 100'000; // more go to the origin alone
+        bool throws_dice = true;                   // false: every lifetime is as if there were no jitter
     };
     HttpCache(store::Store& store, CorePoster& poster, const Options& options);
 
@@ -153,11 +80,14 @@ public:
     // What the fetch that was waited for means for this request. `fetch` is no longer Pending.
     Resolution resolve(const RequestContext& context, const Plan& plan);
     std::shared_ptr<Fetch> make_private_fetch(unsigned core);
-    // Before the wait: when it is to be given up (stale_if_slow, collapse's max_wait).
-    Patience patience(const RequestContext& context, const Plan& plan) const;
-    // The wait was given up: Serve, or Alone. nullopt: what might have been served when the wait began may not be now.
+    // Before a wait: when it is to be given up (stale_if_slow, collapse's max_wait). `since`: how long ago the request
+    // came. `may_serve_stale` false: that was tried.
+    Patience patience(const RequestContext& context, const Plan& plan, http::Duration since,
+                      bool may_serve_stale) const;
+    // The wait is over. Serve: what others have stored meanwhile, or what is stale. Rejoin: plan again, without the fetch
+    // that was waited for. nullopt: what might have been served when the wait began may not be now.
     std::optional<Resolution> give_up_waiting(const RequestContext& context, const Plan& plan,
-                                              const Patience& patience) const;
+                                              const Patience& patience);
 
     // ---- slices (http_cache_slices.cpp)
     // Serve, from a stored slice; or Wait, for a fetch whose answer is a slice, Freshened, or no slice after all.
@@ -241,6 +171,7 @@ private:
     struct JoinRules {
         bool solo = false;      // wants an answer of its own
         bool each_time = false; // the answer will have to be validated for every request, as the stored one has to be
+        bool background = false; // nobody waits for it: one is enough, whatever the policy says of collapsing
         bool if_small = false;  // joins what is arriving and has a length that is filled; starts nothing
         std::uint64_t seen = 0; // Match::sequence
     };
@@ -256,6 +187,7 @@ private:
                                             policy::OriginFailure failure) const;
     static bool is_in_reach(const RequestContext& context, const Fetch& fetch, const policy::StoredHead& head);
     static Resolution serve_stale(const RequestContext& context, const Plan& plan, policy::Reason reason);
+    std::uint16_t throw_dice(const Fetch& fetch, http::WallTime response_time) const noexcept;
     void refresh_ahead(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan);
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
     static std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response);
@@ -293,6 +225,7 @@ private:
     PurgeLog purges_;
     FetchTable table_;
     UncacheableMemory uncacheable_;
+    UncacheableMemory refreshed_; // ahead of the end, a moment ago
 };
 
 } // namespace gatehouse::cache

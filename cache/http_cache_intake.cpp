@@ -15,15 +15,6 @@ using policy::StoredHead;
 
 namespace {
 
-// A throw for each answer, so that those of one moment have different jitter, and those of one URL on several
-// instances.
-std::uint16_t throw_dice(const Fetch& fetch, http::WallTime response_time) noexcept {
-    std::uint64_t mixed = fetch.hash.low ^ static_cast<std::uint64_t>(response_time.time_since_epoch().count());
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9; // the finaliser of SplitMix64 (Steele, Lea, Flood 2014)
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-    return static_cast<std::uint16_t>(mixed >> 48);
-}
-
 // Whether a reason not to store lies in the request that happened to be sent.
 bool is_about_request(Reason reason) noexcept {
     return reason == Reason::RequestNoStore || reason == Reason::Authorization || reason == Reason::CookieForwarded;
@@ -74,6 +65,18 @@ std::string first_head(const policy::ResponseFacts& facts, const http::Fields& s
 }
 
 } // namespace
+
+// A throw for each answer, so that those of one moment have different jitter, and those of one URL on several
+// instances.
+std::uint16_t HttpCache::throw_dice(const Fetch& fetch, http::WallTime response_time) const noexcept {
+    if (!options_.throws_dice) {
+        return 0;
+    }
+    std::uint64_t mixed = fetch.hash.low ^ static_cast<std::uint64_t>(response_time.time_since_epoch().count());
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9; // the finaliser of SplitMix64 (Steele, Lea, Flood 2014)
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+    return static_cast<std::uint16_t>(mixed >> 48);
+}
 
 // What the names that a response nominates stand for in the request that caused it.
 std::string HttpCache::variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response) {
@@ -127,8 +130,9 @@ void HttpCache::take_head(const Fetch& fetch, const FetchRequest& sent, const ht
         killed(fetch.head_of->key(), fetch.head_of->metadata(), fetch.head_of->sequence(), 0)) {
         return;
     }
-    const auto updated = policy::freshen(stored, response, sent.facts, sent.cookie_unkeyed, request_time, response_time,
-                                         sent.policy.targeted_cache_control);
+    auto updated = policy::freshen(stored, response, sent.facts, sent.cookie_unkeyed, request_time, response_time,
+                                   sent.policy.targeted_cache_control);
+    updated.facts.dice = throw_dice(fetch, response_time);
     const policy::StoreDecision decision = policy::decide_storability(updated.facts, sent.policy);
     if (decision.store) {
         const std::string names = policy::nominated_names(updated.lines);

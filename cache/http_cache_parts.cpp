@@ -130,6 +130,7 @@ std::optional<HttpCache::BeginResult> HttpCache::begin_completed(Fetch& fetch, c
     auto facts = policy::response_facts(sent.request, sent.facts, sent.cookie_unkeyed, response, request_time,
                                         response_time, sent.policy.targeted_cache_control);
     facts.asker = fetch.asker;
+    facts.dice = throw_dice(fetch, response_time);
     http::Fields left_out;
     const http::Fields kept = policy::fields_to_store(response, response_time, &left_out);
     const auto whole = policy::combined_head(stored, facts, kept, std::nullopt, sent.policy.targeted_cache_control);

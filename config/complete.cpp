@@ -80,6 +80,11 @@ void resolve_references(Config& config) {
         behavior.policy_ref = &config.cache_policies.at(behavior.cache_policy);
         behavior.when_text = behavior.when.text();
     }
+    for (const auto& [name, policy] : config.cache_policies) {
+        if (policy.request_cache_control == RequestCacheControl::Authorized) {
+            config.secret_fields.push_back(policy.authorized_requests.header);
+        }
+    }
     resolve_response_rules(config);
 }
 

@@ -174,6 +174,7 @@ struct Config {
     std::map<std::string, ResponseHeadersPolicy> response_headers_policies; // likewise
     std::vector<Behavior> behaviors;
     std::vector<std::string> trusted_proxies; // CIDR
+    std::vector<std::string> secret_fields;   // of requests, in which policies look for a secret; nobody else sees them
     std::vector<RuleTest> tests;
     // Where each field stands that is written, by its path: "cache_policies.catalogue.max_ttl".
     std::map<std::string, SourcePlace> places;

@@ -41,7 +41,7 @@ std::string describe_found(const DocumentNode& node) {
     switch (node.kind) {
     case DocumentNode::Kind::Nothing: return "nothing";
     case DocumentNode::Kind::Scalar:
-        if (node.written.empty()) return quote(node.scalar);
+        if (node.written.empty()) return node.secret ? "a secret" : quote(node.scalar);
         return (node.secret ? "what stands behind " : quote(node.scalar) + " from ") + quote(node.written);
     case DocumentNode::Kind::List: return "a list";
     case DocumentNode::Kind::Mapping: return "a mapping";

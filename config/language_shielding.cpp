@@ -17,13 +17,48 @@ std::optional<unsigned> parse_percentage(std::string_view text) {
     unsigned value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool is_percentage = error == std::errc() && end == text.data() + text.size() - 1 && *end == '%';
-    return is_percentage && value <= kMostJitterPercent ? std::optional(value) : std::nullopt;
+    const bool is_plain = text.size() == 2 || !text.starts_with('0');
+    return is_percentage && is_plain && value <= kMostJitterPercent ? std::optional(value) : std::nullopt;
 }
 
 // Long enough that nobody finds it by trying; printable, as a field value is.
 bool is_secret(std::string_view text) {
     return text.size() >= kLeastSecret &&
            std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+// A name of its own: what means something to proxies or origins would be lost to them.
+bool is_secret_field(std::string_view name) {
+    constexpr std::string_view kTaken[] = {"x-forwarded-", "x-real-ip",     "x-original-",
+                                           "x-rewrite-",   "x-http-method", "x-method-override",
+                                           "x-amz",        "x-api-key",     "x-requested-with"};
+    const std::string low = http::lower(name);
+    return http::is_token(name) && low.starts_with("x-") && low.size() > 2 &&
+           std::none_of(std::begin(kTaken), std::end(kTaken),
+                        [&low](std::string_view taken) { return low.starts_with(taken); });
+}
+
+// Messages show nothing of a secret, wherever it comes from.
+Field<AuthorizedRequests> secrets_field() {
+    static constexpr TextRule kSecret{"a text of at least 16 printable characters without spaces", is_secret,
+                                      "^[!-~]{16,}$"};
+    Field<AuthorizedRequests> field = texts<AuthorizedRequests>(
+        {"secrets", "The secrets, any of which will do: several, so that one can take the place of another. Best as "
+                    "${file:PATH} or ${NAME}."},
+        &AuthorizedRequests::secrets, kSecret);
+    field.read = [](const Spot& spot, Findings& findings, AuthorizedRequests& out) {
+        DocumentNode hidden = *spot.node;
+        for (NodePtr& item : hidden.items) {
+            auto copy = std::make_shared<DocumentNode>(*item);
+            copy->secret = true;
+            item = std::move(copy);
+        }
+        hidden.secret = true;
+        Spot there = spot;
+        there.node = &hidden;
+        if (auto value = read_texts(there, findings, kSecret)) out.secrets = std::move(*value);
+    };
+    return field;
 }
 
 Field<AuthorizedRequests> networks_field() {
@@ -42,15 +77,14 @@ Field<AuthorizedRequests> networks_field() {
 const Record<AuthorizedRequests>& authorized_request_fields() {
     using Otherwise = AuthorizedRequests::Otherwise;
     static const Record<AuthorizedRequests> kFields{
-        text<AuthorizedRequests>({"header", "The request field that carries the secret; the origin does not get it."},
-                                 &AuthorizedRequests::header,
-                                 {"a field name", http::is_token, "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
-                                 AuthorizedRequests().header),
-        texts<AuthorizedRequests>(
-            {"secrets", "The secrets, any of which will do: several, so that one can take the "
-                        "place of another. Best as ${file:PATH} or ${NAME}."},
-            &AuthorizedRequests::secrets,
-            {"a text of at least 16 printable characters without spaces", is_secret, "^[!-~]{16,}$"}),
+        text<AuthorizedRequests>(
+            {"header", "The request field that carries the secret. Neither origins nor keys get to see "
+                       "it, whatever the behavior."},
+            &AuthorizedRequests::header,
+            {"a field name that begins with X- and has no other meaning", is_secret_field,
+             "^[Xx]-[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+            AuthorizedRequests().header),
+        secrets_field(),
         networks_field(),
         choice<AuthorizedRequests>(
             {"otherwise", "What becomes of the wishes of everybody else: warn ignores them and "

@@ -74,7 +74,9 @@ constexpr LintRule kRules[] = {
     {"set-cookie-shared",
      "`set_cookie: honor`, or `override` of `set-cookie`: a stored Set-Cookie goes to everybody who "
      "gets the response."},
-    {"trusts-everybody", "A network of length 0 in `trusted_proxies`: every client may say who it is."},
+    {"trusts-everybody",
+     "A network of length 0 in `trusted_proxies` or in `authorized_requests`: every client may say who it is, or ask for "
+     "fresh answers."},
     {"unreachable-behavior", "An earlier behavior takes every path of this one."},
     {"unused-origin", "No behavior names this origin."},
     {"unused-policy", "No behavior names this cache policy."},
@@ -239,6 +241,22 @@ private:
                  "no effect on responses without a stale-if-error of their own: " +
                      std::string(policy.stale_if_error ? "stale_if_error" : "stale_if_disconnected") +
                      " is 0s, so nothing else may be served stale");
+        }
+        if (policy.range == RangeHandling::Slice) {
+            for (const char* field : {".stale_if_slow", ".refresh_ahead"}) {
+                const bool is_given = field == std::string_view(".stale_if_slow") ? policy.stale_if_slow.has_value()
+                                                                                  : policy.refresh_ahead > 0;
+                if (is_given) warn(path + field, Rule::NoEffect, "no effect on what is stored in slices");
+            }
+            if (policy.collapse_max_wait.count() > 0) {
+                warn(path + ".collapse", Rule::NoEffect, "max_wait has no effect on what is stored in slices");
+            }
+        }
+        const auto& networks = policy.authorized_requests.networks;
+        for (std::size_t i = 0; i < networks.size(); ++i) {
+            if (!networks[i].ends_with("/0")) continue;
+            warn(path + ".authorized_requests.networks[" + std::to_string(i) + "]", Rule::TrustsEverybody,
+                 "every client may ask the origin for a fresh answer; name the networks that may");
         }
         if (!policy.refuse_set_cookie) {
             warn(path + ".set_cookie", Rule::SetCookieShared,

@@ -131,6 +131,19 @@ void check_cors(const ResponseHeadersPolicy& policy, Findings& findings) {
     }
 }
 
+// An answer that no browser takes, or none at all, would look like a fault of the origin.
+void check_preflights(const ResponseHeadersPolicy& policy, Findings& findings) {
+    const std::string path = path_of(policy, "cors.preflights");
+    if (!policy.cors.answers_preflights || findings.failed_within(path_of(policy, "cors.allow_methods"))) return;
+    if (policy.cors.allow_methods.empty()) {
+        problem_at(findings, path, "preflights are answered with allow_methods, which names none");
+    } else if (!policy.statuses.empty() || !policy.content_types.empty()) {
+        problem_at(findings, path,
+                   "the answer to a preflight has no content and a status of its own, so `when` has no meaning for it; "
+                   "give preflights a policy without it");
+    }
+}
+
 void check_security(const ResponseHeadersPolicy& policy, Findings& findings) {
     const SecurityHeaders::XssProtection& xss = policy.security.xss_protection;
     if (!xss.mode_block || xss.report_uri.empty()) return;
@@ -208,6 +221,7 @@ void validate_response_headers(const Config& config, Findings& findings) {
     check_names(config, findings);
     for (const auto& [name, policy] : config.response_headers_policies) {
         check_cors(policy, findings);
+        check_preflights(policy, findings);
         check_security(policy, findings);
     }
     check_references(config, findings);

@@ -115,7 +115,9 @@ void check_authorized_requests(const CachePolicy& policy, Findings& findings) {
             "authorized_requests has neither secrets nor networks, so nobody is authorized; write ignore, or name "
             "who is");
     }
-    const bool is_used = !authorized.secrets.empty() || !authorized.networks.empty();
+    const AuthorizedRequests fresh;
+    const bool is_used = !authorized.secrets.empty() || !authorized.networks.empty() ||
+                         authorized.header != fresh.header || authorized.otherwise != fresh.otherwise;
     if (!is_asked && is_used) {
         problem_at(findings, parent + "authorized_requests", "has no effect without request_cache_control: authorized");
     }

@@ -40,7 +40,7 @@ std::optional<address> client_of(const http::RequestHead& request, std::string_v
             return parsed;
         }
     }
-    return connected; // it asks for itself
+    return std::nullopt; // a proxy that does not say for whom it asks
 }
 
 } // namespace

@@ -11,7 +11,8 @@ namespace gatehouse::proxy {
 
 // Whether the request carries one of the secrets, or its client is in one of the networks. `peer`: the address of
 // whoever connects; if that is a trusted proxy the client is who X-Forwarded-For says, counted from its end up to the
-// first address that is not a trusted proxy's. Secrets are compared in a time that tells nothing of where they differ.
+// first address that is not a trusted proxy's, and nobody where there is none. Secrets are compared in a time that
+// tells nothing of where they differ.
 bool is_authorized(const config::AuthorizedRequests& rules, const http::RequestHead& request, std::string_view peer,
                    const TrustedProxies& trusted);
 

@@ -114,10 +114,10 @@ bool Exchange::begin() {
     }
     const bool has_content = state_.framing.kind == http::Framing::Kind::Chunked || state_.framing.length > 0;
     state_.facts = policy::request_facts(state_.head, has_content);
-    if (rules.request_cache_control != config::RequestCacheControl::Honor && !settle_wishes(rules)) {
+    state_.decision = policy::decide_request(state_.facts, rules);
+    if (!settle_wishes(rules)) {
         return true;
     }
-    state_.decision = policy::decide_request(state_.facts, rules);
     policy::make_cache_key(*state_.behavior, state_.target, state_.head, state_.key);
     state_.hash = cache::store::hash_key(state_.key);
 
@@ -140,11 +140,18 @@ bool Exchange::begin() {
     return false;
 }
 
-// Takes the client's Cache-Control and Pragma back where it may not ask for anything. False: it got 403.
+// Takes the client's Cache-Control and Pragma back where it may not ask the cache for anything. False: it got 403.
 bool Exchange::settle_wishes(const config::CachePolicy& rules) {
-    const bool authorized = rules.request_cache_control == config::RequestCacheControl::Authorized &&
-                            policy::asks_for_fresher(state_.facts) &&
+    using Rule = config::RequestCacheControl;
+    const bool authorized = rules.request_cache_control == Rule::Authorized && policy::has_wishes(state_.facts) &&
                             is_authorized(rules.authorized_requests, state_.head, client_.address, *worker_.trusted);
+    // Known to the client and to this proxy: neither key, Vary nor origin gets to see it.
+    for (const std::string& field : state_.config->secret_fields) {
+        state_.head.fields.remove(field);
+    }
+    if (rules.request_cache_control == Rule::Honor || !state_.decision.lookup) {
+        return true;
+    }
     const policy::Wishes wishes = policy::decide_wishes(state_.facts, rules, authorized);
     if (wishes == policy::Wishes::Refused) {
         answer_status(403, "not_authorized",
@@ -152,8 +159,12 @@ bool Exchange::settle_wishes(const config::CachePolicy& rules) {
                       nullptr);
         return false;
     }
-    if (wishes != policy::Wishes::Obeyed) {
+    if (wishes != policy::Wishes::Obeyed && policy::has_wishes(state_.facts)) {
         policy::drop_wishes(state_.facts);
+        // A cache upstream might do what this one does not.
+        state_.head.fields.remove("Cache-Control");
+        state_.head.fields.remove("Pragma");
+        state_.decision = policy::decide_request(state_.facts, rules);
     }
     state_.ignored_wishes = wishes == policy::Wishes::IgnoredAndTold;
     return true;
@@ -163,7 +174,7 @@ cache::RequestContext Exchange::context() const {
     const config::CachePolicy& rules = *state_.behavior->policy_ref;
     const std::uint64_t dice = rules.refresh_ahead > 0 ? worker_.random() : 0;
     return {state_.head, state_.facts, rules, state_.key, state_.hash, worker_.core.index(), worker_.core.turn_wall(),
-            arrived_,    unsliced_,    dice};
+            arrived_,    unsliced_,    dice, given_up_.get()};
 }
 
 // A request that was not looked up has no use for its key, and one that was refused has no behavior.
@@ -351,18 +362,10 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             launch(body, tunnel);
         }
         const std::shared_ptr<Fetch> fetch = plan.fetch;
-        const cache::Patience patience = worker_.cache.patience(context(), plan);
-        std::size_t interims_seen = 0;
-        Waited waited = co_await wait_for_answer(fetch, patience.wait, interims_seen);
         std::optional<Resolution> given_up;
-        if (waited == Waited::TooLong) {
-            given_up = worker_.cache.give_up_waiting(context(), plan, patience);
-            if (!plan.leader) {
-                fetch->waiter_left();
-            }
-            if (!given_up) {
-                waited = co_await wait_for_answer(fetch, http::Duration::zero(), interims_seen);
-            }
+        const Waited waited = co_await wait_patiently(fetch, given_up);
+        if (waited != Waited::Answered && !plan.leader) {
+            fetch->waiter_left();
         }
         if (waited == Waited::ClientLeft) {
             if (plan.leader) {
@@ -371,7 +374,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             client_left();
             break;
         }
-        if (!given_up) {
+        if (waited == Waited::Answered) {
             take_trace(*fetch);
         }
         if (body && body->expects_continue()) {
@@ -416,15 +419,17 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         }
         if (resolution.kind == Resolution::Kind::Rejoin && joins < kMaxJoins) {
             arrived_ = plan.arrived;
+            given_up_ = waited == Waited::TooLong ? fetch : given_up_;
             state_.plan = worker_.cache.plan(context(), state_.decision);
             state_.plan.result.collapse_failed = !state_.plan.result.collapsed;
+            if (waited == Waited::TooLong && state_.plan.kind != Plan::Kind::Serve) {
+                state_.plan.result.reason = Reason::WaitedTooLong;
+            }
             continue;
         }
         plan.result = resolution.result;
         plan.result.collapse_failed = true; // waited for in vain: RFC 9211 section 2.6
-        if (plan.result.reason != Reason::WaitedTooLong) {
-            plan.result.reason = Reason::NotShareable;
-        }
+        plan.result.reason = waited == Waited::TooLong ? Reason::WaitedTooLong : Reason::NotShareable;
         plan.kind = Plan::Kind::Alone;
         plan.may_store = plan.may_store && !state_.is_head();
     }

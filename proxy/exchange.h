@@ -12,6 +12,7 @@
 #include "proxy/worker.h"
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace gatehouse::proxy {
@@ -63,6 +64,9 @@ private:
     void plan_private();
     bool may_store_post() const;
     enum class Waited : std::uint8_t { Answered, TooLong, ClientLeft };
+    // Answered, or TooLong where the wait was given up for what `given_up` says.
+    awaitable<Waited> wait_patiently(const std::shared_ptr<cache::Fetch>& fetch,
+                                     std::optional<cache::Resolution>& given_up);
     // `longest`: zero for as long as it takes. `seen`: how many interim responses the client has been sent.
     awaitable<Waited> wait_for_answer(const std::shared_ptr<cache::Fetch>& fetch, http::Duration longest,
                                       std::size_t& seen);
@@ -95,6 +99,7 @@ private:
     ResponseSink& sink_;
     const ClientFacts& client_;
     std::uint64_t arrived_ = ~std::uint64_t{0}; // cache::RequestContext::arrived
+    std::shared_ptr<cache::Fetch> given_up_;    // cache::RequestContext::given_up
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
     bool unsliced_ = false;  // cache::RequestContext::unsliced
 };

@@ -126,11 +126,6 @@ std::string_view reason_text(Reason reason) noexcept {
     return reason == Reason::None ? std::string_view() : cache::policy::to_string(reason);
 }
 
-bool is_served_stale(Reason reason) noexcept {
-    return reason == Reason::StaleWhileRevalidate || reason == Reason::StaleIfError ||
-           reason == Reason::StaleIfDisconnected || reason == Reason::RequestMaxStale;
-}
-
 } // namespace
 
 void ExchangeRecord::clear() {

@@ -2,10 +2,32 @@
 #include "proxy/exchange.h"
 #include "proxy/fetch_waiter.h"
 
+#include <chrono>
+
 namespace gatehouse::proxy {
 
 using cache::Fetch;
 using cache::store::Body;
+
+awaitable<Exchange::Waited> Exchange::wait_patiently(const std::shared_ptr<Fetch>& fetch,
+                                                     std::optional<cache::Resolution>& given_up) {
+    std::size_t interims_seen = 0;
+    bool may_serve_stale = true;
+    for (;;) {
+        const http::SteadyTime now = worker_.core.clock().steady_now();
+        const auto since = std::chrono::duration_cast<http::Duration>(now - state_.record.started_steady);
+        const cache::Patience patience = worker_.cache.patience(context(), state_.plan, since, may_serve_stale);
+        const Waited waited = co_await wait_for_answer(fetch, patience.wait, interims_seen);
+        if (waited != Waited::TooLong) {
+            co_return waited;
+        }
+        given_up = worker_.cache.give_up_waiting(context(), state_.plan, patience);
+        if (given_up) {
+            co_return waited;
+        }
+        may_serve_stale = false;
+    }
+}
 
 awaitable<Exchange::Waited> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch, http::Duration longest,
                                                       std::size_t& seen) {
@@ -29,7 +51,7 @@ awaitable<Exchange::Waited> Exchange::wait_for_answer(const std::shared_ptr<Fetc
         if (answered) {
             co_return Waited::Answered;
         }
-        if (deadline.expired()) {
+        if (deadline.expired() && fetch->phase() == Fetch::Phase::Pending) {
             co_return Waited::TooLong;
         }
         fetch->wait(worker_.core.index(), waiting.waiter);

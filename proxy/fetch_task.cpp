@@ -198,8 +198,9 @@ void FetchTask::log_failure(const Error& error, std::string_view stage) const {
 
 awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
     co_await end_connection(false);
-    if (total_expired_) {
-        error = total_timeout_error();
+    // What we ended ourselves is no fault of the origin's.
+    if (auto over = given_up()) {
+        error = *std::move(over);
     }
     if (pump_ && pump_->client_error()) {
         error = *pump_->client_error(); // the client broke off: not the origin's fault

@@ -108,9 +108,6 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     const auto expect = facts.client.version == http::Version::Http11 ? fields.first("Expect") : std::nullopt;
     out.expects_continue = facts.has_content && expect && http::iequals(*expect, "100-continue");
     fields.remove("Expect");
-    if (rules.request_cache_control == config::RequestCacheControl::Authorized) {
-        fields.remove(rules.authorized_requests.header); // a secret between the client and this proxy
-    }
     // RFC 9110 section 7.6.2: of OPTIONS, the number of hops that are left is counted down.
     if (const auto hops = http::max_forwards(fields); hops && out.method == http::Method::Options) {
         fields.set("Max-Forwards", std::to_string(*hops - 1));

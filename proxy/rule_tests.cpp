@@ -278,7 +278,7 @@ SimulatedOrigin simulated_origin(const config::TestResponse& response) {
 
 Source source_of(const SimulatedOutcome& outcome) {
     const cache::policy::CacheResult& result = outcome.record.cache;
-    const bool hides_failure = result.reason == Reason::StaleIfError || result.reason == Reason::StaleIfDisconnected;
+    const bool hides_failure = cache::policy::hides_origin(result.reason);
     if (!outcome.response.fields.contains("X-Cache") || result.reason == Reason::OnlyIfCached ||
         (outcome.record.error && !hides_failure)) {
         return Source::Own;

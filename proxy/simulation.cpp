@@ -33,6 +33,13 @@ using http::ErrorKind;
 
 constexpr std::uint64_t kStoreBytes = 16 * 1024 * 1024;
 
+// Jitter and early refreshes are left to the proxy that runs: here the same question has the same answer.
+cache::HttpCache::Options without_chance() {
+    cache::HttpCache::Options options;
+    options.throws_dice = false;
+    return options;
+}
+
 class StandingClock final : public Clock {
 public:
     http::WallTime wall_now() const noexcept override { return wall_; }
@@ -154,12 +161,13 @@ struct Simulation::Impl {
           core(0, clock, config->behaviors.size()),
           poster(core),
           store(make_store()),
-          cache(*store, poster, {}),
+          cache(*store, poster, without_chance()),
           log(no_log(), 1),
           resolver(core, config->dns),
           pool(core, resolver, UpstreamPool::make_totals()),
           trusted(std::make_shared<const TrustedProxies>(config->trusted_proxies)),
           worker(core, cache, pool, log, connections, trusted, config) {
+        worker.random.seed(1);
         worker.fetcher = [this](Worker&, FetchOrder& order) { answer(std::move(order)); };
         core.poll();
     }

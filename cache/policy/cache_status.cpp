@@ -158,8 +158,7 @@ std::string_view x_cache(const CacheResult& result) noexcept {
     if (result.revalidated) {
         return "RefreshHit from gatehouse";
     }
-    const bool is_hit = result.forwarded == Forwarded::No || result.reason == Reason::StaleIfError ||
-                        result.reason == Reason::StaleIfDisconnected;
+    const bool is_hit = result.forwarded == Forwarded::No || hides_origin(result.reason);
     return is_hit ? "Hit from gatehouse" : "Miss from gatehouse";
 }
 

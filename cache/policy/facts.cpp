@@ -114,6 +114,12 @@ RequestFacts request_facts(const http::RequestHead& request, bool has_content) {
     return facts;
 }
 
+bool has_wishes(const RequestFacts& request) noexcept {
+    const http::RequestCacheControl& wishes = request.cache_control;
+    return asks_for_fresher(request) || wishes.only_if_cached || wishes.max_stale_any || wishes.max_stale.present() ||
+           wishes.max_age.present() || wishes.min_fresh.present() || wishes.stale_if_error.present();
+}
+
 bool asks_for_fresher(const RequestFacts& request) noexcept {
     const http::RequestCacheControl& wishes = request.cache_control;
     return wishes.no_cache || wishes.no_store || wishes.max_age.valid() || wishes.min_fresh.valid();
@@ -124,14 +130,12 @@ bool asks_for_fresher(const RequestFacts& request) noexcept {
 Wishes decide_wishes(const RequestFacts& request, const config::CachePolicy& policy, bool authorized) noexcept {
     using Rule = config::RequestCacheControl;
     using Otherwise = config::AuthorizedRequests::Otherwise;
-    if (policy.request_cache_control == Rule::Honor) {
+    const bool may_be_obeyed = policy.request_cache_control == Rule::Authorized && authorized;
+    if (policy.request_cache_control == Rule::Honor || may_be_obeyed) {
         return Wishes::Obeyed;
     }
     if (policy.request_cache_control == Rule::Ignore || !asks_for_fresher(request)) {
         return Wishes::Ignored;
-    }
-    if (authorized) {
-        return Wishes::Obeyed;
     }
     switch (policy.authorized_requests.otherwise) {
     case Otherwise::Warn: return Wishes::IgnoredAndTold;

@@ -33,10 +33,11 @@ struct RequestFacts {
 };
 
 RequestFacts request_facts(const http::RequestHead& request, bool has_content);
-// Whether the client's Cache-Control or Pragma asks for more than a response that is stored and fresh, or for its
-// answer not to be stored.
+// Whether the client's Cache-Control or Pragma says anything.
+bool has_wishes(const RequestFacts& request) noexcept;
+// Whether it asks for more than a response that is stored and fresh, or for its answer not to be stored.
 bool asks_for_fresher(const RequestFacts& request) noexcept;
-// What becomes of the client's own Cache-Control and Pragma.
+// What becomes of the client's own Cache-Control and Pragma, for a request that the cache is asked about.
 enum class Wishes : std::uint8_t {
     Obeyed,
     Ignored,

@@ -13,8 +13,9 @@ using std::chrono::floor;
 using std::chrono::seconds;
 
 constexpr Duration kZero{0};
-constexpr int kHeuristicFraction = 10;                     // one tenth of the time since Last-Modified
-constexpr Duration kHeuristicMax = std::chrono::hours(24); // DESIGN section 6
+constexpr Duration kLongest = std::chrono::hours(24 * 365 * 100); // of what is shortened
+constexpr int kHeuristicFraction = 10;                            // one tenth of the time since Last-Modified
+constexpr Duration kHeuristicMax = std::chrono::hours(24);        // DESIGN section 6
 
 // What was made for one user, or may have been: only the origin itself may say how long it lives.
 bool needs_origin_lifetime(const ResponseFacts& response) noexcept {
@@ -82,6 +83,7 @@ Lifetime assumed_lifetime(const ResponseFacts& response, const config::CachePoli
 Lifetime jittered(Lifetime lifetime, const ResponseFacts& response, const config::CachePolicy& policy) noexcept {
     if (policy.jitter_percent > 0) {
         constexpr std::int64_t kSides = 65'536; // of the dice
+        lifetime.duration = std::min(lifetime.duration, kLongest);
         const std::int64_t share = std::int64_t{policy.jitter_percent} * response.dice;
         // Divided first: a century in milliseconds times percent and dice is more than 63 bits hold.
         lifetime.duration -= Duration(lifetime.duration.count() / 100 * share / kSides +

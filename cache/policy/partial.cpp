@@ -265,6 +265,7 @@ CombinedHead combined_head(const StoredHead& stored, const ResponseFacts& newer_
                                          newer_facts.request_time, newer_facts.response_time, targeted_names);
     facts.age_seconds = newer_facts.age_seconds;
     facts.asker = newer_facts.asker;
+    facts.dice = newer_facts.dice;
     return {facts, std::move(combined.fields)};
 }
 

@@ -66,6 +66,16 @@ enum class Reason : std::uint8_t {
 
 inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kCount);
 
+// Whether what was served was stale: at once, or after the origin had been asked in vain.
+constexpr bool is_served_stale(Reason reason) noexcept {
+    return reason == Reason::StaleWhileRevalidate || reason == Reason::RequestMaxStale ||
+           reason == Reason::StaleIfError || reason == Reason::StaleIfDisconnected || reason == Reason::StaleIfSlow;
+}
+// The latter of the two: the client does not see what became of its request.
+constexpr bool hides_origin(Reason reason) noexcept {
+    return reason == Reason::StaleIfError || reason == Reason::StaleIfDisconnected || reason == Reason::StaleIfSlow;
+}
+
 // "uri_miss", "set_cookie", ...: a token, stable across versions.
 std::string_view to_string(Reason reason) noexcept;
 // One sentence for people, e.g. "The response sets a cookie and names no lifetime of its own."

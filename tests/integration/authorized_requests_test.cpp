@@ -78,17 +78,62 @@ TEST_CASE("clients of a network need no secret, and a client is who the trusted 
         CHECK(proxy.get("/a", std::string(kReload) + "X-Forwarded-For: 203.0.113.9\r\n").content == "3");
     }
     SUBCASE("whom a trusted proxy names") {
-        ProxyUnderTest proxy(origin, with_rules("networks: [10.1.0.0/16]", "trusted_proxies: [127.0.0.1, 10.0.0.9]"));
-        const auto reload_for = [&](const std::string& chain) {
-            return proxy.get("/a", std::string(kReload) + "X-Forwarded-For: " + chain + "\r\n").content;
-        };
+        ProxyUnderTest proxy(
+            origin, with_rules("networks: [10.1.0.0/16, 127.0.0.0/8]", "trusted_proxies: [127.0.0.1, 10.0.0.9]"));
+        const auto reload_for = [&](const std::string& fields) { return proxy.get("/a", kReload + fields).content; };
         CHECK(proxy.get("/a").content == "1");
-        CHECK(proxy.get("/a", kReload).content == "1"); // the proxy itself
-        CHECK(reload_for("10.1.2.3") == "2");
-        CHECK(reload_for("10.1.2.3, 10.0.0.9") == "3");
-        CHECK(reload_for("10.1.2.3, 203.0.113.9") == "3"); // what stands before a stranger is a stranger's word
-        CHECK(reload_for("nonsense") == "3");
+        CHECK(reload_for("") == "1"); // a proxy that does not say for whom it asks
+        CHECK(reload_for("Forwarded: for=10.1.2.3\r\n") == "1");
+        CHECK(reload_for("X-Forwarded-For: 10.0.0.9\r\n") == "1");
+        CHECK(reload_for("X-Forwarded-For: 10.1.2.3\r\n") == "2");
+        CHECK(reload_for("X-Forwarded-For: 10.1.2.3, 10.0.0.9\r\n") == "3");
+        // What stands before a stranger is a stranger's word.
+        CHECK(reload_for("X-Forwarded-For: 10.1.2.3, 203.0.113.9\r\n") == "3");
+        CHECK(reload_for("X-Forwarded-For: nonsense\r\n") == "3");
     }
+}
+
+TEST_CASE("the secret is nobody's but the client's and the proxy's, whatever the behavior, key or Vary") {
+    ScriptedOrigin origin;
+    origin.otherwise([](OriginExchange& x) {
+        x.reply(200, "Cache-Control: max-age=60\r\nVary: X-Gatehouse-Secret\r\n", std::to_string(x.number()));
+    });
+    Yaml yaml;
+    yaml.policies = "own: {request_cache_control: authorized, authorized_requests: {secrets: [0123456789abcdef]}, key: "
+                    "{headers: [X-Gatehouse-Secret]}}";
+    yaml.behaviors =
+        "[{path_pattern: /own/*, origin: api, cache_policy: own, cache_status_key: true}, {path_pattern: '*', "
+        "origin: api}]";
+    ProxyUnderTest proxy(origin, yaml);
+    CHECK(proxy.get("/own/a").content == "1");
+    const Response refreshed = proxy.get("/own/a", std::string(kReload) + kSecret);
+    CHECK(refreshed.content == "2");
+    CHECK(refreshed.get("Cache-Status").find("0123456789abcdef") == std::string::npos);
+    CHECK(proxy.get("/own/a").content == "2"); // what everybody gets was replaced
+    proxy.get("/other", kSecret);
+    proxy.ask(std::string("POST /other HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\n") + kSecret + "\r\n");
+    for (const char* path : {"/own/a", "/other"}) {
+        REQUIRE(!origin.heads(path).empty());
+        for (const std::string& head : origin.heads(path)) {
+            CHECK(head.find("0123456789abcdef") == std::string::npos);
+        }
+    }
+}
+
+TEST_CASE("wishes that are not obeyed go no further, and those that the cache is not asked for are not judged") {
+    ScriptedOrigin origin;
+    on_numbers(origin);
+    ProxyUnderTest proxy(origin, with_rules("secrets: [0123456789abcdef], otherwise: refuse"));
+    CHECK(proxy.ask("POST /a HTTP/1.1\r\nHost: gate.test\r\nCache-Control: no-cache\r\nContent-Length: 0\r\n\r\n")
+              .status == 200);
+    CHECK(proxy.ask("OPTIONS /a HTTP/1.1\r\nHost: gate.test\r\nPragma: no-cache\r\n\r\n").status == 200);
+    CHECK(proxy.get("/a", "Cache-Control: max-stale=7\r\n").status == 200);
+    FieldLines asked;
+    parse_head(origin.heads("/a").back(), asked);
+    CHECK(asked.get("Cache-Control").empty());
+    // An authorized client is heard in everything.
+    CHECK(proxy.get("/b", std::string("Cache-Control: only-if-cached\r\n") + kSecret).status == 504);
+    CHECK(proxy.get("/a", "Cache-Control: only-if-cached\r\n").status == 200);
 }
 
 TEST_CASE("a preflight is answered here where the CORS block says so, whatever methods are allowed") {

@@ -24,7 +24,7 @@ TEST_CASE("a request for what may be served stale waits for as long as stale_if_
     const auto leader = bench.asking();
     const auto joined = bench.asking("", "/a", 1);
     for (const auto* client : {&leader, &joined}) {
-        const Patience patience = bench.cache.patience(bench.context(**client), (*client)->plan);
+        const Patience patience = bench.cache.patience(bench.context(**client), (*client)->plan, 0ms, true);
         CHECK(patience.wait == 300ms);
         CHECK(patience.serves_stale);
         const auto given_up = bench.cache.give_up_waiting(bench.context(**client), (*client)->plan, patience);
@@ -48,7 +48,7 @@ TEST_CASE("what could no longer be served when the wait is over is waited for") 
     bench.stored("Cache-Control: max-age=60, stale-if-error=5\nContent-Length: 5", "first");
     bench.now = after(64);
     const auto client = bench.asking();
-    const Patience patience = bench.cache.patience(bench.context(*client), client->plan);
+    const Patience patience = bench.cache.patience(bench.context(*client), client->plan, 0ms, true);
     CHECK(patience.wait == 10s);
     bench.now = after(66);
     CHECK_FALSE(bench.cache.give_up_waiting(bench.context(*client), client->plan, patience));
@@ -57,7 +57,7 @@ TEST_CASE("what could no longer be served when the wait is over is waited for") 
 TEST_CASE("how long a request waits depends on what there is to fall back on, and on whose fetch it is") {
     CacheBench bench;
     const auto wait_of = [&bench](const Client& client) {
-        return bench.cache.patience(bench.context(client), client.plan);
+        return bench.cache.patience(bench.context(client), client.plan, 0ms, true);
     };
     SUBCASE("by default for as long as it takes") {
         CHECK(wait_of(*bench.asking()).wait == 0ms);
@@ -73,8 +73,20 @@ TEST_CASE("how long a request waits depends on what there is to fall back on, an
         CHECK_FALSE(patience.serves_stale);
         const auto given_up = bench.cache.give_up_waiting(bench.context(*joined), joined->plan, patience);
         REQUIRE(given_up);
-        CHECK(given_up->kind == Resolution::Kind::Alone);
-        CHECK(given_up->result.reason == Reason::WaitedTooLong);
+        CHECK(given_up->kind == Resolution::Kind::Rejoin);
+        // Planned again, it leads a second fetch, which the next one joins for as long as it takes.
+        const auto again_with = [&](Client& client) {
+            RequestContext context = bench.context(client);
+            context.given_up = leader->plan.fetch.get();
+            client.plan = bench.cache.plan(context, client.decision);
+            return bench.cache.patience(context, client.plan, 2s, true).wait;
+        };
+        const auto other = bench.asking();
+        CHECK(again_with(*joined) == 0ms);
+        CHECK(joined->plan.leader);
+        CHECK(again_with(*other) == 0ms);
+        CHECK_FALSE(other->plan.leader);
+        CHECK(other->plan.fetch == joined->plan.fetch);
     }
     SUBCASE("without something stored stale_if_slow is without effect") {
         bench.policy.stale_if_slow = 300ms;
@@ -93,12 +105,82 @@ TEST_CASE("how long a request waits depends on what there is to fall back on, an
         CHECK(wait_of(*joined).wait == 300ms);
         CHECK(wait_of(*joined).serves_stale);
     }
+    SUBCASE("time that passed before it was planned again counts") {
+        bench.policy.stale_if_slow = 300ms;
+        bench.stored(kMinute, "first");
+        bench.now = after(61);
+        const auto client = bench.asking();
+        const auto left = [&](http::Duration since, bool may_serve_stale = true) {
+            return bench.cache.patience(bench.context(*client), client->plan, since, may_serve_stale).wait;
+        };
+        CHECK(left(299ms) == 1ms);
+        CHECK(left(300ms) == 1ms); // a moment, so that the wait ends
+        CHECK(left(10s) == 1ms);
+        CHECK(left(0ms, false) == 0ms);
+    }
     SUBCASE("who asks for itself waits") {
         bench.policy.stale_if_slow = 300ms;
         bench.policy.collapse_max_wait = 300ms;
         auto alone = bench.asking("POST");
         CHECK(alone->plan.kind == Plan::Kind::Alone);
         CHECK(wait_of(*alone).wait == 0ms);
+    }
+}
+
+TEST_CASE("a wait that ends serves what others have stored, and nothing that was purged") {
+    CacheBench bench;
+    bench.policy.stale_if_slow = 300ms;
+    bench.stored(kMinute, "first");
+    bench.now = after(61);
+    const auto client = bench.asking();
+    const Patience patience = bench.cache.patience(bench.context(*client), client->plan, 0ms, true);
+    SUBCASE("stored by another one") {
+        auto other = bench.client("Cache-Control: no-cache");
+        bench.ask(*other);
+        REQUIRE(other->plan.leader);
+        REQUIRE(bench.answer(*other, kMinute, "newer") == Reason::None);
+        const auto given_up = bench.cache.give_up_waiting(bench.context(*client), client->plan, patience);
+        REQUIRE(given_up);
+        CHECK(stored_text(given_up->entry) == "newer");
+        CHECK(given_up->result.reason == Reason::None);
+    }
+    SUBCASE("purged") {
+        PurgeMatcher matcher;
+        matcher.path = "/a";
+        matcher.any_query = true;
+        bench.cache.purge(matcher);
+        CHECK_FALSE(bench.cache.give_up_waiting(bench.context(*client), client->plan, patience));
+        bench.cache.fail(*client->plan.fetch, http::Error(http::ErrorKind::ConnectionRefused, ""));
+        CHECK(bench.resolve(*client).kind == Resolution::Kind::Failed);
+    }
+}
+
+TEST_CASE("without collapsing there is still one background fetch, and an early one is not repeated at once") {
+    CacheBench bench;
+    bench.policy.collapse = false;
+    SUBCASE("while stale is served") {
+        bench.stored("Cache-Control: max-age=60, stale-while-revalidate=30\nContent-Length: 5", "first");
+        bench.now = after(61);
+        CHECK(bench.asking()->plan.leader);
+        CHECK_FALSE(bench.asking()->plan.leader);
+    }
+    SUBCASE("ahead of the end") {
+        bench.policy.refresh_ahead = 100;
+        bench.stored(kMinute, "first");
+        bench.now = after(60) - 2s;
+        const auto ask_luckily = [&bench] {
+            auto client = bench.client();
+            RequestContext context = bench.context(*client);
+            context.dice = 0;
+            client->plan = bench.cache.plan(context, client->decision);
+            return client;
+        };
+        const auto refresher = ask_luckily();
+        REQUIRE(refresher->plan.leader);
+        bench.answer(*refresher, "500\nContent-Length: 0");
+        CHECK_FALSE(ask_luckily()->plan.leader);
+        bench.now += 1s;
+        CHECK(ask_luckily()->plan.leader);
     }
 }
 
