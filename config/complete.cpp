@@ -75,10 +75,16 @@ void complete(Config& config, const Findings& findings, std::uint64_t memory_byt
 }
 
 void resolve_references(Config& config) {
+    const auto caches = [](const Behavior& behavior, const char* method) {
+        const auto& methods = behavior.cached_methods;
+        return !behavior.policy_ref->disabled && std::find(methods.begin(), methods.end(), method) != methods.end();
+    };
     for (Behavior& behavior : config.behaviors) {
         behavior.origin_ref = &config.origins.at(behavior.origin);
         behavior.policy_ref = &config.cache_policies.at(behavior.cache_policy);
         behavior.when_text = behavior.when.text();
+        behavior.caches_post = caches(behavior, "POST");
+        behavior.caches_options = caches(behavior, "OPTIONS");
     }
     for (const auto& [name, policy] : config.cache_policies) {
         if (policy.request_cache_control == RequestCacheControl::Authorized) {

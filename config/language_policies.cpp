@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kLongestPattern = 255;
 constexpr NumberRange kRefreshAhead{0, 100};
 constexpr NumberRange kSliceSize{1024, 1024 * 1024 * 1024};
+constexpr NumberRange kKeyedContent{1, kMiB}; // it is held in memory for each request that waits
 constexpr TextRule kParameterName{"a name, with `*` only at its end", is_parameter_name,
                                   R"(^(?!$)[^\x00-\x20\x7F*]*\*?$)"};
 constexpr TextRule kFieldName{"a field name, with `*` only at its end", is_field_name,
@@ -32,6 +33,10 @@ bool is_path_pattern(std::string_view text) {
 bool is_known_method(std::string_view text) {
     constexpr std::string_view kMethods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     return std::find(std::begin(kMethods), std::end(kMethods), text) != std::end(kMethods);
+}
+
+bool is_cacheable_method(std::string_view text) {
+    return text == "GET" || text == "HEAD" || text == "POST" || text == "OPTIONS";
 }
 
 bool is_share_name(std::string_view text) { return printable_key(text) == text; }
@@ -151,11 +156,11 @@ const Record<KeyRules>& key_fields() {
         selection<KeyRules>({"query_strings", "Which query parameters tell stored responses apart; the others are "
                                               "removed towards the origin."},
                             &KeyRules::query_strings, kQuery, "all"),
-        choice<KeyRules>({"query_order", "Whether the order of query parameters tells stored responses apart. With sorted "
-                                         "it does not, but for parameters of one name; the origin gets them as they were "
-                                         "sent."},
-                         &KeyRules::sort_query,
-                         std::vector<std::pair<std::string, bool>>{{"as_sent", false}, {"sorted", true}}),
+        choice<KeyRules>(
+            {"query_order", "Whether the order of query parameters tells stored responses apart. With sorted "
+                            "it does not, but for parameters of one name; the origin gets them as they were "
+                            "sent."},
+            &KeyRules::sort_query, std::vector<std::pair<std::string, bool>>{{"as_sent", false}, {"sorted", true}}),
         selection<KeyRules>({"headers", "Which request fields tell stored responses apart, beside those that Vary "
                                         "names."},
                             &KeyRules::headers, kHeaders, "none"),
@@ -165,6 +170,10 @@ const Record<KeyRules>& key_fields() {
         choice<KeyRules>({"host", "Whether each Host of the viewer has its own stored responses, or all share them."},
                          &KeyRules::any_host,
                          std::vector<std::pair<std::string, bool>>{{"viewer", false}, {"any", true}}),
+        size<KeyRules>(
+            {"max_body_size", "How large the content of a POST may be where `cached_methods` has POST: its hash "
+                              "is part of the key. Larger ones are forwarded and not stored."},
+            &KeyRules::max_body_bytes, kKeyedContent),
     };
     return kFields;
 }
@@ -277,6 +286,12 @@ const Record<Behavior>& behavior_fields() {
                         &Behavior::allowed_methods,
                         {"GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", is_known_method,
                          "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$"}),
+        texts<Behavior>(
+            {"cached_methods", "The methods that are answered from the cache. POST says that every POST here only "
+                               "asks and changes nothing, and what it asks, its content, is then part of the "
+                               "key; OPTIONS is keyed by what a preflight asks."},
+            &Behavior::cached_methods,
+            {"GET, HEAD, POST or OPTIONS", is_cacheable_method, "^(GET|HEAD|POST|OPTIONS)$"}),
         choice<Behavior>(
             {"viewer_protocol_policy", "What a client gets that did not come over HTTPS, which a trusted "
                                        "proxy says by X-Forwarded-Proto: the answer, a redirect to the "

@@ -34,6 +34,7 @@ enum class Rule : std::uint8_t {
     LongForBrowsers,
     NoEffect,
     PlainHttpToApiGateway,
+    PostForAll,
     PrivateShared,
     SetCookieShared,
     TrustsEverybody,
@@ -67,8 +68,11 @@ constexpr LintRule kRules[] = {
     {"no-effect",
      "A value that another one makes meaningless: `min_ttl`, `default_ttl` or `error_ttl` beside `ttl`; "
      "an `error_ttl` below `min_ttl`; `stale_if_disconnected` beside `stale_if_error`; `stale_if_slow` where "
-     "nothing may be served stale; a wait longer than `total_timeout`; options of TLS with a url of http."},
+     "nothing may be served stale; a wait longer than `total_timeout`; options of TLS with a url of http; "
+     "`cached_methods` beside a policy that caches nothing; `key.max_body_size` where no behavior caches POST."},
     {"plain-http-to-api-gateway", "An origin of API Gateway with a url of http; it answers https only."},
+    {"post-for-all", "`cached_methods` with POST in a behavior for every request: a POST that changes something is "
+                     "answered from the cache and never reaches the origin."},
     {"private-shared", "`override` of `private`, `no-store` or `authorization` with a key that does not tell visitors "
                        "apart, by cookies or `Authorization`: what the origin made for one goes to all."},
     {"set-cookie-shared",
@@ -128,6 +132,7 @@ public:
         for (const Behavior& behavior : config_.behaviors) {
             used_.insert(behavior.origin_ref);
             used_.insert(behavior.policy_ref);
+            if (behavior.caches_post) keyed_by_content_.insert(behavior.policy_ref);
         }
         admin();
         memory();
@@ -301,6 +306,10 @@ private:
 
     void key(const CachePolicy& policy, const std::string& path) {
         const KeyRules& key = policy.key;
+        if (key.max_body_bytes != KeyRules().max_body_bytes && keyed_by_content_.count(&policy) == 0) {
+            warn(path + ".max_body_size", Rule::NoEffect,
+                 "no effect: no behavior with this policy has POST in its `cached_methods`");
+        }
         if (key.cookies.mode == NameSelection::Mode::All) {
             warn(path + ".cookies", Rule::CookiesInKey,
                  "with every cookie in the key hardly two visitors share a response; name those that change it: "
@@ -380,6 +389,7 @@ private:
                  "of a "
                  "URL never changes, or name a shorter time");
         }
+        cached_methods(behavior, path_of(index) + ".cached_methods");
         const CachePolicy& policy = *behavior.policy_ref;
         const bool is_for_all = behavior.when.empty() && glob_covers(behavior.path_pattern, "/*");
         const bool is_own = policy.place.line > 0;
@@ -388,6 +398,23 @@ private:
              "with `" + std::string(is_set(policy.ttl) ? "ttl" : "min_ttl") +
                  "` in a policy for every path, what is meant for one visitor and says only max-age=0 is shared too; "
                  "use it for the paths that are the same for all");
+    }
+
+    void cached_methods(const Behavior& behavior, const std::string& path) {
+        const auto has = [&behavior](std::string_view method) {
+            const auto& methods = behavior.cached_methods;
+            return std::find(methods.begin(), methods.end(), method) != methods.end();
+        };
+        if (behavior.policy_ref->disabled && (has("POST") || has("OPTIONS"))) {
+            warn(path, Rule::NoEffect, "no effect: " + quote(behavior.cache_policy) + " caches nothing");
+        }
+        RequestConditions others = behavior.when;
+        others.methods.clear();
+        if (!behavior.caches_post || !others.empty() || !glob_covers(behavior.path_pattern, "/*")) return;
+        warn(path, Rule::PostForAll,
+             "a POST that changes something is answered from the cache and never reaches the origin; name the paths "
+             "that "
+             "only ask, such as /search, or what tells such requests apart in `when`");
     }
 
     // The first match wins, so a later behavior needs a path that no earlier one takes, or asks for something beside
@@ -425,7 +452,8 @@ private:
     const Config& config_;
     const Findings& read_;
     Findings& warnings_;
-    std::set<const void*> used_; // origins and policies that behaviors name
+    std::set<const void*> used_;             // origins and policies that behaviors name
+    std::set<const void*> keyed_by_content_; // policies of behaviors that cache POST
 };
 
 } // namespace

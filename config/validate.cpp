@@ -147,6 +147,29 @@ void check_reference(Findings& findings, const std::string& path, const std::str
                    did_you_mean(name, names_of(named), "; there are: "));
 }
 
+bool has_method(const std::vector<std::string>& methods, std::string_view method) {
+    return std::find(methods.begin(), methods.end(), method) != methods.end();
+}
+
+// GET and HEAD are what a cache is for; what a behavior does not answer is not answered from the cache either.
+void check_cached_methods(const Behavior& behavior, const std::string& parent, Findings& findings) {
+    const std::string path = parent + ".cached_methods";
+    if (!findings.place_of(path)) return;
+    for (const char* method : {"GET", "HEAD"}) {
+        if (has_method(behavior.cached_methods, method)) continue;
+        problem_at(findings, path,
+                   "without " + std::string(method) + "; GET and HEAD are always cached, write [GET, HEAD, POST] or " +
+                       "[GET, HEAD, OPTIONS], and `CachingDisabled` as cache_policy where nothing is");
+        return;
+    }
+    if (behavior.allowed_methods.empty() || findings.failed(parent + ".allowed_methods")) return;
+    for (const char* method : {"POST", "OPTIONS"}) {
+        if (!has_method(behavior.cached_methods, method) || has_method(behavior.allowed_methods, method)) continue;
+        problem_at(findings, path, std::string(method) + " is not among allowed_methods: it is answered with 405");
+        return;
+    }
+}
+
 void check_behaviors(const Config& config, Findings& findings) {
     if (config.behaviors.empty()) problem_at(findings, "behaviors", "at least one behavior is needed");
     const bool origins_known = findings.place_of("origins").has_value() && !config.origins.empty();
@@ -154,6 +177,7 @@ void check_behaviors(const Config& config, Findings& findings) {
     for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
         const Behavior& behavior = config.behaviors[i];
         const std::string path = "behaviors[" + std::to_string(i) + "]";
+        check_cached_methods(behavior, path, findings);
         if (origins_known) check_reference(findings, path + ".origin", behavior.origin, "origin", config.origins);
         if (!policies_known) continue;
         check_reference(findings, path + ".cache_policy", behavior.cache_policy, "cache policy", config.cache_policies);

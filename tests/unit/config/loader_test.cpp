@@ -263,6 +263,30 @@ TEST_CASE("What is done with a range that is not stored") {
           64 * 1024);
 }
 
+TEST_CASE("Which methods are answered from the cache, and up to which size content is keyed") {
+    const auto plain = load(minimal_with(""));
+    CHECK(plain->behaviors.front().cached_methods == std::vector<std::string>{"GET", "HEAD"});
+    CHECK_FALSE(plain->behaviors.front().caches_post);
+    CHECK_FALSE(plain->behaviors.front().caches_options);
+    CHECK(plain->behaviors.front().policy_ref->key.max_body_bytes == 64 * 1024);
+    const auto config = load(R"(listeners: [{address: '127.0.0.1:8080'}]
+origins: {api: {url: 'https://api.example'}}
+cache_policies: {p: {key: {max_body_size: 1MiB}}}
+behaviors:
+- {path_pattern: /search, origin: api, cache_policy: p, cached_methods: [GET, HEAD, POST], allowed_methods: [HEAD, POST, GET]}
+- {path_pattern: /cors, origin: api, cached_methods: [OPTIONS, GET, HEAD]}
+- {path_pattern: /none, origin: api, cached_methods: [GET, HEAD, POST, OPTIONS], cache_policy: CachingDisabled}
+)");
+    CHECK(config->behaviors[0].caches_post);
+    CHECK_FALSE(config->behaviors[0].caches_options);
+    CHECK(config->behaviors[0].policy_ref->key.max_body_bytes == 1024 * 1024);
+    CHECK_FALSE(config->behaviors[1].caches_post);
+    CHECK(config->behaviors[1].caches_options);
+    // What is never stored is not declared safe either.
+    CHECK_FALSE(config->behaviors[2].caches_post);
+    CHECK_FALSE(config->behaviors[2].caches_options);
+}
+
 TEST_CASE("Small spellings: off, workers, shutdown_timeout, set_cookie, host") {
     CHECK_FALSE(load(minimal_with("access_log: off\n"))->access_log.enabled);
     CHECK_FALSE(load(minimal_with("access_log: {enabled: false}\n"))->access_log.enabled);
