@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace gatehouse::cache::policy {
@@ -206,6 +207,25 @@ void make_cache_key(const config::Behavior& behavior, const http::Target& target
     }
     append_keyed_fields(request.fields, policy.key.headers, out);
     append_keyed_cookies(request.fields, policy.key.cookies, out);
+}
+
+// A field's line begins with a token and a cookie's with a semicolon: none of them with an '@'.
+void append_method_to_key(const http::RequestHead& request, std::string_view content_digest, std::string& key) {
+    constexpr std::string_view kOfContent[] = {"Content-Encoding", "Content-Language", "Content-Range", "Content-Type"};
+    // Fetch, section 4.8, "CORS-preflight fetch"
+    constexpr std::string_view kOfPreflight[] = {"Access-Control-Request-Headers", "Access-Control-Request-Method",
+                                                 "Access-Control-Request-Private-Network", "Origin"};
+    key.append(1, '@').append(request.method);
+    if (!content_digest.empty()) {
+        key.append(1, ' ').append(content_digest);
+    }
+    key += kEnd;
+    const bool is_options = request.method_kind() == http::Method::Options;
+    for (const std::string_view name : is_options ? std::span<const std::string_view>(kOfPreflight) : kOfContent) {
+        if (request.fields.contains(name)) {
+            append_keyed_field(request.fields, name, key);
+        }
+    }
 }
 
 KeyParts split_cache_key(std::string_view key) noexcept {

@@ -19,6 +19,11 @@ namespace gatehouse::cache::policy {
 void make_cache_key(const config::Behavior& behavior, const http::Target& target, const http::RequestHead& request,
                     std::string& out);
 
+// What the key has beside that where the method is cached and is neither GET nor HEAD (RequestFacts::method_is_cached):
+// the method, of a POST the digest of its content, and the fields that say what its content means or what a preflight
+// asks. They are put among the fields, so that a purge of the URI reaches what is stored under the key.
+void append_method_to_key(const http::RequestHead& request, std::string_view content_digest, std::string& key);
+
 struct KeyParts {
     std::string_view rule_set;
     std::string_view origin;

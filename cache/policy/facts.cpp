@@ -145,6 +145,24 @@ Wishes decide_wishes(const RequestFacts& request, const config::CachePolicy& pol
     return Wishes::Ignored;
 }
 
+// DEVIATION: RFC 9111 section 2 lets caches understand other methods than GET, but POST is unsafe by RFC 9110 section
+// 9.2.1. `cached_methods` is an operator's word that each POST of a behavior only asks, as QUERY does.
+void apply_cached_methods(RequestFacts& facts, const http::Fields& request, const config::Behavior& behavior,
+                          std::uint64_t content_bytes) {
+    const bool is_post = facts.method == http::Method::Post && behavior.caches_post;
+    // With Max-Forwards somebody on the way may have answered. RFC 9110 section 7.6.2
+    const bool is_options =
+        facts.method == http::Method::Options && behavior.caches_options && !request.contains("Max-Forwards");
+    facts.method_is_cached = is_post || is_options;
+    facts.content_too_large = is_post && content_bytes > behavior.policy_ref->key.max_body_bytes;
+    // With other methods than GET and HEAD a tag that matches makes the request fail, with 412. RFC 9110 section 13.1.2
+    // Which tags there are is the origin's to say, so it gets the request as it is. If-Modified-Since is ignored with
+    // these methods. RFC 9110 section 13.1.3
+    if (facts.method_is_cached && request.contains("If-None-Match")) {
+        facts.origin_only_precondition = true;
+    }
+}
+
 ResponseFacts response_facts(const http::RequestHead& /*request*/, const RequestFacts& request_facts,
                              bool cookie_forwarded_unkeyed, const http::ResponseHead& response, WallTime request_time,
                              WallTime response_time, const std::vector<std::string>& targeted_names) {
@@ -157,12 +175,15 @@ ResponseFacts response_facts(const http::RequestHead& /*request*/, const Request
     facts.date = (date ? http::parse_http_date(*date, response_time) : std::nullopt).value_or(response_time);
     facts.age_seconds = age_of(fields);
     facts.status = static_cast<std::uint16_t>(response.status);
-    facts.method_is_get = request_facts.method == http::Method::Get;
+    facts.method_is_get = request_facts.method == http::Method::Get || request_facts.method_is_cached;
     facts.request_authorization = request_facts.authorization;
     facts.request_no_store = request_facts.cache_control.no_store;
     facts.request_cookie_unkeyed = cookie_forwarded_unkeyed;
     take_caching_fields(fields, response_time, targeted_names, facts);
     take_validators(fields, response_time, facts);
+    // A condition on another method than GET and HEAD asks for 412, not for 304: what POST brought is asked for again
+    // as a whole. RFC 9110 section 13.1.2
+    facts.has_validator = facts.has_validator && !request_facts.method_is_cached;
     facts.has_set_cookie = fields.contains("Set-Cookie") && !is_excluded_from_storage(fields, "Set-Cookie");
     facts.is_part = content_part(response).has_value();
     facts.vary_star = fields.contains("Vary") && nominated_names(fields) == "*";

@@ -30,6 +30,9 @@ struct RequestFacts {
     bool has_content = false;              // Content-Length over 0 or chunked
     bool upgrade = false;                  // Connection: upgrade with an Upgrade field
     bool origin_only_precondition = false; // If-Match, If-Unmodified-Since
+    // POST or OPTIONS, in a behavior whose `cached_methods` names it: a question like GET, with a key of its own.
+    bool method_is_cached = false;
+    bool content_too_large = false; // of such a POST: for the key
 };
 
 RequestFacts request_facts(const http::RequestHead& request, bool has_content);
@@ -48,6 +51,9 @@ enum class Wishes : std::uint8_t {
 Wishes decide_wishes(const RequestFacts& request, const config::CachePolicy& policy, bool authorized) noexcept;
 // Those that are not obeyed are taken out of the request.
 inline void drop_wishes(RequestFacts& request) noexcept { request.cache_control = {}; }
+// What the behavior's `cached_methods` say of this request. `content_bytes`: as far as is known before it came.
+void apply_cached_methods(RequestFacts& facts, const http::Fields& request, const config::Behavior& behavior,
+                          std::uint64_t content_bytes);
 
 // An explicit lifetime field: absent, usable, or present and invalid (which means stale: RFC 9111 section 4.2.1).
 enum class LifetimeState : std::uint8_t { Absent, Valid, Invalid };
@@ -63,7 +69,7 @@ struct ResponseFacts {
     std::uint16_t status = 0;
 
     // From the request that caused it.
-    bool method_is_get = true; // a HEAD answer never makes a body entry
+    bool method_is_get = true; // or is cached like it; a HEAD answer never makes a body entry
     bool from_post = false;    // a POST whose answer represents the target (RFC 9110 section 9.3.3)
     std::uint16_t dice = 0;    // thrown by the coordinator once for each answer: how much jitter takes off its lifetime
     std::uint64_t asker = 0;   // hash of identity_of (identity.h), set by the coordinator: who asked for it last
@@ -93,7 +99,7 @@ struct ResponseFacts {
     bool field_private = false;  // also with names
 
     bool has_last_modified = false;
-    bool has_validator = false;  // of the origin's: a well-formed ETag or a valid Last-Modified
+    bool has_validator = false;  // of the origin's, to GET: a well-formed ETag or a valid Last-Modified
     bool etag_generated = false; // the stored ETag is ours (cache/policy/etag_rule.h)
     bool has_set_cookie = false;
     bool vary_star = false;

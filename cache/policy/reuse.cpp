@@ -89,8 +89,10 @@ ReuseDecision decide_stale(const RequestFacts& request, const ResponseFacts& sto
 } // namespace
 
 RequestDecision decide_request(const RequestFacts& request, const config::CachePolicy& policy) noexcept {
-    // Stored responses answer GET and HEAD; everything else is written through. RFC 9111 section 4
-    if (request.method != http::Method::Get && request.method != http::Method::Head) {
+    // Stored responses answer GET and HEAD, and what an operator says is asked like them; everything else is written
+    // through. RFC 9111 section 4
+    const bool is_get_or_head = request.method == http::Method::Get || request.method == http::Method::Head;
+    if (!is_get_or_head && !request.method_is_cached) {
         return {false, false, Reason::Method};
     }
     if (policy.disabled) {
@@ -103,8 +105,15 @@ RequestDecision decide_request(const RequestFacts& request, const config::CacheP
     if (request.origin_only_precondition) {
         return {false, false, Reason::RequestPrecondition};
     }
+    if (request.content_too_large) {
+        return {false, false, Reason::RequestTooLarge};
+    }
+    // Of OPTIONS the key has the fields only.
+    if (request.has_content && request.method == http::Method::Options) {
+        return {false, false, Reason::RequestBody};
+    }
     // Content in a GET has no defined meaning (RFC 9110 section 9.3.1), but the origin might look at it.
-    if (request.has_content) {
+    if (request.has_content && is_get_or_head) {
         return {true, false, Reason::RequestBody};
     }
     // no-store speaks of storing; it does not keep a stored response from being used. RFC 9111 section 5.2.1.5

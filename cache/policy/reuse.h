@@ -20,10 +20,12 @@ struct RequestDecision {
     bool may_store = false; // the answer may be stored
     Reason reason = Reason::None;
 };
-// lookup is refused for: methods other than GET and HEAD (Method), a disabled policy (CachingDisabled), Upgrade
-// (RequestUpgrade), If-Match and If-Unmodified-Since (RequestPrecondition). A GET with content may be answered from
-// the cache but its answer is not stored (RequestBody, may_store false). Range: lookup, and the answer to a forwarded
-// range is stored as a part. Request no-store: lookup (RFC 9111 section 5.2.1.5 speaks of storing), may_store false.
+// lookup is refused for: methods other than GET and HEAD that the behavior does not cache either (Method), a disabled
+// policy (CachingDisabled), Upgrade (RequestUpgrade), If-Match and If-Unmodified-Since (RequestPrecondition); of the
+// methods that a behavior caches, a POST with too much content (RequestTooLarge) and OPTIONS with any (RequestBody). A
+// GET with content may be answered from the cache but its answer is not stored (RequestBody, may_store false). Range:
+// lookup, and the answer to a forwarded range is stored as a part. Request no-store: lookup (RFC 9111 section 5.2.1.5
+// speaks of storing), may_store false.
 RequestDecision decide_request(const RequestFacts& request, const config::CachePolicy& policy) noexcept;
 
 struct ReuseDecision {
