@@ -182,8 +182,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     }
     // A 304 speaks of what the client has (RFC 9110 section 15.4.5). Where nothing was said to be there, it would leave
     // the client with nothing.
-    const bool is_get_or_head = sent.sent_method == http::Method::Get || sent.sent_method == http::Method::Head;
-    if (response.status == 304 && is_get_or_head && !sent.conditional) {
+    const bool is_question =
+        sent.sent_method == http::Method::Get || sent.sent_method == http::Method::Head || sent.facts.method_is_cached;
+    if (response.status == 304 && is_question && !sent.conditional) {
         return BeginResult::Unasked;
     }
     if (fetch.head_of && response.status == 200) {

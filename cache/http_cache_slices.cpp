@@ -37,7 +37,7 @@ bool is_manifest(const store::Entry& entry) {
 bool HttpCache::is_sliced(const RequestContext& context) const noexcept {
     // That the whole cannot be stored says nothing of its slices.
     return context.policy.range == config::RangeHandling::Slice && !context.unsliced &&
-           !uncacheable_.remembers(memory_of_slices(context.hash), context.now);
+           !context.facts.method_is_cached && !uncacheable_.remembers(memory_of_slices(context.hash), context.now);
 }
 
 void HttpCache::plan_slices(const RequestContext& context, const Match& match, Plan& plan) const {

@@ -29,6 +29,9 @@ void BodyPump::start(Stream& stream, std::shared_ptr<cache::Fetch> fetch, bool w
     running_ = true;
     complete_ = false;
     body_->pumping = true;
+    if (body_->is_in_memory()) {
+        body_->rewind();
+    }
     auto self = shared_from_this();
     BodyPump& reference = *self;
     spawn_logged(core_.io().get_executor(), "body pump",
@@ -68,7 +71,7 @@ awaitable<void> BodyPump::detach() {
 }
 
 void BodyPump::remember(std::string_view content) {
-    if (!replay_whole_) {
+    if (!replay_whole_ || body_->is_in_memory()) {
         return;
     }
     if (replay_.size() + content.size() > replay_limit_) {

@@ -29,7 +29,9 @@ public:
     bool sending() const noexcept { return stream_ != nullptr && running_; }
     bool complete() const noexcept { return complete_; } // all content was sent
     // Everything sent so far is still here (or nothing was sent), and no coroutine is in the middle of it.
-    bool can_replay() const noexcept { return !running_ && (replay_whole_ || !body_->started()); }
+    bool can_replay() const noexcept {
+        return !running_ && (replay_whole_ || !body_->started() || body_->is_in_memory());
+    }
     // The client broke off, timed out, or sent malformed content.
     const std::optional<http::Error>& client_error() const noexcept { return client_error_; }
 

@@ -53,6 +53,7 @@ std::int64_t age_seconds(const StoredHead& head, http::WallTime now) {
 void RequestState::clear() {
     framing = http::Framing();
     config.reset();
+    content.reset();
     behavior = nullptr;
     ignored_wishes = false;
     plan = Plan();
@@ -114,11 +115,21 @@ bool Exchange::begin() {
     }
     const bool has_content = state_.framing.kind == http::Framing::Kind::Chunked || state_.framing.length > 0;
     state_.facts = policy::request_facts(state_.head, has_content);
+    if (state_.behavior->caches_post || state_.behavior->caches_options) {
+        policy::apply_cached_methods(state_.facts, state_.head.fields, *state_.behavior, state_.framing.length);
+    }
     state_.decision = policy::decide_request(state_.facts, rules);
     if (!settle_wishes(rules)) {
         return true;
     }
     policy::make_cache_key(*state_.behavior, state_.target, state_.head, state_.key);
+    if (state_.facts.method_is_cached) {
+        if (has_content && state_.decision.lookup) {
+            content_first_ = true;
+            return false;
+        }
+        policy::append_method_to_key(state_.head, {}, state_.key);
+    }
     state_.hash = cache::store::hash_key(state_.key);
 
     state_.plan = worker_.cache.plan(context(), state_.decision);
@@ -234,6 +245,7 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
 
 void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool conditional,
                      std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
+    body = body_to_send(std::move(body));
     OriginRequestFacts facts{state_.head, state_.target, state_.facts, *state_.behavior, client_.address,
                              client_.scheme};
     facts.trusted_client = client_.trusted;
@@ -258,10 +270,10 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     order.request = make_origin_request(facts);
     order.client_request = state_.head;
     order.facts = state_.facts;
-    if (for_store) {
-        order.facts.method = http::Method::Get; // a HEAD asked with GET
+    if (for_store && state_.is_head()) {
+        order.facts.method = http::Method::Get; // it is asked with GET
     }
-    order.framing = body ? state_.framing : http::Framing();
+    order.framing = body ? body->framing() : http::Framing();
     // A PUT or POST without content says so: some origins answer 411 otherwise.
     const auto method = state_.facts.method;
     if (!body && (method == http::Method::Post || method == http::Method::Put || method == http::Method::Patch)) {
@@ -270,7 +282,7 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     order.body = std::move(body);
     order.tunnel = std::move(tunnel);
     order.may_store = for_store || may_store_post();
-    if (!http::is_safe(method)) {
+    if (!http::is_safe(method) && !state_.facts.method_is_cached) {
         order.unsafe = UnsafeTarget{state_.target, std::string(client_.scheme)};
     }
     order.as_part = state_.plan.as_part;
@@ -287,8 +299,8 @@ void Exchange::start_background() { start(state_.plan.fetch, true, state_.plan.v
 // forwarded whole: only where the key holds everything that the origin sees may it be stored for others.
 bool Exchange::may_store_post() const {
     const config::CachePolicy& policy = *state_.behavior->policy_ref;
-    return state_.facts.method == http::Method::Post && policy.forward_everything && !policy.disabled &&
-           !state_.facts.upgrade;
+    return state_.facts.method == http::Method::Post && !state_.facts.method_is_cached && policy.forward_everything &&
+           !policy.disabled && !state_.facts.upgrade;
 }
 
 // Makes the plan one for this client alone.
@@ -312,6 +324,9 @@ void Exchange::plan_private() {
 
 void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel) {
     Plan& plan = state_.plan;
+    if (content_first_) {
+        return; // there is no plan yet
+    }
     if (plan.kind == Plan::Kind::Slices) {
         return; // each slice has a plan of its own
     }
@@ -336,6 +351,13 @@ void Exchange::abandon() {
 }
 
 awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
+    const bool is_planned_here = content_first_;
+    if (is_planned_here) {
+        const bool planned = co_await plan_with_content(body);
+        if (!planned) {
+            co_return;
+        }
+    }
     for (int joins = 0;; ++joins) {
         Plan& plan = state_.plan;
         if (plan.kind == Plan::Kind::Serve) { // planned again after another variant's answer
@@ -358,7 +380,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             state_.plan = worker_.cache.plan(context(), state_.decision);
             continue;
         }
-        if (joins > 0) {
+        if (joins > 0 || is_planned_here) {
             launch(body, tunnel);
         }
         const std::shared_ptr<Fetch> fetch = plan.fetch;

@@ -34,6 +34,7 @@ public:
 
     // True: the response is queued. False: launch() has to be called, before anything is waited for, because others may
     // wait already for the fetch that was planned; then finish(), or abandon(). state.head and state.framing are set.
+    // Where the content is part of the key, nothing is planned before finish() has read it.
     bool begin();
     void launch(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel);
     // Instead of finish(): the client is gone.
@@ -70,6 +71,11 @@ private:
     // `longest`: zero for as long as it takes. `seen`: how many interim responses the client has been sent.
     awaitable<Waited> wait_for_answer(const std::shared_ptr<cache::Fetch>& fetch, http::Duration longest,
                                       std::size_t& seen);
+    // ---- content that is part of the key (exchange_content.cpp)
+    enum class Content : std::uint8_t { Whole, TooLarge, None };
+    awaitable<Content> read_content(RequestBody& body);
+    awaitable<bool> plan_with_content(std::shared_ptr<RequestBody> body);
+    std::shared_ptr<RequestBody> body_to_send(std::shared_ptr<RequestBody> body) const;
     awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead head,
                            cache::policy::CacheResult result, std::optional<cache::store::Body::Cursor> cursor);
     awaitable<bool> stream_span(const std::shared_ptr<cache::Fetch>& fetch, cache::Fetch::Reader& reader,
@@ -102,6 +108,7 @@ private:
     std::shared_ptr<cache::Fetch> given_up_;    // cache::RequestContext::given_up
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
     bool unsliced_ = false;  // cache::RequestContext::unsliced
+    bool content_first_ = false; // nothing can be planned before the content has come
 };
 
 } // namespace gatehouse::proxy

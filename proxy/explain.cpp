@@ -10,6 +10,7 @@
 #include "http/forwarding.h"
 #include "http/target.h"
 #include "proxy/authorized_requests.h"
+#include "proxy/content_key.h"
 #include "proxy/json_text.h"
 #include "proxy/router.h"
 #include "proxy/rule_tests.h"
@@ -50,7 +51,10 @@ std::string_view words_of(Mismatch mismatch) noexcept {
 // What to do about an answer that is not kept, or a request that the cache is not asked for.
 std::string_view advice_for(Reason reason) noexcept {
     switch (reason) {
-    case Reason::Method: return "only GET and HEAD are answered from the cache";
+    case Reason::Method:
+        return "only GET and HEAD are answered from the cache, and POST and OPTIONS where the behavior's "
+               "`cached_methods` has them";
+    case Reason::RequestTooLarge: return "`key: {max_body_size: ...}` in the policy says how large it may be";
     case Reason::CachingDisabled: return "give the behavior another cache_policy";
     case Reason::RequestNoStore:
     case Reason::RequestNoCache:
@@ -99,7 +103,7 @@ private:
     bool tell_behavior();
     void tell_policy();
     void tell_lookup(const policy::RequestFacts& facts);
-    void tell_key();
+    void tell_key(const policy::RequestFacts& facts);
     void tell_origin(const SimulatedOutcome& outcome);
     void tell_lifetime(const policy::ResponseFacts& facts);
     void tell_stored(const policy::ResponseFacts& facts, const SimulatedOutcome& outcome);
@@ -180,9 +184,14 @@ void Explainer::tell_lookup(const policy::RequestFacts& facts) {
     }
 }
 
-void Explainer::tell_key() {
+void Explainer::tell_key(const policy::RequestFacts& facts) {
     std::string key;
     policy::make_cache_key(*behavior_, target_, request_, key);
+    const std::size_t end_of_fields = key.size();
+    if (facts.method_is_cached) {
+        policy::append_method_to_key(request_, content_digest_text(question_.request.body), key);
+    }
+    const std::string_view of_method = std::string_view(key).substr(end_of_fields);
     const policy::KeyParts parts = policy::split_cache_key(key);
     ExplainedDecision& decision = decide("key", policy::readable_key(key));
     const std::string rule_set = quoted(parts.rule_set);
@@ -196,9 +205,16 @@ void Explainer::tell_key() {
         decision.steps.push_back(by_policy(
             "key.query_strings", quoted(parts.query) + ": what is keyed of the query " + quoted(target_.query)));
     }
-    if (!parts.fields.empty()) {
-        decision.steps.push_back(
-            by_policy("key", quoted(policy::readable_key(parts.fields)) + ": keyed fields and cookies"));
+    const std::string_view fields = parts.fields.substr(0, parts.fields.size() - of_method.size());
+    if (!fields.empty()) {
+        decision.steps.push_back(by_policy("key", quoted(policy::readable_key(fields)) + ": keyed fields and cookies"));
+    }
+    if (!of_method.empty()) {
+        const std::string what = facts.method == http::Method::Post ? ": the method, the hash of the content, and what "
+                                                                      "says how it is to be read"
+                                                                    : ": the method, and what a preflight asks";
+        const std::string path = "behaviors[" + std::to_string(behavior_ - config_->behaviors.data()) + "]";
+        decision.steps.push_back({quoted(policy::readable_key(of_method)) + what, place_of(path + ".cached_methods")});
     }
 }
 
@@ -318,14 +334,17 @@ http::Result<Explanation> Explainer::run() {
     }
     tell_policy();
     policy::RequestFacts facts = policy::request_facts(request_, !question_.request.body.empty());
-    const TrustedProxies trusted(config_->trusted_proxies);
-    const bool authorized = is_authorized(rules_->authorized_requests, request_, kSimulatedClient, trusted);
-    if (policy::decide_wishes(facts, *rules_, authorized) != policy::Wishes::Obeyed) {
-        policy::drop_wishes(facts);
+    policy::apply_cached_methods(facts, request_.fields, *behavior_, question_.request.body.size());
+    if (policy::decide_request(facts, *rules_).lookup) {
+        const TrustedProxies trusted(config_->trusted_proxies);
+        const bool authorized = is_authorized(rules_->authorized_requests, request_, kSimulatedClient, trusted);
+        if (policy::decide_wishes(facts, *rules_, authorized) != policy::Wishes::Obeyed) {
+            policy::drop_wishes(facts);
+        }
     }
     tell_lookup(facts);
     if (policy::decide_request(facts, *rules_).lookup) {
-        tell_key();
+        tell_key(facts);
     }
     const SimulatedOrigin origin = simulated_origin(question_.response);
     const http::WallTime now = simulation_.now();

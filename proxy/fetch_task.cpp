@@ -163,11 +163,12 @@ std::optional<Error> FetchTask::given_up() const {
 }
 
 bool FetchTask::may_retry(const Error& error) const {
-    // RFC 9110 section 9.2.2: only what can safely happen twice is sent twice; and only while nothing of an answer
+    // RFC 9110 section 9.2.2: only what can safely happen twice is sent twice, by its method or by an operator's word
+    // that it only asks; and only while nothing of an answer
     // has been seen and all of the content can be repeated.
     return error.retry != Retry::Never && !fresh_ && !response_seen_ && attempts_ < kMaxAttempts && !total_expired_ &&
-           !broken_off_ &&
-           http::is_idempotent(order_.request.method) && (!pump_ || pump_->can_replay());
+           !broken_off_ && (http::is_idempotent(order_.request.method) || order_.facts.method_is_cached) &&
+           (!pump_ || pump_->can_replay());
 }
 
 void FetchTask::log_failure(const Error& error, std::string_view stage) const {
@@ -411,7 +412,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         co_return ended;
     }
     const bool keep_alive = http::wants_keep_alive(head.version, head.fields);
-    apply_etag_rule(order_.behavior->etag, head, *framing, lease_.stream(), input_, sent);
+    apply_etag_rule(order_.etag_rule(), head, *framing, lease_.stream(), input_, sent);
     cache::Intake intake;
     const auto begun = worker_.cache.begin(*order_.fetch, sent, head, *framing, request_time_,
                                            core_.clock().wall_now(), intake);

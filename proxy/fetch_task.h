@@ -38,6 +38,11 @@ struct FetchOrder {
     bool may_store = false;
     bool as_part = false; // the request keeps the client's Range
 
+    // Of an answer that no client may ask about by its tag, none is made.
+    config::EtagRule etag_rule() const noexcept {
+        return facts.method_is_cached ? config::EtagRule::Keep : behavior->etag;
+    }
+
     // What the cache is told of the request that is sent. It refers to the order.
     cache::FetchRequest sent() const {
         cache::FetchRequest out{client_request, facts, *behavior->policy_ref};

@@ -21,6 +21,45 @@ RequestBody::RequestBody(std::shared_ptr<ClientConnection> connection, const htt
     }
 }
 
+RequestBody::RequestBody(Core& core, std::shared_ptr<const std::string> content)
+    : pump_ended(core.io()),
+      framing_{http::Framing::Kind::Length, content->size()},
+      timeout_(0),
+      held_(std::move(content)) {
+    rewind();
+}
+
+void RequestBody::put_back(std::shared_ptr<const std::string> content) noexcept {
+    if (content->empty()) {
+        return;
+    }
+    held_ = std::move(content);
+    held_at_ = 0;
+    held_is_last_ = done_;
+    done_ = false;
+}
+
+void RequestBody::rewind() noexcept {
+    held_at_ = 0;
+    held_is_last_ = true;
+    done_ = held_->empty();
+}
+
+RequestBody::Read RequestBody::read_held(std::span<char> room) noexcept {
+    Read read;
+    read.bytes = std::min(room.size(), held_->size() - held_at_);
+    std::memcpy(room.data(), held_->data() + held_at_, read.bytes);
+    held_at_ += read.bytes;
+    if (held_at_ == held_->size()) {
+        done_ = held_is_last_;
+        if (!is_in_memory()) {
+            held_.reset();
+        }
+    }
+    read.done = done_;
+    return read;
+}
+
 awaitable<RequestBody::Read> RequestBody::read_raw(std::span<char> room) {
     Read read;
     std::string& input = connection_->input;
@@ -49,6 +88,9 @@ awaitable<RequestBody::Read> RequestBody::read_raw(std::span<char> room) {
 awaitable<RequestBody::Read> RequestBody::read_some(std::span<char> room) {
     Read read;
     started_ = true;
+    if (held_ && !done_) {
+        co_return read_held(room);
+    }
     while (!done_ && !failed_) {
         std::span<char> target = room;
         if (framing_.kind == http::Framing::Kind::Length) {

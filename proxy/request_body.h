@@ -1,4 +1,4 @@
-// The content of a client's request, read as it comes, by one reader at a time.
+// The content of a client's request, read as it comes, by one reader at a time; or content that is in memory already.
 //
 // Shared between the session (which must know whether the connection can be reused) and the pump that sends it to the
 // origin; both live on the connection's core.
@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 namespace gatehouse::proxy {
 
@@ -21,6 +22,8 @@ class RequestBody {
 public:
     RequestBody(std::shared_ptr<ClientConnection> connection, const http::Framing& framing, bool expects_continue,
                 const config::Timeouts& timeouts);
+    // Content that is there, of a client that may be gone.
+    RequestBody(Core& core, std::shared_ptr<const std::string> content);
 
     struct Read {
         std::size_t bytes = 0;
@@ -31,6 +34,11 @@ public:
     awaitable<Read> read_some(std::span<char> room);
     // Reads and drops what is left, up to `limit` bytes. True: the connection is at the next request.
     awaitable<bool> drain(std::uint64_t limit);
+    // Content that was read is read once more, in front of what follows it.
+    void put_back(std::shared_ptr<const std::string> content) noexcept;
+    // All of it is in memory: it is read from its beginning again.
+    void rewind() noexcept;
+    bool is_in_memory() const noexcept { return connection_ == nullptr; }
 
     const http::Framing& framing() const noexcept { return framing_; }
     bool done() const noexcept { return done_; }
@@ -51,11 +59,15 @@ public:
 
 private:
     awaitable<Read> read_raw(std::span<char> room);
+    Read read_held(std::span<char> room) noexcept;
 
     std::shared_ptr<ClientConnection> connection_;
     http::Framing framing_;
     config::Milliseconds timeout_;
     http::ChunkedDecoder decoder_;
+    std::shared_ptr<const std::string> held_; // read first, from held_at_ on
+    std::size_t held_at_ = 0;
+    bool held_is_last_ = false; // nothing follows it
     std::uint64_t remaining_ = 0;
     std::uint64_t received_ = 0;
     bool expects_continue_ = false;

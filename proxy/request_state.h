@@ -26,6 +26,7 @@ struct RequestState {
     std::shared_ptr<const config::Config> config;
     const config::Behavior* behavior = nullptr;
     std::string key;
+    std::shared_ptr<const std::string> content; // of a request whose content is part of its key
     cache::store::KeyHash hash;
     cache::Plan plan;
     ExchangeRecord record;

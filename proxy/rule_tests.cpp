@@ -234,7 +234,7 @@ std::string junit_report(const std::vector<RuleTestResult>& results) {
 
 SimulatedRequest simulated_request(const config::TestRequest& request) {
     SimulatedRequest simulated;
-    simulated.content_bytes = request.body.size();
+    simulated.content = request.body;
     http::RequestHead& head = simulated.head;
     head.method = request.method;
     head.version = http::Version::Http11;

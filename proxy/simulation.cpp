@@ -220,7 +220,7 @@ void Simulation::Impl::answer(FetchOrder order) {
 // False: it has to be asked again, without a condition.
 bool Simulation::Impl::answer_once(FetchOrder& order, http::ResponseHead head) {
     cache::FetchRequest sent = order.sent();
-    apply_etag_rule(order.behavior->etag, origin->content, sent);
+    apply_etag_rule(order.etag_rule(), origin->content, sent);
     if (order.unsafe) {
         take_unsafe_answer(cache, *order.config, *order.unsafe, *order.fetch, head, sent);
     }
@@ -277,8 +277,11 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     impl.asked.reset();
     RequestState state;
     state.head = std::move(request.head);
-    if (request.content_bytes > 0) {
-        state.framing = {http::Framing::Kind::Length, request.content_bytes};
+    std::shared_ptr<RequestBody> body;
+    if (!request.content.empty()) {
+        state.framing = {http::Framing::Kind::Length, request.content.size()};
+        body =
+            std::make_shared<RequestBody>(impl.core, std::make_shared<const std::string>(std::move(request.content)));
     }
     RecordingSink sink(impl.clock);
     ClientFacts client;
@@ -288,9 +291,9 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     client.trusted = impl.trusted->contains(asio::ip::make_address(std::string(client.address)));
     Exchange exchange(impl.worker, state, sink, client);
     if (!exchange.begin()) {
-        exchange.launch(nullptr, nullptr);
+        exchange.launch(body, nullptr);
         bool done = false;
-        asio::co_spawn(impl.core.io(), exchange.finish(nullptr, nullptr), [&done](std::exception_ptr) { done = true; });
+        asio::co_spawn(impl.core.io(), exchange.finish(body, nullptr), [&done](std::exception_ptr) { done = true; });
         while (!done && impl.core.poll() > 0) {}
         if (!done) {
             return Error(ErrorKind::Internal, "the request waits for something that never comes");

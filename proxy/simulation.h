@@ -19,7 +19,7 @@ namespace gatehouse::proxy {
 struct SimulatedRequest {
     http::RequestHead head; // with its Host
     bool over_https = false;
-    std::size_t content_bytes = 0;
+    std::string content;
 };
 
 // Where requests seem to come from.

@@ -142,6 +142,21 @@ TEST_CASE("a request is sent again with all of its content, also with what came 
     }
 }
 
+TEST_CASE("content in memory is sent again whatever its size, and is kept once") {
+    Upload upload(length(0));
+    const std::string content(upload.config.limits.replay_bytes + 1, 'x');
+    upload.body = std::make_shared<RequestBody>(upload.core, std::make_shared<const std::string>(content));
+    upload.pump = std::make_shared<BodyPump>(upload.core, upload.body, upload.body->framing(), upload.config);
+    FakeOrigin broken(0);
+    upload.start(broken);
+    upload.leave();
+    CHECK(upload.pump->can_replay());
+    FakeOrigin origin;
+    upload.start(origin);
+    CHECK(origin.received == content);
+    CHECK(upload.pump->complete());
+}
+
 TEST_CASE("what is more than the replay limit is not sent again") {
     config::Config limits;
     Upload upload(length(limits.limits.replay_bytes + 1));

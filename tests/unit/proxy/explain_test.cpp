@@ -104,6 +104,41 @@ TEST_CASE("an explanation says why nothing is stored, and what would change it")
     says(explained(post), "lookup     the cache is not asked: ");
 }
 
+TEST_CASE("an explanation of a cached POST shows what of it is in the key") {
+    const std::string rules = R"(listeners: [{address: '127.0.0.1:0'}]
+origins: {api: {url: 'http://api.test'}}
+cache_policies: {p: {default_ttl: 60s, key: {max_body_size: 8B}}}
+behaviors:
+- path_pattern: /search
+  origin: api
+  cache_policy: p
+  cached_methods: [GET, HEAD, POST, OPTIONS]
+)";
+    const config::LoadResult loaded = config::load_text(rules, "r.yaml");
+    REQUIRE(loaded.config != nullptr);
+    auto question = asking("/search");
+    question.request.method = "POST";
+    question.request.body = "abc";
+    question.request.headers = {{"Content-Type", "text/plain"}};
+    question.after = std::chrono::seconds(30);
+    const std::string text = proxy::explanation_text(*proxy::explain(loaded.config, question));
+    says(text, "lookup     the cache is asked\n");
+    says(text, "`@POST ba7816bf8f01cfea414140de5dae2223 content-type:text/plain`: the method, the hash of the content, "
+               "and what says how it is to be read  (r.yaml:8)\n");
+    says(text, "stored     yes\n");
+    says(text, "after 30s  200 from the cache, fresh\n");
+    question.request.body = "nine byte";
+    const std::string larger = proxy::explanation_text(*proxy::explain(loaded.config, question));
+    says(larger, "lookup     the cache is not asked: The content of the request is larger than key.max_body_size");
+    says(larger, "`key: {max_body_size: ...}` in the policy says how large it may be");
+    says(larger, "after 30s  200 from the origin\n");
+    question.request.method = "OPTIONS";
+    question.request.body.clear();
+    question.request.headers = {{"Origin", "https://a.test"}};
+    says(proxy::explanation_text(*proxy::explain(loaded.config, question)),
+         "`@OPTIONS origin:https://a.test`: the method, and what a preflight asks  (r.yaml:8)\n");
+}
+
 TEST_CASE("an explanation goes on to the same request later") {
     auto question = asking("/v1/a");
     question.after = std::chrono::seconds(30);

@@ -21,6 +21,7 @@ cache_policies:
   short: {default_ttl: 60s, stale_while_revalidate: 10s, stale_if_error: 1h, error_ttl: {404: 10s}, key: {query_strings: {allow: [page]}}}
 behaviors:
 - {path_pattern: '/v1/*', origin: api, cache_policy: short, allowed_methods: [GET, HEAD]}
+- {path_pattern: /search, origin: api, cache_policy: short, cached_methods: [GET, HEAD, POST]}
 - {path_pattern: '*', origin: api}
 tests:
 )";
@@ -119,6 +120,19 @@ TEST_CASE("steps share a cache and a clock") {
 )") == "step 2: cache: expected miss; got hit");
 }
 
+TEST_CASE("a test of a cached POST has its content in the key") {
+    CHECK(differences(R"(
+- name: t
+  steps:
+  - {request: {method: POST, url: /search, body: abc}, response: {body: one}, expect: {cache: miss, stored: true, ttl: 60s, key: 'short|/search api test.invalid /search  @POST ba7816bf8f01cfea414140de5dae2223'}}
+  - {request: {method: POST, url: /search, body: abc}, expect: {cache: hit, body: one}}
+  - {request: {method: POST, url: /search, body: abd}, expect: {cache: miss}}
+  - {request: {url: /search}, expect: {cache: miss}}
+  - {request: {method: POST, url: /search}, expect: {cache: miss, stored: true}}
+  - {request: {method: POST, url: /other, body: abc}, expect: {cache: miss, stored: false, reason: none}}
+)") == "");
+}
+
 TEST_CASE("each test has a cache of its own, and knows its place") {
     const auto results = run("- {name: first, request: {url: /v1/a}, expect: {cache: miss}}\n"
                              "- {name: second, request: {url: /v1/a}, expect: {cache: hit}}\n");
@@ -126,7 +140,7 @@ TEST_CASE("each test has a cache of its own, and knows its place") {
     CHECK(results[0].passed());
     CHECK_FALSE(results[1].passed());
     CHECK(results[1].place.file == "rules.yaml");
-    CHECK(results[1].place.line == 11);
+    CHECK(results[1].place.line == 12);
 }
 
 TEST_CASE("what is forwarded without being keyed is said by the policy, and the rest by the behavior") {
