@@ -417,6 +417,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         if (resolution.kind == Resolution::Kind::Stream) {
             const StoredHead head = resolution.head;
             const policy::CacheResult result = resolution.result;
+            state_.content.reset(); // the fetch has it for as long as it needs it
             co_await stream(fetch, head, result, std::move(cursor));
             break;
         }

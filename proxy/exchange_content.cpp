@@ -73,6 +73,9 @@ awaitable<bool> Exchange::plan_with_content(std::shared_ptr<RequestBody> body) {
         state_.hash = cache::store::hash_key(state_.key);
     }
     state_.plan = worker_.cache.plan(context(), state_.decision);
+    if (state_.plan.kind == cache::Plan::Kind::Serve && !state_.plan.leader) {
+        state_.content.reset(); // nobody sends it, and who reads the answer may take long
+    }
     co_return true;
 }
 
