@@ -87,6 +87,24 @@ TEST_CASE("what says how content is to be read is part of the question") {
     CHECK(proxy.ask(post("x", "Content-Encoding: gzip\r\nContent-Type: application/json\r\n")).content == "POST x 4");
 }
 
+TEST_CASE("trailers of a POST are no part of the question, and the origin does not get them") {
+    ScriptedOrigin origin;
+    origin.on("/search", [](OriginExchange& x) {
+        const std::string content = x.content();
+        CHECK(x.trailers().lines.empty());
+        x.ok("max-age=60", content);
+    });
+    ProxyUnderTest proxy(origin, caching());
+    RawClient client(proxy.port());
+    const std::string head = "POST /search HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (const char* const checksum : {"1", "2"}) {
+        client.send(head + "3\r\nabc\r\n0\r\nChecksum: " + checksum + "\r\n\r\n");
+        CHECK(client.read().content == "abc");
+    }
+    CHECK(origin.requests() == 1);
+    CHECK(origin.heads("/search")[0].find("\r\nContent-Length: 3\r\n") != std::string::npos);
+}
+
 TEST_CASE("GET and POST do not answer each other, and a cached POST ends nothing that is stored") {
     ScriptedOrigin origin;
     echo(origin, "Content-Location: /search\r\nCache-Control: max-age=60\r\n");

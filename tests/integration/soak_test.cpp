@@ -63,6 +63,9 @@ void answer(OriginExchange& x) {
     } else if (is("/varied/")) {
         const std::string language = x.get("Accept-Language");
         x.reply(200, "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n", content_of(target + language));
+    } else if (is("/asked/")) {
+        const std::string question = x.content();
+        x.reply(200, tag + "Cache-Control: max-age=1, stale-while-revalidate=2\r\n", content_of(target + question));
     } else if (is("/broken/")) {
         x.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 5000\r\n\r\nhalf of it");
         x.reset();
@@ -174,6 +177,15 @@ private:
              "5\r\nhello\r\n0\r\n\r\n");
         check(connection_.read(), target, content_of(target));
     }
+    void ask() {
+        ++tally_.requests;
+        const std::string target = some("/asked/", 10);
+        std::string question = some("question ", 20);
+        question.resize(random_() % 8 == 0 ? 5000 : question.size(), '.'); // of which some are not keyed
+        send("POST " + target + " HTTP/1.1\r\nHost: gate.test\r\nContent-Length: " + std::to_string(question.size()) +
+             "\r\n\r\n" + question);
+        check(connection_.read(), target, content_of(target + question));
+    }
     void pipeline() {
         std::vector<std::string> targets{some("/kept/", 500), another("/passed/"), some("/checked/", 100)};
         std::string all;
@@ -215,7 +227,8 @@ private:
     // A connection that ends within its request.
     void leave_early() {
         ++tally_.requests;
-        send("POST " + some("/kept/", 500) + " HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 10\r\n\r\nhal");
+        const std::string target = random_() % 2 == 0 ? some("/kept/", 500) : some("/asked/", 10);
+        send("POST " + target + " HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 10\r\n\r\nhal");
         if (random_() % 2 == 0) {
             connection_.reset();
         }
@@ -243,6 +256,8 @@ private:
             get(some("/checked/", 100));
         } else if (dice < 650) {
             get(some("/brief/", 200));
+        } else if (dice < 690) {
+            ask();
         } else if (dice < 730) {
             get(another("/fresh/")); // stored, so that others are evicted
         } else if (dice < 800) {
@@ -313,6 +328,9 @@ std::string configuration(std::uint16_t origin_port) {
     Yaml yaml;
     yaml.origin = "idle_timeout: 1s";
     yaml.memory = "size: 16MiB, max_object_size: 1MiB";
+    yaml.policies = "questions: {key: {max_body_size: 4KiB}}";
+    yaml.behaviors = "[{path_pattern: /asked/*, origin: api, cache_policy: questions, cached_methods: [GET, HEAD, "
+                     "POST]}, {path_pattern: '*', origin: api}]";
     return yaml.text(origin_port);
 }
 
