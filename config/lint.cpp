@@ -68,7 +68,7 @@ constexpr LintRule kRules[] = {
     {"no-effect",
      "A value that another one makes meaningless: `min_ttl`, `default_ttl` or `error_ttl` beside `ttl`; "
      "an `error_ttl` below `min_ttl`; `stale_if_disconnected` beside `stale_if_error`; `stale_if_slow` where "
-     "nothing may be served stale; a wait longer than `total_timeout`; options of TLS with a url of http; "
+     "nothing may be served stale, or, like `max_wait` and `refresh_ahead`, beside slices; a wait longer than `total_timeout`; options of TLS with a url of http; "
      "`cached_methods` beside a policy that caches nothing; `key.max_body_size` where no behavior caches POST."},
     {"plain-http-to-api-gateway", "An origin of API Gateway with a url of http; it answers https only."},
     {"post-for-all", "`cached_methods` with POST in a behavior for every request: a POST that changes something is "
