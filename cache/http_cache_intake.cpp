@@ -94,7 +94,7 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
                                    sent.policy.targeted_cache_control);
     updated.facts.asker = fetch.asker;
     updated.facts.dice = throw_dice(fetch, response_time);
-    const std::string names = policy::nominated_names(updated.lines);
+    const std::string names = policy::nominated_names(updated.lines, sent.policy.vary);
     const std::string values = variant_values(names, sent, updated.lines);
     std::string metadata = policy::encode_stored_head(updated.facts, updated.lines, names, values);
     Answer answer;
@@ -135,7 +135,7 @@ void HttpCache::take_head(const Fetch& fetch, const FetchRequest& sent, const ht
     updated.facts.dice = throw_dice(fetch, response_time);
     const policy::StoreDecision decision = policy::decide_storability(updated.facts, sent.policy);
     if (decision.store) {
-        const std::string names = policy::nominated_names(updated.lines);
+        const std::string names = policy::nominated_names(updated.lines, sent.policy.vary);
         const std::string values = variant_values(names, sent, updated.lines);
         store_.replace_metadata(fetch.head_of, secondary_key(names, values, part),
                                 policy::encode_stored_head(updated.facts, updated.lines, names, values),
@@ -204,7 +204,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
     Answer answer;
     answer.kind = Answer::Kind::Response;
     answer.status = response.status;
-    const std::string names = policy::nominated_names(response.fields);
+    const std::string names = policy::nominated_names(response.fields, sent.policy.vary);
     const std::string values = variant_values(names, sent, response.fields);
     const bool has_content = framing.kind != http::Framing::Kind::None;
     answer.length = declared_length(sent, response, framing);

@@ -138,7 +138,7 @@ std::optional<HttpCache::BeginResult> HttpCache::begin_completed(Fetch& fetch, c
         kept_out(fetch, sent, response, response_time) != Reason::None) {
         return BeginResult::RetryUnconditional;
     }
-    const std::string names = policy::nominated_names(whole.lines);
+    const std::string names = policy::nominated_names(whole.lines, sent.policy.vary);
     const std::string values = variant_values(names, sent, whole.lines);
     const std::string secondary = secondary_key(names, values, std::nullopt);
     const store::PutFacts put{fetch.key, fetch.hash, secondary, fetch.sequence};

@@ -34,6 +34,7 @@ struct ValueForm {
         SliceSize,    // {slice: SIZE}
         LongestWait,  // {max_wait: DURATION}
         CacheControl, // client_cache_control
+        IgnoredNames, // {ignore: [names]}
         Names         // one name, or a list of names
     };
     Kind kind = Kind::Text;

@@ -20,6 +20,8 @@ Field<CachePolicy> jitter_field();
 Field<CachePolicy> authorized_requests_field();
 // language_conditions.cpp:
 const Record<RequestConditions>& condition_fields();
+// language_vary.cpp:
+Field<CachePolicy> vary_field();
 // language_headers.cpp:
 Field<CachePolicy> override_field();
 // language_origin_request.cpp:

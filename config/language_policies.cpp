@@ -249,6 +249,7 @@ const Record<CachePolicy>& cache_policy_fields() {
             std::vector<std::pair<std::string, LanguageMatching>>{{"as_sent", LanguageMatching::AsSent},
                                                                   {"any_order", LanguageMatching::AnyOrder},
                                                                   {"preferred", LanguageMatching::Preferred}}),
+        vary_field(),
         range_field(),
         mapping<CachePolicy>({"key", "What tells stored responses apart, beside origin, host and path."},
                              &CachePolicy::key, key_fields()),

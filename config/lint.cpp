@@ -43,6 +43,7 @@ enum class Rule : std::uint8_t {
     UnusedPolicy,
     UnverifiedOrigin,
     UserAgentInKey,
+    VaryIgnored,
     ViewerHostToApiGateway,
 };
 
@@ -86,6 +87,7 @@ constexpr LintRule kRules[] = {
     {"unused-policy", "No behavior names this cache policy."},
     {"unverified-origin", "`verify: false` with a url of https: anybody on the way may answer in the origin's place."},
     {"user-agent-in-key", "`User-Agent` in `key.headers` without `normalize`: it has thousands of values."},
+    {"vary-ignored", "`vary` ignores names that the key does not have: the variant that came first goes to everybody."},
     {"viewer-host-to-api-gateway", "`host: viewer` with an origin of API Gateway, which answers 403 to a Host that it "
                                    "does not know."},
 };
@@ -231,6 +233,7 @@ private:
         overrides(policy, path + ".override");
         forwarded(policy.forward_only.query_strings, path + ".forward_only.query_strings");
         forwarded(policy.forward_only.cookies, path + ".forward_only.cookies");
+        vary(policy, path + ".vary");
         beside_ttl(policy, path);
         short_errors(policy, path);
         const Milliseconds disconnected = policy.stale_if_disconnected;
@@ -338,6 +341,19 @@ private:
     static bool has_key_field(const KeyRules& key, std::string_view name) {
         return std::any_of(key.headers.names.begin(), key.headers.names.end(),
                            [name](const std::string& pattern) { return name_matches(pattern, name, true); });
+    }
+
+    // That a field is reduced to few values keeps nothing apart: only the key does, or Vary.
+    void vary(const CachePolicy& policy, const std::string& path) {
+        std::string unkeyed;
+        for (const std::string& name : policy.vary.ignored) {
+            if (!has_key_field(policy.key, name)) unkeyed += (unkeyed.empty() ? "" : ", ") + quote(name);
+        }
+        if (unkeyed.empty() && !policy.vary.ignore_all) return;
+        warn(policy.vary.ignore_all ? path : path + ".ignore", Rule::VaryIgnored,
+             "the variant that the first client got goes to everybody" +
+                 (unkeyed.empty() ? std::string() : ", whatever they send as " + unkeyed) +
+                 "; use this only where all variants do for all, or put what tells them apart into `key.headers`");
     }
 
     void overrides(const CachePolicy& policy, const std::string& path) {

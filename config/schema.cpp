@@ -158,6 +158,14 @@ json::object one_member(const char* name, json::object value) {
             {"additionalProperties", false}};
 }
 
+json::object ignored_names(const ValueForm& form) {
+    json::object members{{"ignore", list_of(form.pattern)}};
+    return {{"type", "object"},
+            {"properties", std::move(members)},
+            {"required", json::array{"ignore"}},
+            {"additionalProperties", false}};
+}
+
 json::object form_of(const ValueForm& form) {
     switch (form.kind) {
     case Kind::Text: return text_of(form.pattern);
@@ -175,6 +183,7 @@ json::object form_of(const ValueForm& form) {
     case Kind::SliceSize: return one_member("slice", size_of(form));
     case Kind::LongestWait: return {{"anyOf", {variable(), one_member("max_wait", duration_of(form.min))}}};
     case Kind::CacheControl: return cache_control();
+    case Kind::IgnoredNames: return ignored_names(form);
     case Kind::Names: return {{"anyOf", {text_of(""), list_of("")}}};
     }
     return {};

@@ -172,10 +172,30 @@ void append_keyed_fields(const http::Fields& fields, const config::NameSelection
     }
 }
 
+// Which names of Vary are ignored: what is stored under one rule knows nothing of the variants of another. Nothing for
+// the default.
+void append_vary_rule(const config::VaryRule& rule, std::string& out) {
+    if (!rule.any()) {
+        return;
+    }
+    out += "(vary:";
+    if (rule.ignore_all) {
+        out += '*';
+    }
+    const char* separator = "";
+    for (const std::string& name : rule.ignored) {
+        out.append(separator).append(name);
+        separator = ",";
+    }
+    out += ')';
+}
+
 // Each behavior has its own stored responses, by its pattern and conditions, unless it shares them. Neither a pattern
-// nor a name holds a '|'.
+// nor a name holds a '|', and no name a parenthesis.
 void append_rule_set(const config::Behavior& behavior, std::string& out) {
-    out.append(behavior.policy_ref->name).append(1, '|');
+    out += behavior.policy_ref->name;
+    append_vary_rule(behavior.policy_ref->vary, out);
+    out += '|';
     if (!behavior.share.empty()) {
         out.append(1, '|').append(behavior.share);
     } else {

@@ -188,9 +188,15 @@ void write_variant(std::string_view names, const http::Fields& request, Language
     }
 }
 
+bool ignores(const config::VaryRule& rule, std::string_view name) noexcept {
+    return rule.ignore_all || std::find(rule.ignored.begin(), rule.ignored.end(), name) != rule.ignored.end();
+}
+
 } // namespace
 
-std::string nominated_names(const http::Fields& response) {
+// DEVIATION: RFC 9111 section 4.1 has every nominated field match; an operator who says that some of them change
+// nothing, or not enough to matter, answers for it. `*` is not his to ignore: nobody knows what it stands for.
+std::string nominated_names(const http::Fields& response, const config::VaryRule& rule) {
     std::vector<std::string> names;
     for (const std::string_view member : http::list_members(response, "Vary")) {
         // A member `*` means that something else than the request's fields took part. RFC 9111 section 4.1
@@ -198,7 +204,9 @@ std::string nominated_names(const http::Fields& response) {
         if (member == "*" || !http::is_token(member)) {
             return "*";
         }
-        names.push_back(http::lower(member));
+        if (std::string name = http::lower(member); !ignores(rule, name)) {
+            names.push_back(std::move(name));
+        }
     }
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());

@@ -9,8 +9,9 @@
 
 namespace gatehouse::cache::policy {
 
-// The names that all Vary lines nominate: lower case, sorted, unique, joined with ','. "*" when any member is `*`.
-std::string nominated_names(const http::Fields& response);
+// The names that all Vary lines nominate and the rule does not ignore: lower case, sorted, unique, joined with ','. "*"
+// when any member is `*`, which no rule ignores.
+std::string nominated_names(const http::Fields& response, const config::VaryRule& rule = {});
 
 // For each nominated name the normalised value in the request: lines combined with ", ", white space around commas
 // folded, and letters folded where they mean nothing (RFC 9111 section 4.1 allows what does not change meaning). A

@@ -43,6 +43,9 @@ std::vector<std::string> wrong_values(const FieldDescription& field) {
     if (field.type == "on, off or longest wait") {
         return {"wrong", "[a, b]", "''", "{}", "{a: b}", "{max_wait: 1s, b: c}"};
     }
+    if (field.type == "word or ignored names") {
+        return {"wrong", "[a, b]", "''", "{}", "{a: b}", "{ignore: [a], b: c}"};
+    }
     if (field.type == "selection of names") return {"wrong", "{}", "''"};
     if (field.type == "durations by status") return {"wrong", "[a]", "10s"};
     if (field.type == "field lines by name") return {"wrong", "[a]", "10"};

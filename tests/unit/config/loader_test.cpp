@@ -125,6 +125,17 @@ TEST_CASE("conf/sample.yaml has the addresses that the run script replaces") {
     CHECK(config->behaviors.at(0).policy_ref->stale_if_error == 1min);
 }
 
+TEST_CASE("vary: the names that do not count, in lower case, sorted, each once") {
+    const auto policies = load(minimal_with("cache_policies: {a: {vary: honor}, b: {vary: ignore}, c: {vary: {ignore: "
+                                            "[User-Agent, ORIGIN, origin]}}, d: {vary: {ignore: []}}}\n"))
+                              ->cache_policies;
+    CHECK_FALSE(policies.at("a").vary.any());
+    CHECK(policies.at("b").vary.ignore_all);
+    CHECK_FALSE(policies.at("c").vary.ignore_all);
+    CHECK(policies.at("c").vary.ignored == std::vector<std::string>{"origin", "user-agent"});
+    CHECK_FALSE(policies.at("d").vary.any());
+}
+
 TEST_CASE("The built-in policies forward everything, own ones refuse cookies") {
     const auto config = load(minimal_with("cache_policies: {own: }\n"));
     const CachePolicy& rfc = config->cache_policies.at(kRfc9111PolicyName);

@@ -119,6 +119,24 @@ TEST_CASE("behaviors have keys of their own, unless they share them by name") {
     CHECK(rule_set(conditional) == rule_set(plain));
 }
 
+TEST_CASE("a rule about Vary is part of the key, unless it is the default") {
+    config::CachePolicy policy = own();
+    const std::string honoured = key_of(policy, "/a");
+    const auto rule_set = [&] {
+        const std::string key = key_of(policy, "/a");
+        return std::string(split_cache_key(key).rule_set);
+    };
+    CHECK(rule_set() == policy.name + "|/v1/*");
+    policy.vary.ignore_all = true;
+    CHECK(rule_set() == policy.name + "(vary:*)|/v1/*");
+    policy.vary = {false, {"origin", "user-agent"}};
+    CHECK(rule_set() == policy.name + "(vary:origin,user-agent)|/v1/*");
+    policy.vary = {false, {"user-agent"}};
+    CHECK(rule_set() == policy.name + "(vary:user-agent)|/v1/*");
+    policy.vary = {};
+    CHECK(key_of(policy, "/a") == honoured);
+}
+
 TEST_CASE("host: any leaves the authority out") {
     auto policy = own();
     policy.key.any_host = true;

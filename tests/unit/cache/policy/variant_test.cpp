@@ -7,6 +7,7 @@
 
 using namespace gatehouse::cache::policy;
 using namespace gatehouse::cache::policy::testing;
+namespace config = gatehouse::config;
 
 TEST_CASE("the names that Vary nominates (RFC 9110 section 12.5.5)") {
     struct Row {
@@ -32,6 +33,34 @@ TEST_CASE("the names that Vary nominates (RFC 9110 section 12.5.5)") {
     };
     for (const Row& row : rows) {
         SUBCASE(row.lines) { CHECK(nominated_names(fields_of(row.lines)) == row.names); }
+    }
+}
+
+TEST_CASE("an operator may say which names of Vary count, but for `*` (RFC 9111 section 4.1)") {
+    const config::VaryRule all{true, {}};
+    const config::VaryRule some{false, {"origin", "user-agent"}};
+    struct Row {
+        const char* lines;
+        const char* without_all;
+        const char* without_some;
+    };
+    const Row rows[] = {
+        {"", "", ""},
+        {"Vary: Origin", "", ""},
+        {"Vary: ORIGIN, User-Agent", "", ""},
+        {"Vary: Origin, Accept", "", "accept"},
+        {"Vary: X-Origin", "", "x-origin"},
+        {"Vary: Origin\nVary: B, a", "", "a,b"},
+        {"Vary: *", "*", "*"},
+        {"Vary: Origin, *", "*", "*"},
+        {"Vary: Accept; Cookie", "*", "*"},
+    };
+    for (const Row& row : rows) {
+        SUBCASE(row.lines) {
+            CHECK(nominated_names(fields_of(row.lines), all) == row.without_all);
+            CHECK(nominated_names(fields_of(row.lines), some) == row.without_some);
+            CHECK(nominated_names(fields_of(row.lines), {}) == nominated_names(fields_of(row.lines)));
+        }
     }
 }
 
