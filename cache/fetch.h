@@ -48,6 +48,8 @@ struct Answer {
     bool stored = false;                      // it is being stored
     bool shared = false;                      // and others may read it meanwhile, if it fits their request
     bool slice = false;                       // it is the slice that was asked for
+    // It was joined under a key by a rule that is not its own: it answers only what asked for the same query.
+    bool other_place = false;
     policy::Reason not_stored = policy::Reason::None;
     // Freshened
     store::EntryRef entry;
@@ -83,6 +85,10 @@ public:
     const unsigned home;
     std::string key;              // empty for a private fetch
     store::KeyHash hash;
+    // Where `key` is one by a rule of No-Vary-Search: that of the query itself. Else empty, or the same. The home core
+    // may change all three before it publishes the answer (FetchTable::move).
+    std::string exact_key;
+    std::string_view own_key() const noexcept { return exact_key.empty() ? key : exact_key; }
     std::string vary_names;       // names known when it started, and the request's values for them
     std::string vary_values;
     std::uint64_t asker = 0;      // hash of policy::identity_of the request it carries

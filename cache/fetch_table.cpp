@@ -26,6 +26,29 @@ FetchTable::Found FetchTable::join_or_insert(
     return {std::move(made), leader};
 }
 
+void FetchTable::move(Fetch& fetch, std::string key) {
+    const store::KeyHash hash = store::hash_key(key);
+    std::shared_ptr<Fetch> joined;
+    {
+        Shard& here = shard(fetch.hash);
+        const std::lock_guard lock(here.mutex);
+        if (const auto found = here.by_key.find(fetch.key); found != here.by_key.end()) {
+            for (const auto& other : found->second) {
+                joined = other.get() == &fetch ? other : joined;
+            }
+        }
+    }
+    // Found under both for a moment rather than under none.
+    if (joined) {
+        Shard& there = shard(hash);
+        const std::lock_guard lock(there.mutex);
+        there.by_key[key].push_back(joined);
+    }
+    remove(fetch);
+    fetch.key = std::move(key);
+    fetch.hash = hash;
+}
+
 void FetchTable::remove(const Fetch& fetch) {
     const bool has_own_key = !fetch.join_key.empty();
     Shard& here = shard(has_own_key ? fetch.join_hash : fetch.hash);

@@ -29,6 +29,9 @@ public:
     Found join_or_insert(std::string_view key, const store::KeyHash& hash,
                          const std::function<bool(const Fetch&)>& fits,
                          const std::function<std::shared_ptr<Fetch>(const std::vector<std::shared_ptr<Fetch>>&)>& make);
+    // From now on it is joined under this key, which becomes its own. Nothing but its key changes when nobody could
+    // join it. Its home core.
+    void move(Fetch& fetch, std::string key);
     // No more joining. Idempotent.
     void remove(const Fetch& fetch);
     std::size_t size() const;

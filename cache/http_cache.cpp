@@ -1,6 +1,7 @@
 // The clients' side: look up, decide, collapse. What the origin answers: http_cache_intake.cpp.
 #include "cache/http_cache.h"
 
+#include "cache/equal_queries.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/identity.h"
 #include "cache/policy/range_fill.h"
@@ -26,6 +27,15 @@ bool is_variant(std::string_view names, std::string_view values, const RequestCo
 // already may be older.
 bool wants_newer(const http::RequestCacheControl& request) noexcept {
     return request.no_cache || (request.max_age.valid() && request.max_age.seconds == 0);
+}
+
+// The same request under the key of all queries that its resource calls equal; `key` outlives what is returned.
+RequestContext under_rule(const RequestContext& context, std::string_view key) {
+    RequestContext by_rule = context;
+    by_rule.exact_key = context.key;
+    by_rule.key = key;
+    by_rule.hash = store::hash_key(key);
+    return by_rule;
 }
 
 constexpr http::Duration kRefreshPause{1'000}; // between two fetches of a response that is still fresh
@@ -110,7 +120,25 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         plan.result.forwarded = policy::forwarded_for(decision.reason);
         return plan;
     }
-    Match match = find(context);
+    const Match match = find(context);
+    const auto equal = match.entry ? std::nullopt : equal_key(rules_, context);
+    if (!equal) {
+        return plan_with(context, decision, match);
+    }
+    const RequestContext by_rule = under_rule(context, *equal);
+    Match found = find(by_rule);
+    // Of parts that are stored for the very query the whole can be made.
+    const bool has_parts = match.length || match.ends || match.manifest;
+    if (!found.entry && has_parts) {
+        return plan_with(context, decision, match);
+    }
+    found.reason = found.reason == Reason::UriMiss ? match.reason : found.reason;
+    return plan_with(by_rule, decision, found);
+}
+
+Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDecision& decision, const Match& match) {
+    Plan plan;
+    plan.may_store = decision.may_store;
     const auto& directives = context.facts.cache_control;
     JoinRules rules;
     rules.seen = match.sequence;
@@ -239,7 +267,13 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
     }
     join_or_start(context, match.vary_names, rules, plan);
     if (!plan.fetch) {
-        return this->plan(context, decision);
+        RequestContext again = context;
+        if (!context.exact_key.empty()) {
+            again.key = context.exact_key;
+            again.hash = store::hash_key(again.key);
+            again.exact_key = {};
+        }
+        return this->plan(again, decision);
     }
     plan.kind = Plan::Kind::Wait;
     if (!plan.leader && !plan.fetch->admit_waiter(options_.waiters_per_fetch)) {
@@ -297,7 +331,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
             return false;
         }
         const StoredHead head = policy::view_stored_head(answer.head);
-        return !purges_.kills_group(context.key, head.groups, fetch.sequence, 0) &&
+        return is_for_query(context, fetch) && !purges_.kills_group(context.key, head.groups, fetch.sequence, 0) &&
                is_variant(head.vary_names, head.vary_values, context) &&
                (usable_now(context, head) || stands_for(context, head, fetch.sequence, plan.arrived));
     };
@@ -312,6 +346,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         auto fetch = std::make_shared<Fetch>(poster_, context.core, false);
         fetch->key = context.key;
         fetch->hash = context.hash;
+        fetch->exact_key = context.exact_key;
         fetch->sequence = purges_.next();
         fetch->vary_names = vary_names;
         for (const auto& other : others) {
@@ -421,7 +456,11 @@ std::optional<Resolution> HttpCache::give_up_waiting(const RequestContext& conte
                                                      const Patience& patience) {
     // Others may have had it purged, or fetched, meanwhile.
     Plan now = plan;
-    if (Match match = find(context); match.entry) {
+    Match match = find(context);
+    if (const auto equal = match.entry ? std::nullopt : equal_key(rules_, context)) {
+        match = find(under_rule(context, *equal));
+    }
+    if (match.entry) {
         now.entry = match.entry;
         now.head = match.head;
     } else if (plan.entry && is_dead(*plan.entry)) {
@@ -511,6 +550,12 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
             resolution.result.reason = Reason::NotShareable;
             return resolution;
         }
+        if (!is_for_query(context, fetch)) {
+            // Its rule is what the cache goes by now; errors and redirects have none, and change none.
+            resolution.kind = answer.status < 300 ? Resolution::Kind::Rejoin : Resolution::Kind::Alone;
+            resolution.result.reason = Reason::NotShareable;
+            return resolution;
+        }
         if (!is_variant(head.vary_names, head.vary_values, context)) {
             resolution.kind = Resolution::Kind::Rejoin;
             return resolution;
@@ -557,7 +602,7 @@ bool HttpCache::is_in_reach(const RequestContext& context, const Fetch& fetch, c
 std::size_t HttpCache::sweep(const PurgeMatcher& matcher) {
     std::size_t removed = 0;
     store_.for_each([&](const store::EntryRef& entry) {
-        if (matcher.matches(entry->key()) && !alive(entry)) {
+        if (is_in_reach_of(matcher, entry->key()) && !alive(entry)) {
             ++removed;
         }
     });

@@ -18,6 +18,7 @@
 #include "cache/policy/reuse.h"
 #include "cache/policy/stored_head.h"
 #include "cache/purge_log.h"
+#include "cache/search_rules.h"
 #include "cache/store/content_hash.h"
 #include "cache/store/store.h"
 #include "http/framing.h"
@@ -52,6 +53,7 @@ struct Intake {
     std::string metadata;
     store::EntryRef tail; // a stored end: its content goes behind what arrives
     bool slice = false;   // it is a slice that is not everything
+    std::vector<store::EntryRef> replaced = {}; // stored for the query itself, of which this is stored by a rule
     // Of a part:
     bool until_close = false;                    // its content ends with the connection
     const config::CachePolicy* policy = nullptr; // lives as long as the fetch; null: it is no part
@@ -123,8 +125,9 @@ public:
     // No head came: everybody who waits gets this one result.
     void fail(Fetch& fetch, http::Error error);
 
-    // Effective when it returns, for what is stored and what is in flight. Returns the purge's number.
-    std::uint64_t purge(PurgeMatcher matcher) { return purges_.record(std::move(matcher)); }
+    // Effective when it returns, for what is stored and what is in flight, also for queries that No-Vary-Search makes
+    // equal. Returns the purge's number.
+    std::uint64_t purge(PurgeMatcher matcher);
     // The same for the responses of a group of that host, or of every host (RFC 9875).
     std::uint64_t purge_group(std::optional<std::string_view> authority, std::string_view group) {
         return purges_.record_group(authority, group);
@@ -153,6 +156,7 @@ private:
         store::EntryRef manifest; // of its slices
     };
     Match find(const RequestContext& context);
+    Plan plan_with(const RequestContext& context, const policy::RequestDecision& decision, const Match& match);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);
     void take_head(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
@@ -192,6 +196,10 @@ private:
     Resolution failed(const RequestContext& context, const Plan& plan, const http::Error& error) const;
     static std::string variant_values(std::string_view names, const FetchRequest& sent, const http::Fields& response);
 
+    // What is being stored goes where its No-Vary-Search says (cache/equal_queries.h); `kept`: its fields.
+    void place_by_rule(Fetch& fetch, const FetchRequest& sent, const http::Fields& kept, Answer& answer,
+                       Intake& intake);
+
     // ---- slices (http_cache_slices.cpp)
     bool is_sliced(const RequestContext& context) const noexcept;
     void plan_slices(const RequestContext& context, const Match& match, Plan& plan) const;
@@ -223,6 +231,7 @@ private:
     CorePoster& poster_;
     Options options_;
     PurgeLog purges_;
+    SearchRules rules_;
     FetchTable table_;
     UncacheableMemory uncacheable_;
     UncacheableMemory refreshed_; // ahead of the end, a moment ago

@@ -1,6 +1,7 @@
 // The fetch task's side: what an origin answered is judged, published, stored. What clients get: http_cache.cpp.
 #include "cache/http_cache.h"
 
+#include "cache/equal_queries.h"
 #include "cache/policy/cache_groups.h"
 #include "cache/policy/language.h"
 #include "cache/policy/partial.h"
@@ -104,6 +105,9 @@ void HttpCache::freshen(Fetch& fetch, const FetchRequest& sent, const http::Resp
     if (decision.store) {
         answer.entry = store_.replace_metadata(fetch.validating, secondary_key(names, values, policy::part_of(stored)),
                                                metadata, fetch.sequence);
+        if (auto rule = rule_of_update(fetch, sent, *fetch.validating, updated.lines)) {
+            static_cast<void>(rules_.learn(fetch.validating->key(), *std::move(rule), purges_));
+        }
     } else if (!is_about_request(decision.reason)) {
         store_.erase(fetch.validating);
     }
@@ -121,7 +125,8 @@ void HttpCache::take_head(const Fetch& fetch, const FetchRequest& sent, const ht
                           http::WallTime request_time, http::WallTime response_time) {
     const StoredHead stored = policy::view_stored_head(fetch.head_of->metadata());
     const auto part = policy::part_of(stored);
-    if (!policy::confirms(response, stored, part ? part->complete_length : fetch.head_of->body_size())) {
+    if (!policy::confirms(response, stored, part ? part->complete_length : fetch.head_of->body_size()) ||
+        changes_place(*fetch.head_of, response.fields)) {
         store_.erase(fetch.head_of);
         return;
     }
@@ -157,7 +162,11 @@ Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, const h
     }
     if (policy::is_stale_if_error_status(response.status, sent.policy)) {
         // An error that a stored response may hide must not take its place: it would be gone when it is needed.
-        const Match match = find({sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now});
+        const RequestContext context{sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now};
+        Match match = find(context);
+        if (const auto equal = match.entry || !fetch.exact_key.empty() ? std::nullopt : equal_key(rules_, context)) {
+            match = find({sent.request, sent.facts, sent.policy, *equal, store::hash_key(*equal), fetch.home, now});
+        }
         if (match.entry && policy::may_serve_on_error(sent.facts, match.head.facts, sent.policy, now)) {
             return Reason::StaleIfError;
         }
@@ -173,7 +182,7 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         // that the 304 names, which came while it was asked for, is newer than what it says.
         const store::Entry& entry = *fetch.validating;
         if (!policy::freshens(response, policy::view_stored_head(entry.metadata())) ||
-            killed(entry.key(), entry.metadata(), entry.sequence(), 0) ||
+            killed(entry.key(), entry.metadata(), entry.sequence(), 0) || changes_place(entry, response.fields) ||
             purges_.kills_group(entry.key(), policy::stored_groups(response.fields), fetch.sequence, 0)) {
             return BeginResult::RetryUnconditional;
         }
@@ -229,6 +238,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         answer.slice = fetch.slice && policy::is_slice(response, framing, kept, response_time, *fetch.slice);
         intake.slice = answer.slice && !is_all;
         const auto part = is_all ? std::nullopt : policy::content_part(response);
+        if (!part && !fetch.slice) {
+            place_by_rule(fetch, sent, kept, answer, intake);
+        }
         const std::string secondary = secondary_key(names, values, part);
         const std::string key =
             intake.slice ? policy::slice_key(fetch.key, *fetch.slice,
@@ -333,6 +345,7 @@ Reason HttpCache::commit_writer(const Fetch& fetch, store::Writer& writer, std::
     if (stored->sequence() > fetch.sequence) {
         return Reason::Superseded;
     }
+    check_rule(fetch, *stored);
     if (const StoredHead head = policy::view_stored_head(metadata); head.facts.status == 200) {
         drop_parts(fetch, head);
     }
@@ -356,6 +369,9 @@ Reason HttpCache::finish(Fetch& fetch, Intake& intake) {
             reason = commit_part(fetch, intake);
         } else {
             reason = commit_writer(fetch, *intake.writer, intake.metadata);
+            if (reason == Reason::None) {
+                drop_replaced(store_, fetch, intake);
+            }
             if (intake.slice && reason != Reason::MemoryBudget) {
                 commit_manifest(fetch, intake.metadata);
             }

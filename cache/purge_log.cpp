@@ -2,6 +2,7 @@
 #include "cache/purge_log.h"
 
 #include "cache/policy/cache_groups.h"
+#include "cache/policy/no_vary_search.h"
 
 #include <algorithm>
 
@@ -82,6 +83,7 @@ void PurgeLog::record_exact(const PurgeMatcher& matcher, std::uint64_t number) {
     const Shape shape = !matcher.authority ? every_host : matcher.any_query ? HostPath : HostUri;
     exact_.record(hash_of(parts, shape), shape, number);
     any_host_.record(hash_of(parts, every_host), every_host, number);
+    paths_.record(store::hash_key(matcher.path), number);
 }
 
 std::uint64_t PurgeLog::record_group(std::optional<std::string_view> authority, std::string_view group) {
@@ -111,7 +113,7 @@ bool PurgeLog::kills(std::string_view key, std::uint64_t sequence, std::uint64_t
         return false;
     }
     const KeyParts parts = policy::split_cache_key(key);
-    return killed_exactly(parts, after) || killed_by_prefix(parts, after);
+    return killed_exactly(parts, after) || killed_by_prefix(parts, after) || killed_before_rule(parts, after);
 }
 
 bool PurgeLog::kills_group(std::string_view key, std::string_view groups, std::uint64_t sequence,
@@ -156,6 +158,14 @@ bool PurgeLog::killed_by_prefix(const KeyParts& parts, std::uint64_t after) cons
         }
     }
     return false;
+}
+
+// What was asked for before the rule of its key was known: a purge of another query may have meant it. That is told by
+// its path alone, of whatever host: it kills too much rather than too little, and only what was on its way at that
+// time.
+bool PurgeLog::killed_before_rule(const KeyParts& parts, std::uint64_t after) const {
+    const auto rule = policy::rule_number(parts);
+    return rule && after < *rule && paths_.kills(store::hash_key(parts.path), after);
 }
 
 void PurgeLog::Exact::record(const store::KeyHash& hash, Shape shape, std::uint64_t number) {

@@ -21,6 +21,10 @@
 // that name of every host, of its name alone. A stored response is looked for under each of its groups, and only while
 // a group was purged since it was checked.
 //
+// What is stored by a rule of No-Vary-Search (cache/policy/no_vary_search.h) answers several queries. Whoever purges
+// one of them records the normal query of each rule that is known (HttpCache::purge). For what was asked for before its
+// rule was known, the path of each exact purge is recorded too, in a small table where only such keys look.
+//
 // Any thread may call everything.
 #pragma once
 
@@ -56,12 +60,18 @@ struct PurgeMatcher {
 class PurgeLog {
 public:
     static constexpr std::size_t kMaxPrefixes = 1024;
+    static constexpr std::size_t kPathSets = 1024; // 64 KiB
 
     // The number of the newest purge, 0 before the first.
     std::uint64_t current() const noexcept { return newest_.load(std::memory_order_acquire); }
     // The number for a request that is about to be sent: larger than that of all purges that have been answered,
     // smaller than that of all to come.
     std::uint64_t next() noexcept { return counter_.fetch_add(1, std::memory_order_seq_cst) + 1; }
+    // The same, and every purge with a smaller number is seen by whoever asks from now on.
+    std::uint64_t mark() {
+        const std::lock_guard lock(recording_);
+        return next();
+    }
     // The number that was given out last. A request that is sent from now on has a larger one.
     std::uint64_t latest() const noexcept { return counter_.load(std::memory_order_seq_cst); }
     // Records a matcher; from its return on nothing older that matches may be served or stored. Returns its number.
@@ -92,12 +102,14 @@ private:
     void record_prefix(PurgeMatcher matcher);
     bool killed_exactly(const policy::KeyParts& parts, std::uint64_t after) const;
     bool killed_by_prefix(const policy::KeyParts& parts, std::uint64_t after) const;
+    bool killed_before_rule(const policy::KeyParts& parts, std::uint64_t after) const;
 
     std::mutex recording_;
     std::atomic<std::uint64_t> counter_{0};
     std::atomic<std::uint64_t> newest_{0};
     Exact exact_;
-    Exact any_host_; // what exact purges mean to keys made with host: any
+    Exact any_host_;              // what exact purges mean to keys made with host: any
+    PurgeTable paths_{kPathSets}; // of exact purges
     mutable std::shared_mutex prefixes_mutex_;
     std::atomic<std::uint64_t> newest_prefix_{0};
     std::deque<PurgeMatcher> prefixes_; // oldest first

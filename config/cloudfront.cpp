@@ -37,6 +37,7 @@ CachePolicy managed(std::string_view name, Ttls ttls, std::vector<std::string> e
     policy.key.query_strings = {Mode::None, {}};
     policy.request_cache_control = RequestCacheControl::Ignore;
     policy.targeted_cache_control.clear();
+    policy.no_vary_search = false;
     // What CloudFront always keeps, for its error caching minimum TTL.
     for (const int status : {404, 414, 500, 501, 502, 503, 504}) policy.error_ttl.by_status[status] = 10s;
     // It serves what it has, however old, while the origin answers 5xx or cannot be reached.

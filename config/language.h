@@ -22,6 +22,7 @@ Field<CachePolicy> authorized_requests_field();
 const Record<RequestConditions>& condition_fields();
 // language_vary.cpp:
 Field<CachePolicy> vary_field();
+Field<CachePolicy> no_vary_search_field();
 // language_headers.cpp:
 Field<CachePolicy> override_field();
 // language_origin_request.cpp:

@@ -250,6 +250,7 @@ const Record<CachePolicy>& cache_policy_fields() {
                                                                   {"any_order", LanguageMatching::AnyOrder},
                                                                   {"preferred", LanguageMatching::Preferred}}),
         vary_field(),
+        no_vary_search_field(),
         range_field(),
         mapping<CachePolicy>({"key", "What tells stored responses apart, beside origin, host and path."},
                              &CachePolicy::key, key_fields()),

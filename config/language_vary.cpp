@@ -1,4 +1,4 @@
-// The fields of a cache policy that say what of Vary counts.
+// The fields of a cache policy that say what of Vary and of No-Vary-Search counts.
 #include "config/language.h"
 
 #include "http/ascii.h"
@@ -64,6 +64,14 @@ Field<CachePolicy> vary_field() {
         }
     };
     return field;
+}
+
+Field<CachePolicy> no_vary_search_field() {
+    return choice<CachePolicy>(
+        {"no_vary_search",
+         "Whether No-Vary-Search of the origin makes queries equal: one stored response then answers all "
+         "that differ only in what it says means nothing. The origin gets them as they were sent."},
+        &CachePolicy::no_vary_search, std::vector<std::pair<std::string, bool>>{{"honor", true}, {"ignore", false}});
 }
 
 } // namespace gatehouse::config

@@ -48,6 +48,23 @@ TEST_CASE("the first of a key leads and the others join it") {
     CHECK(table.table.size() == 2);
 }
 
+TEST_CASE("a fetch that is moved is joined under its new key and no longer under the old one") {
+    Table table;
+    const auto moved = table.ask("a");
+    const auto stays = table.ask("a", false);
+    table.table.move(*moved.fetch, "b");
+    CHECK(moved.fetch->key == "b");
+    CHECK(moved.fetch->hash == store::hash_key("b"));
+    CHECK(table.ask("b").fetch == moved.fetch);
+    CHECK(table.ask("a").fetch == stays.fetch);
+    CHECK(table.table.size() == 2);
+    table.table.remove(*moved.fetch);
+    CHECK(table.ask("b").leader);
+    table.table.move(*moved.fetch, "c"); // nobody can join it: it only gets another key
+    CHECK(moved.fetch->key == "c");
+    CHECK(table.ask("c").leader);
+}
+
 TEST_CASE("where nothing is made nothing is kept") {
     Table table;
     const auto hash = store::hash_key("a");

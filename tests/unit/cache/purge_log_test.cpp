@@ -292,3 +292,22 @@ TEST_CASE("whoever sees a purge's number finds its matcher") {
     reader.join();
     CHECK_FALSE(missed.load());
 }
+
+TEST_CASE("what was asked for before the rule of its key was known dies with an exact purge of its path") {
+    PurgeLog log;
+    const auto by_rule = [](std::uint64_t number, std::string_view path = "/a") {
+        return key_of("h", path, "q=1") + "(" + std::to_string(number) + ")\n";
+    };
+    const auto sent = log.next();
+    const auto purged = log.record(exact("h", "/a", "q=1&utm=x"));
+    const auto learnt = log.mark();
+    const auto asked = log.next();
+    CHECK(log.kills(by_rule(learnt), sent, 0));
+    CHECK_FALSE(log.kills(by_rule(learnt), asked, 0));         // asked for when it was known
+    CHECK_FALSE(log.kills(by_rule(learnt), sent, purged));     // checked since
+    CHECK_FALSE(log.kills(by_rule(learnt, "/b"), sent, 0));    // another path
+    CHECK_FALSE(log.kills(key_of("h", "/a", "q=1"), sent, 0)); // no rule
+    const auto later = log.record(exact("h", "/a", "q=1"));
+    CHECK(log.kills(by_rule(learnt), asked, 0)); // its normal query
+    CHECK_FALSE(log.kills(by_rule(learnt), later + 1, 0));
+}

@@ -61,3 +61,22 @@ TEST_CASE("the key that a test expects tells the rule about Vary") {
 )";
     CHECK(differences("vary: {ignore: [User-Agent, Origin]}", tests) == "");
 }
+
+TEST_CASE("a test of an operator's shows what No-Vary-Search does") {
+    const char* const tests = R"(
+- name: two tracking links
+  steps:
+  - request: {url: '/a?q=1&utm=x'}
+    response: {body: one, headers: {Cache-Control: max-age=60, No-Vary-Search: 'params=("utm")'}}
+    expect: {cache: miss, stored: true, origin: {url: '/a?q=1&utm=x'}}
+  - request: {url: '/a?utm=y&q=1'}
+    expect: {cache: hit, body: one}
+  - request: {url: '/a?q=2&utm=x'}
+    response: {body: two}
+    expect: {cache: miss, body: two}
+)";
+    CHECK(differences("", tests) == "");
+    CHECK(differences("no_vary_search: honor", tests) == "");
+    CHECK(differences("no_vary_search: ignore", tests) ==
+          "step 2: cache: expected hit; got miss\nstep 2: body: expected `one`; got ``\n");
+}

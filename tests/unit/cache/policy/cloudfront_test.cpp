@@ -34,6 +34,14 @@ bool asks_for_something(const RequestFacts& request) {
 
 } // namespace
 
+TEST_CASE("the policies with CloudFront's names know nothing of No-Vary-Search, the others obey it") {
+    for (const config::CachePolicy& policy : config::cloudfront_policies()) {
+        CAPTURE(policy.name);
+        CHECK_FALSE(policy.no_vary_search);
+    }
+    CHECK(config::CachePolicy().no_vary_search);
+}
+
 TEST_CASE("how long a policy of CloudFront's keeps a response") {
     struct Row {
         const char* name;
