@@ -74,6 +74,13 @@ std::size_t FetchTable::size() const {
     return total;
 }
 
+std::size_t FetchTable::count(std::string_view key, const store::KeyHash& hash) const {
+    const Shard& here = shards_[hash.low % kShards];
+    const std::lock_guard lock(here.mutex);
+    const auto found = here.by_key.find(std::string(key));
+    return found == here.by_key.end() ? 0 : found->second.size();
+}
+
 namespace {
 std::uint64_t seconds_of(http::WallTime time) noexcept {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
@@ -94,9 +101,11 @@ void UncacheableMemory::forget(const store::KeyHash& hash) noexcept {
     }
 }
 
-bool UncacheableMemory::remembers(const store::KeyHash& hash, http::WallTime now) const noexcept {
+std::optional<http::WallTime> UncacheableMemory::until(const store::KeyHash& hash, http::WallTime now) const noexcept {
     const std::uint64_t slot = slots_[hash.low % kSlots].load(std::memory_order_relaxed);
-    return (slot & 0xffffffff00000000ULL) == tag(hash) && (slot & 0xffffffffULL) > seconds_of(now);
+    const std::uint64_t end = slot & 0xffffffffULL;
+    const bool is_remembered = (slot & 0xffffffff00000000ULL) == tag(hash) && end > seconds_of(now);
+    return is_remembered ? std::optional(http::WallTime(std::chrono::seconds(end))) : std::nullopt;
 }
 
 } // namespace gatehouse::cache

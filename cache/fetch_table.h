@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -35,6 +36,8 @@ public:
     // No more joining. Idempotent.
     void remove(const Fetch& fetch);
     std::size_t size() const;
+    // How many are in flight under this key.
+    std::size_t count(std::string_view key, const store::KeyHash& hash) const;
 
 private:
     static constexpr std::size_t kShards = 64;
@@ -52,7 +55,11 @@ class UncacheableMemory {
 public:
     void remember(const store::KeyHash& hash, http::WallTime until) noexcept;
     void forget(const store::KeyHash& hash) noexcept;
-    bool remembers(const store::KeyHash& hash, http::WallTime now) const noexcept;
+    bool remembers(const store::KeyHash& hash, http::WallTime now) const noexcept {
+        return until(hash, now).has_value();
+    }
+    // Until when it is remembered.
+    std::optional<http::WallTime> until(const store::KeyHash& hash, http::WallTime now) const noexcept;
 
 private:
     static constexpr std::size_t kSlots = 1 << 16;

@@ -68,6 +68,7 @@ struct Intake {
     }
 };
 
+struct Inspection;
 class HttpCache {
 public:
     struct Options {
@@ -137,6 +138,9 @@ public:
     std::size_t sweep(const PurgeMatcher& matcher);
     std::size_t sweep();
 
+    // What is known of the request's key (cache/inspection.h). Nothing is erased, touched or asked for.
+    Inspection inspect(const RequestContext& context) const;
+
     store::Store& store() noexcept { return store_; }
     const PurgeLog& purges() const noexcept { return purges_; }
     std::size_t fetches_in_flight() const { return table_.size(); }
@@ -199,6 +203,7 @@ private:
     // What is being stored goes where its No-Vary-Search says (cache/equal_queries.h); `kept`: its fields.
     void place_by_rule(Fetch& fetch, const FetchRequest& sent, const http::Fields& kept, Answer& answer,
                        Intake& intake);
+    void add_candidates(const RequestContext& context, Inspection& inspection) const;
 
     // ---- slices (http_cache_slices.cpp)
     bool is_sliced(const RequestContext& context) const noexcept;

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "http/result.h"
 #include "proxy/core.h"
+#include "proxy/explain.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -60,6 +61,7 @@ struct AdminHandlers {
     std::function<std::string()> metrics_text;
     std::function<PurgeOutcome(PurgeRequest)> purge;
     std::function<ReloadOutcome()> reload;
+    std::function<http::Result<Explanation>(const config::TestRequest&)> explain = {};
 };
 
 class AdminServer {

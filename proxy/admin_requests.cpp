@@ -4,6 +4,7 @@
 #include "http/ascii.h"
 #include "http/target.h"
 #include "proxy/diagnostic_log.h"
+#include "proxy/explain_live.h"
 #include "proxy/json_text.h"
 
 #include <boost/asio/ip/address.hpp>
@@ -86,6 +87,18 @@ AdminAnswer answer_reload(const AdminRequest&, const AdminHandlers& handlers) {
     return {outcome.applied ? 200 : 422, std::string(kJson), {}, body + "}\n"};
 }
 
+AdminAnswer answer_explain(const AdminRequest& request, const AdminHandlers& handlers) {
+    const http::Result<config::TestRequest> asked = parse_explain_request(request.body);
+    if (!asked) {
+        return admin_error(400, "bad_explain_request", asked.error().detail);
+    }
+    const http::Result<Explanation> told = handlers.explain(*asked);
+    if (!told) {
+        return admin_error(400, "request_refused", "Such a request is refused: " + told.error().detail);
+    }
+    return {200, std::string(kJson), {}, explanation_json(*told)};
+}
+
 struct Endpoint {
     std::string_view path;
     bool post; // else GET and HEAD
@@ -95,6 +108,7 @@ struct Endpoint {
 constexpr Endpoint kEndpoints[] = {
     {"/healthz", false, answer_health},  {"/readyz", false, answer_readiness}, {"/metrics", false, answer_metrics},
     {"/version", false, answer_version}, {"/purge", true, answer_purge},       {"/config/reload", true, answer_reload},
+    {"/explain", true, answer_explain},
 };
 
 struct HostPort {
@@ -315,8 +329,10 @@ AdminAnswer answer_admin_request(const AdminRequest& request, const std::vector<
         }
         return endpoint.answer(request, handlers);
     }
-    return admin_error(404, "not_found",
-                       "There are /healthz, /readyz, /metrics, /version, /purge (POST) and /config/reload (POST).");
+    return admin_error(
+        404, "not_found",
+        "There are /healthz, /readyz, /metrics, /version, /purge (POST), /config/reload (POST) and /explain "
+        "(POST).");
 }
 
 } // namespace gatehouse::proxy

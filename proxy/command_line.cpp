@@ -9,6 +9,7 @@
 #include "proxy/admin_client.h"
 #include "proxy/admin_requests.h"
 #include "proxy/diagnostic_log.h"
+#include "proxy/explain_live.h"
 #include "proxy/json_text.h"
 
 #include <boost/json/object.hpp>
@@ -72,7 +73,23 @@ std::string group_json(const PurgeTarget& wanted) {
     return json;
 }
 
-CommandLine purge_command(std::string admin_url, const PurgeTarget& wanted) {
+// The URL of an admin listener as it is used, or what is wrong with it.
+http::Result<std::string> admin_url_of(std::string text) {
+    if (text.find("://") == std::string::npos) {
+        text.insert(0, "http://");
+    }
+    const http::Result<http::Url> url = http::parse_url(text);
+    if (!url) {
+        return http::Error(http::ErrorKind::BadRequest, "--admin: " + url.error().detail);
+    }
+    if (url->scheme != "http" || !url->path.empty() || url->has_query) {
+        return http::Error(http::ErrorKind::BadRequest,
+                           "--admin must be http://HOST:PORT, the admin.address of the running gatehouse");
+    }
+    return text;
+}
+
+CommandLine purge_command(const std::string& admin_url, const PurgeTarget& wanted) {
     const std::string& target = wanted.target;
     if (target.empty() == wanted.group.empty()) {
         return usage_error("purge takes TARGET, a URL or a path, or --group NAME");
@@ -80,15 +97,9 @@ CommandLine purge_command(std::string admin_url, const PurgeTarget& wanted) {
     if (!wanted.host.empty() && wanted.group.empty()) {
         return usage_error("--host goes with --group; TARGET may be a URL with its host");
     }
-    if (admin_url.find("://") == std::string::npos) {
-        admin_url.insert(0, "http://");
-    }
-    const http::Result<http::Url> url = http::parse_url(admin_url);
-    if (!url) {
-        return usage_error("--admin: " + url.error().detail);
-    }
-    if (url->scheme != "http" || !url->path.empty() || url->has_query) {
-        return usage_error("--admin must be http://HOST:PORT, the admin.address of the running gatehouse");
+    http::Result<std::string> admin = admin_url_of(admin_url);
+    if (!admin) {
+        return usage_error(admin.error().detail);
     }
     CommandLine result;
     result.purge_json = wanted.group.empty() ? to_purge_json(target) : group_json(wanted);
@@ -97,7 +108,7 @@ CommandLine purge_command(std::string admin_url, const PurgeTarget& wanted) {
         return usage_error("cannot purge " + (target.empty() ? wanted.group : target) + ": " + request.error().detail);
     }
     result.command = Command::Purge;
-    result.admin_url = std::move(admin_url);
+    result.admin_url = std::move(*admin);
     return result;
 }
 
@@ -106,13 +117,22 @@ struct ExplainOptions {
     std::vector<std::string> headers;
     std::vector<std::string> response_headers;
     std::string after;
+    std::string admin;
+    std::string first; // FILE, or with --admin URL
+    std::string second;
 };
+
+// What only a file can be asked: it says what the origin would answer.
+constexpr const char* kOnlyWithFile[] = {"--status",       "--response-header", "--response-body",
+                                         "--origin-error", "--after"};
 
 void add_explain_options(CLI::App& command, CommandLine& result, ExplainOptions& asked) {
     config::TestRequest& request = result.question.request;
     config::TestResponse& response = result.question.response;
-    command.add_option("FILE", result.file, "configuration in YAML")->required();
-    command.add_option("URL", request.url, "what is asked for: a path, or a URL where the host matters")->required();
+    command.add_option("FILE", asked.first, "configuration in YAML; not with --admin");
+    command.add_option("URL", asked.second, "what is asked for: a path, or a URL where the host matters");
+    command.add_option("--admin", asked.admin,
+                       "in place of FILE: the admin listener of a running gatehouse, which tells what it has stored");
     command.add_option("-X,--request", request.method, "method of the request")->capture_default_str();
     command.add_option("-H,--header", asked.headers, "field of the request, `Name: value`; may be given again");
     command.add_option("-d,--data", request.body, "content of the request");
@@ -138,13 +158,39 @@ bool add_header_lines(const std::vector<std::string>& texts, std::vector<config:
     return true;
 }
 
-CommandLine explain_command(CommandLine result, const ExplainOptions& asked) {
+CommandLine explain_command(const CLI::App& command, CommandLine result, const ExplainOptions& asked) {
+    const bool is_live = !asked.admin.empty();
+    if (asked.first.empty() || asked.second.empty() != is_live) {
+        return usage_error("explain takes FILE and URL, or --admin ADMIN and URL");
+    }
+    result.file = is_live ? std::string() : asked.first;
+    result.question.request.url = is_live ? asked.first : asked.second;
+    for (const char* option : kOnlyWithFile) {
+        if (is_live && command.count(option) > 0) {
+            return usage_error(std::string(option) +
+                               " goes with FILE: a running gatehouse tells of what its origin has answered");
+        }
+    }
     if (!add_header_lines(asked.headers, result.question.request.headers) ||
         !add_header_lines(asked.response_headers, result.question.response.headers)) {
         return usage_error("a field must be written `Name: value`");
     }
+    // As curl does it.
+    if (command.count("--data") > 0 && command.count("-X") == 0) {
+        result.question.request.method = "POST";
+    }
     if (!http::is_token(result.question.request.method)) {
         return usage_error("-X takes a method such as GET");
+    }
+    if (is_live) {
+        http::Result<std::string> admin = admin_url_of(asked.admin);
+        if (!admin) {
+            return usage_error(admin.error().detail);
+        }
+        result.admin_url = std::move(*admin);
+        if (const auto judged = parse_explain_request(explain_request_json(result.question.request)); !judged) {
+            return usage_error("cannot explain " + result.question.request.url + ": " + judged.error().detail);
+        }
     }
     if (!asked.after.empty()) {
         result.question.after = config::parse_duration(asked.after);
@@ -222,16 +268,15 @@ private:
     bool more_ = false;
 };
 
-int run_purge(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
-    const http::Result<http::Url> admin = http::parse_url(command_line.admin_url);
-    if (!admin) {
-        err << "gatehouse: --admin: " << admin.error().detail << '\n';
-        return kExitUsage;
-    }
-    const http::Result<AdminReply> reply = post_to_admin(*admin, "/purge", command_line.purge_json);
+// What the admin listener answers, or nothing where it refuses: `err` has been told why.
+std::optional<std::string> ask_admin(const std::string& admin_url, const std::string& path, const std::string& json,
+                                     std::ostream& err) {
+    const http::Result<http::Url> admin = http::parse_url(admin_url);
+    const http::Result<AdminReply> reply =
+        admin ? post_to_admin(*admin, path, json) : http::Result<AdminReply>(admin.error());
     if (!reply) {
         err << "gatehouse: " << reply.error().detail << '\n';
-        return kExitFailed;
+        return std::nullopt;
     }
     boost::system::error_code error;
     const boost::json::value content = boost::json::parse(reply->body, error);
@@ -239,9 +284,28 @@ int run_purge(const CommandLine& command_line, std::ostream& out, std::ostream& 
         const std::string message = error ? std::string() : reply_text(content, "message");
         err << "gatehouse: the admin listener answered " << reply->status
             << (message.empty() ? std::string() : ": " + message) << '\n';
+        return std::nullopt;
+    }
+    return reply->body;
+}
+
+int run_purge(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    const auto reply = ask_admin(command_line.admin_url, "/purge", command_line.purge_json, err);
+    out << reply.value_or(std::string());
+    return reply ? kExitOk : kExitFailed;
+}
+
+int run_live_explain(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    const std::string json = explain_request_json(command_line.question.request);
+    const auto reply = ask_admin(command_line.admin_url, "/explain", json, err);
+    const auto explanation = reply ? parse_explanation(*reply) : std::nullopt;
+    if (reply && !explanation) {
+        err << "gatehouse: the answer is none of an admin listener\n";
+    }
+    if (!explanation) {
         return kExitFailed;
     }
-    out << reply->body;
+    out << (command_line.json ? explanation_json(*explanation) : explanation_text(*explanation));
     return kExitOk;
 }
 
@@ -308,11 +372,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     } else if (test->parsed()) {
         result.command = Command::Test;
     } else if (explain->parsed()) {
-        return explain_command(std::move(result), asked);
+        return explain_command(*explain, std::move(result), asked);
     } else if (schema->parsed()) {
         result.command = Command::Schema;
     } else if (purge->parsed()) {
-        return purge_command(std::move(admin_url), wanted);
+        return purge_command(admin_url, wanted);
     } else if (help->parsed()) {
         app.clear(); // or the help would be that of the command `help`
         if (topic.empty()) {
@@ -371,6 +435,9 @@ int run_check(const CommandLine& command_line, std::ostream& out, std::ostream& 
 }
 
 int run_explain(const CommandLine& command_line, std::ostream& out, std::ostream& err) {
+    if (!command_line.admin_url.empty()) {
+        return run_live_explain(command_line, out, err);
+    }
     const config::LoadResult loaded = config::load_file(command_line.file);
     if (loaded.config == nullptr) {
         Tally tally(false);

@@ -29,7 +29,7 @@ struct CommandLine {
     TestReport report = TestReport::Text; // Test
     ExplainQuestion question;             // Explain
     bool json = false;                    // Explain
-    std::string admin_url;                // Purge: "http://127.0.0.1:9180"
+    std::string admin_url;                // Purge: "http://127.0.0.1:9180"; Explain: the same, or empty for `file`
     std::string purge_json;               // Purge: the content for POST /purge
     std::string text;                     // Help: for standard output; UsageError: for standard error
 };

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::proxy {
@@ -38,5 +39,7 @@ http::Result<Explanation> explain(const std::shared_ptr<const config::Config>& c
 
 std::string explanation_text(const Explanation& explanation);
 std::string explanation_json(const Explanation& explanation);
+// What explanation_json wrote; nullopt: something else.
+std::optional<Explanation> parse_explanation(std::string_view text);
 
 } // namespace gatehouse::proxy

@@ -4,6 +4,7 @@
 #include "cache/store/memory_store.h"
 #include "config/address.h"
 #include "proxy/admin.h"
+#include "proxy/explain_live.h"
 #include "proxy/listener.h"
 #include "proxy/purge.h"
 #include "proxy/reload.h"
@@ -243,6 +244,10 @@ AdminHandlers Server::Impl::admin_handlers() {
         return purge(cache, *config, request); // on the control core: no client waits for it
     };
     handlers.reload = [this] { return reload(); };
+    handlers.explain = [this](const config::TestRequest& request) {
+        const LiveState state{config, generation, cache, control->turn_wall()};
+        return explain_live(state, request);
+    };
     return handlers;
 }
 

@@ -48,6 +48,31 @@ TEST_CASE("the first of a key leads and the others join it") {
     CHECK(table.table.size() == 2);
 }
 
+TEST_CASE("how many fetches a key has can be asked without joining one") {
+    Table table;
+    const auto count = [&table](std::string_view key) { return table.table.count(key, store::hash_key(key)); };
+    CHECK(count("a") == 0);
+    const auto first = table.ask("a");
+    static_cast<void>(table.ask("a", false));
+    static_cast<void>(table.ask("b"));
+    CHECK(count("a") == 2);
+    CHECK(count("b") == 1);
+    table.table.remove(*first.fetch);
+    CHECK(count("a") == 1);
+}
+
+TEST_CASE("until when a key is remembered as one that cannot be stored") {
+    UncacheableMemory memory;
+    const auto hash = store::hash_key("a");
+    CHECK_FALSE(memory.until(hash, at(0)));
+    memory.remember(hash, at(60));
+    CHECK(memory.until(hash, at(0)) == at(60));
+    CHECK(memory.until(hash, at(59)) == at(60));
+    CHECK_FALSE(memory.until(hash, at(60)));
+    memory.forget(hash);
+    CHECK_FALSE(memory.until(hash, at(0)));
+}
+
 TEST_CASE("a fetch that is moved is joined under its new key and no longer under the old one") {
     Table table;
     const auto moved = table.ask("a");

@@ -15,13 +15,21 @@ namespace {
 struct Fixture {
     Readiness checks{{"listeners", true, ""}};
     std::vector<PurgeRequest> purges;
+    std::vector<config::TestRequest> asked;
     ReloadOutcome reloaded{true, 2, {}, {}};
     AdminHandlers handlers{[this] { return checks; }, [] { return std::string("metric 1\n"); },
                            [this](PurgeRequest request) {
                                purges.push_back(std::move(request));
                                return PurgeOutcome{7, 3};
                            },
-                           [this] { return reloaded; }};
+                           [this] { return reloaded; },
+                           [this](const config::TestRequest& request) -> http::Result<Explanation> {
+                               asked.push_back(request);
+                               if (request.url == "http://h/refused") {
+                                   return http::Error(http::ErrorKind::UnsafePath, "the path climbs");
+                               }
+                               return Explanation{{{"key", "k", {{"a step", config::SourcePlace{"f.yaml", 3, 1}}}}}};
+                           }};
     std::vector<std::string> allowed_hosts{"Admin.Example"};
 
     AdminAnswer ask(const AdminRequest& request) { return answer_admin_request(request, allowed_hosts, handlers); }
@@ -280,4 +288,85 @@ TEST_CASE("a purge request that is wrong says how") {
             CHECK(request.error().detail.find(row.message) != std::string::npos);
         }
     }
+}
+
+TEST_CASE_FIXTURE(Fixture, "explain hands on what is asked for, and answers what `gatehouse explain` prints") {
+    const AdminAnswer told = ask(
+        "POST", "/explain", R"({"method":"HEAD","url":"https://h/a?b=1","headers":[["Accept","x/y"],["accept",""]]})");
+    CHECK(told.status == 200);
+    CHECK(told.content_type == "application/json");
+    const auto explanation = parse_explanation(told.body);
+    REQUIRE(explanation);
+    CHECK(explanation_text(*explanation) == "key        k\n             a step  (f.yaml:3)\n");
+    CHECK(explanation_json(*explanation) == told.body);
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].method == "HEAD");
+    CHECK(asked[0].url == "https://h/a?b=1");
+    REQUIRE(asked[0].headers.size() == 2);
+    CHECK(asked[0].headers[0].name == "Accept");
+    CHECK(asked[0].headers[1].value == "");
+    CHECK(ask("POST", "/explain", R"({"url":"/a","headers":[["host","h"]]})").status == 200);
+    CHECK(ask("POST", "/explain", R"({"url":"http://h/a","method":"POST","body":"{}"})").status == 200);
+    const AdminAnswer refused = ask("POST", "/explain", R"({"url":"http://h/refused"})");
+    CHECK(refused.status == 400);
+    CHECK(error_of(refused) == "request_refused");
+    CHECK(ask("GET", "/explain").allow == "POST");
+    AdminRequest foreign;
+    foreign.method = "POST";
+    foreign.target = "/explain";
+    foreign.hosts = {"evil.test"};
+    foreign.body = R"({"url":"http://h/"})";
+    CHECK(ask(foreign).status == 421);
+    foreign.hosts = {"localhost"};
+    foreign.has_origin = true;
+    CHECK(ask(foreign).status == 403);
+    CHECK(asked.size() == 3);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what explain cannot be asked gets a sentence, and is not handed on") {
+    struct Row {
+        const char* content;
+        const char* message;
+    };
+    const Row rows[] = {
+        {"", "the content is not JSON"},
+        {"{", "the content is not JSON"},
+        {"[]", "the content must be an object with url"},
+        {"{}", "url is missing"},
+        {R"({"url":""})", "url is missing"},
+        {R"({"url":1})", "url must be a string"},
+        {R"({"url":"/a"})", "a path alone has no host"},
+        {R"({"url":"a"})", "url must be http://host/path"},
+        {R"({"url":"ftp://h/a"})", "url must be http://host/path"},
+        {R"({"url":"http://h/a","method":""})", "method must be one such as GET"},
+        {R"({"url":"http://h/a","method":"G T"})", "method must be one such as GET"},
+        {R"({"url":"http://h/a","method":null})", "method must be a string"},
+        {R"({"url":"http://h/a","headers":{}})", "headers must be a list of pairs"},
+        {R"({"url":"http://h/a","headers":[["a"]]})", "headers must be a list of pairs"},
+        {R"({"url":"http://h/a","headers":[["a","b","c"]]})", "headers must be a list of pairs"},
+        {R"({"url":"http://h/a","headers":[["a",1]]})", "headers must be a list of pairs"},
+        {R"({"url":"http://h/a","headers":["a: b"]})", "headers must be a list of pairs"},
+        {R"({"url":"http://h/a","headers":[["a b","c"]]})", "headers: a field has a name that is none"},
+        {R"({"url":"http://h/a","headers":[["a","b\nc"]]})", "headers: a field has a name that is none"},
+        {R"({"url":"http://h/a","status":200})", "unknown member: accepted are url, method, headers"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.content);
+        const AdminAnswer answer = ask("POST", "/explain", row.content);
+        CHECK(answer.status == 400);
+        CHECK(error_of(answer) == "bad_explain_request");
+        CHECK(answer.body.find(row.message) != std::string::npos);
+    }
+    CHECK(asked.empty());
+}
+
+TEST_CASE("what is no explanation is not taken for one") {
+    for (const char* text :
+         {"", "{}", "[1]", R"([{"decision":"a"}])", R"([{"decision":"a","answer":"b"}])",
+          R"([{"decision":"a","answer":"b","steps":[1]}])", R"([{"decision":"a","answer":"b","steps":[{"file":"f"}]}])",
+          R"([{"decision":1,"answer":"b","steps":[]}])"}) {
+        CAPTURE(text);
+        CHECK_FALSE(parse_explanation(text));
+    }
+    CHECK(parse_explanation("[]"));
 }

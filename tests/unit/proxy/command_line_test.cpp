@@ -118,6 +118,15 @@ TEST_CASE("what is wrong is said on standard error, with status 2") {
         {{"test"}, "FILE"},
         {{"test", "--tap", "--junit", "a.yaml"}, "--tap"},
         {{"explain", "a.yaml"}, "URL"},
+        {{"explain"}, "explain takes FILE and URL, or --admin ADMIN and URL"},
+        {{"explain", "--admin", "127.0.0.1:9180"}, "explain takes FILE and URL, or --admin ADMIN and URL"},
+        {{"explain", "--admin", "127.0.0.1:9180", "a.yaml", "/"},
+         "explain takes FILE and URL, or --admin ADMIN and URL"},
+        {{"explain", "--admin", "https://h", "http://h/"}, "--admin must be http://HOST:PORT"},
+        {{"explain", "--admin", "h:1", "/a"}, "cannot explain /a: a path alone has no host"},
+        {{"explain", "--admin", "h:1", "ftp://h/"}, "url must be http://host/path, https://host/path, or a path"},
+        {{"explain", "--admin", "h:1", "http://h/", "--after", "1s"}, "--after goes with FILE"},
+        {{"explain", "--admin", "h:1", "http://h/", "--status", "404"}, "--status goes with FILE"},
         {{"explain", "a.yaml", "/", "-H", "no colon"}, "a field must be written `Name: value`"},
         {{"explain", "a.yaml", "/", "-H", "A B: c"}, "a field must be written `Name: value`"},
         {{"explain", "a.yaml", "/", "--response-header", ": c"}, "a field must be written `Name: value`"},
@@ -349,6 +358,22 @@ TEST_CASE("explain takes what curl takes, and says what the rules do") {
     CHECK(refused.status == kExitFailed);
     CHECK(contains(refused.err, "gatehouse: the request is refused: "));
     CHECK(perform({"explain", "/nowhere.yaml", "/"}).status == kExitFailed);
+}
+
+TEST_CASE("explain --admin takes a URL, or a path with a Host, and asks there") {
+    const CommandLine asked = parse({"explain", "--admin", "127.0.0.1:9180", "https://shop.test/a?b", "-X", "HEAD",
+                                     "-H", "Accept-Language: de", "--json"});
+    CHECK(asked.command == Command::Explain);
+    CHECK(asked.admin_url == "http://127.0.0.1:9180");
+    CHECK(asked.file.empty());
+    CHECK(asked.question.request.url == "https://shop.test/a?b");
+    CHECK(asked.question.request.method == "HEAD");
+    CHECK(asked.json);
+    CHECK(parse({"explain", "/a", "-H", "Host: h", "--admin", "h:1"}).question.request.url == "/a");
+    const Performed nobody = perform({"explain", "--admin", "http://127.0.0.1:9", "http://h/a"});
+    CHECK(nobody.status == kExitFailed);
+    CHECK(nobody.out.empty());
+    CHECK(contains(nobody.err, "is gatehouse running, and is this its admin.address?"));
 }
 
 TEST_CASE("with --test a configuration of which a test fails is neither started nor reloaded") {

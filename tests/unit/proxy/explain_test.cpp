@@ -170,3 +170,11 @@ TEST_CASE("a request that is refused before it is routed has no explanation but 
     REQUIRE_FALSE(refused.ok());
     CHECK(refused.error().kind == http::ErrorKind::UnsafePath);
 }
+
+TEST_CASE("an explanation says which queries an answer with No-Vary-Search is for") {
+    proxy::ExplainQuestion question = asking("/v1/a?page=2&x=1");
+    question.response.headers.push_back({"No-Vary-Search", "params=(\"utm\"), key-order"});
+    says(explained(question), "stored     yes\n             No-Vary-Search: it answers every query that comes to `page=2`\n");
+    question.response.headers.back().value = "params=(utm)";
+    CHECK(explained(question).find("No-Vary-Search: it") == std::string::npos);
+}
