@@ -30,9 +30,9 @@ struct RequestContext {
     std::uint64_t arrived = ~std::uint64_t{0};
     bool unsliced = false;           // planned again, because the answer was not for slices
     std::uint64_t dice = 0;          // a random number, where the policy refreshes ahead
+    const Fetch* given_up = nullptr; // planned again, because this one was waited for too long
     // Within HttpCache, where `key` is one by a rule of No-Vary-Search: that of the query itself.
     std::string_view exact_key = {};
-    const Fetch* given_up = nullptr; // planned again, because this one was waited for too long
 };
 
 struct Plan {
