@@ -35,6 +35,7 @@ struct ValueForm {
         LongestWait,  // {max_wait: DURATION}
         CacheControl, // client_cache_control
         IgnoredNames, // {ignore: [names]}
+        ErrorPages,   // error_pages; `pattern`: of a page
         Names         // one name, or a list of names
     };
     Kind kind = Kind::Text;

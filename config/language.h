@@ -13,6 +13,7 @@ const Record<Config>& language();
 const Record<Origin>& origin_fields();
 // language_policies.cpp:
 const Record<CachePolicy>& cache_policy_fields();
+bool is_error_status(std::string_view text); // 404, 4xx
 const Record<Behavior>& behavior_fields();
 // language_shielding.cpp:
 Field<CachePolicy> collapse_field();
@@ -32,6 +33,8 @@ Field<Behavior> behavior_client_cache_control();
 Field<Behavior> etag_field();
 Field<Behavior> response_headers_policy_field();
 const Record<ResponseHeadersPolicy>& response_headers_policy_fields();
+// language_error_pages.cpp:
+Field<Behavior> error_pages_field();
 // language_tests.cpp:
 const Record<RuleTest>& test_fields();
 // language_server.cpp:

@@ -43,12 +43,6 @@ bool is_share_name(std::string_view text) { return printable_key(text) == text; 
 
 constexpr std::string_view kToken = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
-bool is_error_status(std::string_view text) {
-    const bool is_class_or_status = text.size() == 3 && (text[0] == '4' || text[0] == '5');
-    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    return is_class_or_status && (text.substr(1) == "xx" || (is_digit(text[1]) && is_digit(text[2])));
-}
-
 Field<CachePolicy> error_ttl_field() {
     Field<CachePolicy> field;
     field.description = {"error_ttl", "durations by status", "not set",
@@ -179,6 +173,12 @@ const Record<KeyRules>& key_fields() {
 }
 
 } // namespace
+
+bool is_error_status(std::string_view text) {
+    const bool is_class_or_status = text.size() == 3 && (text[0] == '4' || text[0] == '5');
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    return is_class_or_status && (text.substr(1) == "xx" || (is_digit(text[1]) && is_digit(text[2])));
+}
 
 const Record<CachePolicy>& cache_policy_fields() {
     static const Record<CachePolicy> kFields{
@@ -314,6 +314,7 @@ const Record<Behavior>& behavior_fields() {
         behavior_client_cache_control(),
         etag_field(),
         response_headers_policy_field(),
+        error_pages_field(),
     };
     return kFields;
 }

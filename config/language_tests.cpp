@@ -118,17 +118,34 @@ const Record<TestRequest>& request_fields() {
     return kFields;
 }
 
-const Record<TestResponse>& response_fields() {
-    static const Record<TestResponse> kFields{
-        status({"status", "Its status."}, &TestResponse::status, "200"),
-        header_lines({"headers", "Its fields; Date is the time of the test where it is not given."},
-                     &TestResponse::headers),
-        text<TestResponse>({"body", "Its content."}, &TestResponse::body, {"text"}, "not set"),
-        text<TestResponse>(
-            {"error", "What goes wrong instead."}, &TestResponse::error,
-            {"an error of an origin such as connection_refused, dns_error or response_timeout", is_origin_error},
-            "not set"),
+// Of a response, and of what is one and more.
+template <class T>
+Record<T> response_record() {
+    return {
+        status<T, int>({"status", "Its status."}, &T::status, "200"),
+        header_lines<T>({"headers", "Its fields; Date is the time of the test where it is not given."}, &T::headers),
+        text<T>({"body", "Its content."}, &T::body, {"text"}, "not set"),
+        text<T>({"error", "What goes wrong instead."}, &T::error,
+                {"an error of an origin such as connection_refused, dns_error or response_timeout", is_origin_error},
+                "not set"),
     };
+}
+
+const Record<TestResponse>& response_fields() {
+    static const Record<TestResponse> kFields = response_record<TestResponse>();
+    return kFields;
+}
+
+const Record<TestPage>& page_fields() {
+    static const Record<TestPage> kFields = [] {
+        Record<TestPage> fields = response_record<TestPage>();
+        fields.insert(
+            fields.begin(),
+            required(text<TestPage>(
+                {"url", "The page, as error_pages has it."}, &TestPage::url,
+                {"a path such as /index.html", [](std::string_view text) { return text.starts_with('/'); }}, "")));
+        return fields;
+    }();
     return kFields;
 }
 
@@ -178,6 +195,9 @@ const Record<TestExpectation>& expectation_fields() {
         text<Expectation>({"reason", "Why it was not answered from the cache, or not stored: one of docs/METRICS.md."},
                           &Expectation::reason, {"a reason such as response_no_store"}, "not set"),
         status({"status", "The status that the client gets."}, &Expectation::status, "not set"),
+        status({"error_page", "The status of the error in whose place the client gets a page; that of the answer is "
+                              "`status`."},
+               &Expectation::error_page, "not set"),
         patterns({"headers", "The fields that the client gets."}, &Expectation::headers),
         texts<Expectation>({"without_headers", "Fields that the client does not get."}, &Expectation::without_headers,
                            kFieldName),
@@ -187,12 +207,16 @@ const Record<TestExpectation>& expectation_fields() {
     return kFields;
 }
 
+constexpr const char* kPages = "What their origin answers if error pages are asked for; a page that is not here is"
+                               " answered with `response`.";
+
 const Record<TestStep>& step_fields() {
     static const Record<TestStep> kFields{
         duration<TestStep>({"after", "How much later this is than the step before it."}, &TestStep::after, kLifetime),
         mapping<TestStep>({"request", "What a client asks for."}, &TestStep::request, request_fields()),
         mapping<TestStep>({"response", "What the origin answers if it is asked."}, &TestStep::response,
                           response_fields()),
+        list_of_mappings<TestStep>({"pages", kPages}, &TestStep::pages, page_fields()),
         mapping<TestStep>({"expect", "What has to come of it; only what is given is compared."}, &TestStep::expect,
                           expectation_fields()),
     };
@@ -208,6 +232,7 @@ const Record<RuleTest>& test_fields() {
                           request_fields()),
         mapping<RuleTest>({"response", "What the origin answers if it is asked."},
                           at(&RuleTest::only, &TestStep::response), response_fields()),
+        list_of_mappings<RuleTest>({"pages", kPages}, at(&RuleTest::only, &TestStep::pages), page_fields()),
         mapping<RuleTest>({"expect", "What has to come of it; only what is given is compared."},
                           at(&RuleTest::only, &TestStep::expect), expectation_fields()),
         list_of_mappings<RuleTest>({"steps", "Several requests in a row instead of the one above."}, &RuleTest::steps,

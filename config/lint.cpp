@@ -27,6 +27,7 @@ enum class Rule : std::uint8_t {
     CookiesInKey,
     CorsWithoutVary,
     ForwardedUnkeyed,
+    HiddenFailures,
     HostsMixed,
     IdleConnections,
     LargeObjects,
@@ -57,6 +58,9 @@ constexpr LintRule kRules[] = {
     {"forwarded-unkeyed",
      "`forward_only`: what the origin makes of a parameter or cookie that the key does not have goes to "
      "everybody."},
+    {"hidden-failures",
+     "`error_pages` that send a page for a 5xx with status 200: search engines, monitors and caches take the "
+     "failure for the content."},
     {"hosts-mixed", "`host: viewer` with a policy of `key.host: any`: the origin's answer for one host goes to all."},
     {"idle-connections", "`max_idle_connections` is larger than `max_connections`."},
     {"large-objects", "`cache.memory.max_object_size` is more than half of `size`: one response evicts most others."},
@@ -399,6 +403,7 @@ private:
         unreachable(index);
         const Behavior& behavior = config_.behaviors[index];
         if (behavior.host == Behavior::HostMode::Viewer) viewer_host(behavior, path_of(index) + ".host");
+        hidden_failures(behavior, path_of(index) + ".error_pages.");
         if (browser_seconds(behavior.client_cache_control.value) > kLongForBrowsers) {
             warn(path_of(index) + ".client_cache_control", Rule::LongForBrowsers,
                  "browsers keep the answer for that long, and no purge reaches them; say `immutable` where the content "
@@ -431,6 +436,20 @@ private:
              "a POST that changes something is answered from the cache and never reaches the origin; name the paths "
              "that "
              "only ask, such as /search, or what tells such requests apart in `when`");
+    }
+
+    void hidden_failures(const Behavior& behavior, const std::string& path) {
+        const auto check = [&](const std::string& status, const ErrorPage& page) {
+            if (page.status != 200) return;
+            warn(path + status, Rule::HiddenFailures,
+                 "search engines, monitors and caches take the failure for the content; leave `status` out");
+        };
+        for (const auto& [status, page] : behavior.error_pages.by_status) {
+            if (status >= 500) check(std::to_string(status), page);
+        }
+        for (const auto& [status, page] : behavior.error_pages.by_class) {
+            if (status == 5) check("5xx", page);
+        }
     }
 
     // The first match wins, so a later behavior needs a path that no earlier one takes, or asks for something beside

@@ -36,6 +36,11 @@ struct TestResponse {
     std::string error; // "connection_refused", ...; empty: none
 };
 
+// What the origin of an error page answers, if that is asked for.
+struct TestPage : TestResponse {
+    std::string url; // as error_pages has it
+};
+
 struct TestExpectation {
     // Where what the client gets came from.
     enum class Source : unsigned char { Any, Hit, Stale, Revalidated, Miss, Own };
@@ -46,6 +51,7 @@ struct TestExpectation {
     std::optional<std::chrono::milliseconds> ttl;
     std::optional<std::string> reason; // as Cache-Status says it in `detail`
     std::optional<int> status;
+    std::optional<int> error_page;    // it is the page for an error with this status
     std::vector<NamePattern> headers; // what the client gets
     std::vector<std::string> without_headers;
     std::optional<std::string> body;
@@ -60,6 +66,7 @@ struct TestStep {
     std::chrono::milliseconds after{0}; // how long after the step before it
     TestRequest request;
     TestResponse response;
+    std::vector<TestPage> pages;
     TestExpectation expect;
     SourcePlace place;
 };

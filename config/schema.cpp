@@ -125,6 +125,19 @@ json::object cache_control() {
     return {{"anyOf", {text_of(""), std::move(mapping)}}};
 }
 
+json::object error_pages(const ValueForm& form) {
+    json::object sent{
+        {"type", {"integer", "string"}}, {"pattern", kVariablePattern}, {"minimum", 200}, {"maximum", 599}};
+    json::object members{{"page", text_of(form.pattern)}, {"status", std::move(sent)}};
+    json::object page{{"type", "object"},
+                      {"properties", std::move(members)},
+                      {"required", json::array{"page"}},
+                      {"additionalProperties", false}};
+    json::object statuses;
+    statuses[kStatusPattern] = std::move(page);
+    return {{"type", {"object", "null"}}, {"patternProperties", std::move(statuses)}, {"additionalProperties", false}};
+}
+
 json::object selection_of(const ValueForm& form) {
     json::object names{{"allow", list_of(form.pattern)}};
     if (form.except) names["except"] = list_of(form.pattern);
@@ -184,6 +197,7 @@ json::object form_of(const ValueForm& form) {
     case Kind::LongestWait: return {{"anyOf", {variable(), one_member("max_wait", duration_of(form.min))}}};
     case Kind::CacheControl: return cache_control();
     case Kind::IgnoredNames: return ignored_names(form);
+    case Kind::ErrorPages: return error_pages(form);
     case Kind::Names: return {{"anyOf", {text_of(""), list_of("")}}};
     }
     return {};

@@ -3,9 +3,11 @@
 
 #include "config/address.h"
 #include "config/complete.h"
+#include "config/glob.h"
 #include "config/response_headers.h"
 #include "config/suggest.h"
 #include "config/units.h"
+#include "http/target.h"
 
 #include <algorithm>
 #include <map>
@@ -184,6 +186,26 @@ void check_behaviors(const Config& config, Findings& findings) {
     }
 }
 
+// A page that no behavior takes could never be given. What its behavior asks for beside the path is known with the
+// request only.
+void check_error_pages(const Config& config, Findings& findings) {
+    const auto is_taken = [&config](const std::string& page) {
+        const std::string path = http::normalised_path(page.substr(0, page.find('?')));
+        return std::any_of(config.behaviors.begin(), config.behaviors.end(),
+                           [&path](const Behavior& one) { return glob_matches(one.path_pattern, path); });
+    };
+    for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
+        const ErrorPages& pages = config.behaviors[i].error_pages;
+        const auto check = [&](const std::string& status, const ErrorPage& page) {
+            const std::string path = "behaviors[" + std::to_string(i) + "].error_pages." + status + ".page";
+            if (page.page.empty() || is_taken(page.page)) return;
+            problem_at(findings, path, "no behavior is for the path of this page");
+        };
+        for (const auto& [status, page] : pages.by_status) check(std::to_string(status), page);
+        for (const auto& [status, page] : pages.by_class) check(std::to_string(status) + "xx", page);
+    }
+}
+
 // Keys hold the names of policy and origin: behaviors that differ in them would share nothing.
 void check_shares(const Config& config, Findings& findings) {
     std::map<std::string, std::size_t> first_of;
@@ -213,7 +235,7 @@ void check_tests(const Config& config, Findings& findings) {
                        has_request ? "has a request and steps; keep one of them" : "has neither a request nor steps");
             continue;
         }
-        for (const char* field : {".response", ".expect"}) {
+        for (const char* field : {".response", ".pages", ".expect"}) {
             if (has_request || !findings.place_of(path + field)) continue;
             problem_at(findings, path + field, "has no effect beside steps; each of them has its own");
         }
@@ -263,6 +285,7 @@ void validate(const Config& config, Findings& findings, const Surroundings& surr
     check_policies(config, findings);
     check_behaviors(config, findings);
     check_shares(config, findings);
+    check_error_pages(config, findings);
     check_tests(config, findings);
     validate_response_headers(config, findings);
     check_dns(config.dns, findings);

@@ -10,7 +10,7 @@
 #include "cache/policy/range_fill.h"
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
-#include "proxy/authorized_requests.h"
+#include "proxy/error_page.h"
 #include "proxy/error_response.h"
 #include "proxy/router.h"
 #include "proxy/viewer_rules.h"
@@ -57,6 +57,8 @@ void RequestState::clear() {
     behavior = nullptr;
     ignored_wishes = false;
     plan = Plan();
+    as_sent.clear();
+    page.reset();
     record.clear();
 }
 
@@ -93,12 +95,18 @@ bool Exchange::begin() {
         sink_.end(nullptr);
         return true;
     }
+    return begin_routed();
+}
+
+// The request has a target, and no field that speaks of one connection.
+bool Exchange::begin_routed() {
     const auto behavior = route(*state_.config, state_.target, state_.head);
     if (!behavior) {
         answer_status(404, "no_behavior", "No behavior of the configuration matches this path.", nullptr);
         return true;
     }
     state_.behavior = &state_.config->behaviors[*behavior];
+    ExchangeRecord& record = state_.record;
     record.routed = true;
     record.behavior = *behavior;
     record.behavior_name = state_.behavior->path_pattern;
@@ -111,6 +119,9 @@ bool Exchange::begin() {
 
     const config::CachePolicy& rules = *state_.behavior->policy_ref;
     if (rules.normalize.any()) {
+        if (!state_.behavior->error_pages.empty()) {
+            state_.as_sent = state_.head.fields;
+        }
         policy::normalise_request(state_.head.fields, rules.normalize);
     }
     const bool has_content = state_.framing.kind == http::Framing::Kind::Chunked || state_.framing.length > 0;
@@ -139,8 +150,7 @@ bool Exchange::begin() {
         if (plan.leader) {
             start_background();
         }
-        serve_stored(plan.entry, plan.head, plan.result);
-        return true;
+        return serve_stored(plan.entry, plan.head, plan.result);
     case Plan::Kind::GatewayTimeout:
         answer_gateway_timeout();
         return true;
@@ -149,36 +159,6 @@ bool Exchange::begin() {
     case Plan::Kind::Slices: return false;
     }
     return false;
-}
-
-// Takes the client's Cache-Control and Pragma back where it may not ask the cache for anything. False: it got 403.
-bool Exchange::settle_wishes(const config::CachePolicy& rules) {
-    using Rule = config::RequestCacheControl;
-    const bool authorized = rules.request_cache_control == Rule::Authorized && policy::has_wishes(state_.facts) &&
-                            is_authorized(rules.authorized_requests, state_.head, client_.address, *worker_.trusted);
-    // Known to the client and to this proxy: neither key, Vary nor origin gets to see it.
-    for (const std::string& field : state_.config->secret_fields) {
-        state_.head.fields.remove(field);
-    }
-    if (rules.request_cache_control == Rule::Honor || !state_.decision.lookup) {
-        return true;
-    }
-    const policy::Wishes wishes = policy::decide_wishes(state_.facts, rules, authorized);
-    if (wishes == policy::Wishes::Refused) {
-        answer_status(403, "not_authorized",
-                      "The request asks for more than a stored answer, which its client is not authorized to do.",
-                      nullptr);
-        return false;
-    }
-    if (wishes != policy::Wishes::Obeyed && policy::has_wishes(state_.facts)) {
-        policy::drop_wishes(state_.facts);
-        // A cache upstream might do what this one does not.
-        state_.head.fields.remove("Cache-Control");
-        state_.head.fields.remove("Pragma");
-        state_.decision = policy::decide_request(state_.facts, rules);
-    }
-    state_.ignored_wishes = wishes == policy::Wishes::IgnoredAndTold;
-    return true;
 }
 
 cache::RequestContext Exchange::context() const {
@@ -194,26 +174,31 @@ std::string_view Exchange::shown_key() const noexcept {
     return is_shown ? std::string_view(state_.key) : std::string_view();
 }
 
-void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& stored,
+bool Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& stored,
                             const policy::CacheResult& result) {
     const http::WallTime now = worker_.core.turn_wall();
-    const bool shapes = state_.behavior->shapes_responses;
+    if (finds_no_page(stored.facts.status)) {
+        return true;
+    }
     std::optional<StoredHead> seen;
-    if (shapes) {
+    if (state_.behavior->shapes_responses) {
         seen = policy::under_etag_rule(stored, state_.behavior->etag);
     }
     const StoredHead& head = seen ? *seen : stored;
+    if (head.facts.status >= 400) {
+        const PageStep step = turn_to_page(head, result, true, age_seconds(head, now));
+        if (step != PageStep::None) {
+            return step == PageStep::Given;
+        }
+    }
     const std::uint64_t size = entry->body_size();
     const auto part = policy::part_of(head);
     Assembly assembly = policy::assemble_stored(state_.head, head, size, now, worker_.random(),
                                                 state_.behavior->policy_ref->immutable);
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     std::optional<policy::ClientHead> client;
-    if (shapes) {
-        policy::shape(assembly, client, {*state_.behavior, state_.head, head, true, now});
-    }
-    policy::CacheResult shown = result;
-    shown.error = assembly.status >= 400;
+    shape_head(assembly, client, head, true);
+    const policy::CacheResult shown = shown_result(result, assembly.status);
     const std::uint64_t complete_length = part ? part->complete_length : size;
     const bool whole = assembly.kind == Assembly::Kind::Whole; // as it is stored, which may be a part
     const std::uint64_t length = whole ? size : policy::content_length(assembly, head, complete_length);
@@ -241,6 +226,7 @@ void Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
         }
     }
     sink_.end(nullptr);
+    return true;
 }
 
 void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool conditional,
@@ -323,6 +309,10 @@ void Exchange::plan_private() {
 }
 
 void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel) {
+    if (state_.page) { // begin() came upon a stored error
+        launch_page();
+        return;
+    }
     Plan& plan = state_.plan;
     if (content_first_) {
         return; // there is no plan yet
@@ -344,13 +334,22 @@ void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::share
 }
 
 void Exchange::abandon() {
-    if (state_.plan.leader) {
+    if (state_.page) {
+        state_.page->exchange->abandon();
+    } else if (state_.plan.leader) {
         state_.plan.fetch->initiator_left();
     }
     client_left();
 }
 
 awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
+    if (state_.page) {
+        const bool given = co_await finish_page();
+        if (!given) {
+            serve_stored(state_.plan.entry, state_.plan.head, state_.plan.result);
+        }
+        co_return;
+    }
     const bool is_planned_here = content_first_;
     if (is_planned_here) {
         const bool planned = co_await plan_with_content(body);
@@ -364,7 +363,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             if (plan.leader) {
                 start_background();
             }
-            serve_stored(plan.entry, plan.head, plan.result);
+            co_await serve(plan.entry, plan.head, plan.result);
             break;
         }
         if (plan.kind == Plan::Kind::GatewayTimeout) {
@@ -425,11 +424,11 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             fetch->initiator_left(); // its answer is not what this client gets
         }
         if (resolution.kind == Resolution::Kind::Serve) {
-            serve_stored(resolution.entry, resolution.head, resolution.result);
+            co_await serve(resolution.entry, resolution.head, resolution.result);
             break;
         }
         if (resolution.kind == Resolution::Kind::Failed) {
-            answer_error(resolution.error, &resolution.result);
+            co_await answer_failure(resolution.error, resolution.result);
             break;
         }
         if (resolution.kind == Resolution::Kind::Pass) {
@@ -502,10 +501,28 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
         state_.record.cache = result;
         co_return; // the session takes the tunnel
     }
+    if (finds_no_page(answer.status)) {
+        if (state_.plan.leader) {
+            fetch->initiator_left();
+        }
+        co_return;
+    }
+    head = policy::under_etag_rule(head, state_.behavior->etag);
+    // RFC 9111 section 5.1: Age says that the response is not first-hand; kept when a cache upstream said so.
+    std::optional<std::int64_t> age;
+    if (answer.stored && (result.collapsed || head.facts.age_seconds > 0)) { // passed on, the Age field is in the head
+        age = age_seconds(head, now);
+    }
+    HeldError held;
+    if (answer.status >= 400) {
+        const bool answered = co_await page_instead(fetch, head, result, age, held);
+        if (answered) {
+            co_return;
+        }
+    }
     Fetch::Reader reader(fetch, worker_.core.index(),
                          [](void* sink) { static_cast<ResponseSink*>(sink)->abort(); }, &sink_);
-    head = policy::under_etag_rule(head, state_.behavior->etag);
-    result.error = answer.status >= 400;
+    held.reader.reset();
     // Conditions and ranges were taken off the request only when the answer was fetched to be stored.
     http::RequestHead unconditional;
     const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
@@ -518,10 +535,7 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     }
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     std::optional<policy::ClientHead> client;
-    if (state_.behavior->shapes_responses) {
-        const bool may_be_stored = state_.decision.may_store || may_store_post();
-        policy::shape(assembly, client, {*state_.behavior, state_.head, head, may_be_stored, now});
-    }
+    shape_head(assembly, client, head, state_.decision.may_store || may_store_post());
     const bool whole = assembly.kind == Assembly::Kind::Whole;
     std::optional<std::uint64_t> length = answer.length;
     if (!whole) {
@@ -530,12 +544,8 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
         length = 0;
     }
     const bool content = answer.body && !state_.is_head() && !http::status_has_no_content(assembly.status);
-    // RFC 9111 section 5.1: Age says that the response is not first-hand; kept when a cache upstream said so.
-    std::optional<std::int64_t> age;
-    if (answer.stored && (result.collapsed || head.facts.age_seconds > 0)) { // passed on, the Age field is in the head
-        age = age_seconds(head, now);
-    }
     // The client learns why the answer was not stored; why it was forwarded is what `fwd` says already.
+    result = shown_result(result, assembly.status);
     policy::CacheResult shown = result;
     if (answer.not_stored != Reason::None) {
         shown.reason = answer.not_stored;

@@ -27,6 +27,8 @@ struct ClientFacts {
 // What OPTIONS that ends here, and a refused TRACE, say is allowed.
 inline constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+struct HeldError; // proxy/error_page.h
+
 class Exchange {
 public:
     Exchange(Worker& worker, RequestState& state, ResponseSink& sink, const ClientFacts& client) noexcept
@@ -51,7 +53,9 @@ private:
     cache::RequestContext context() const;
     bool settle_wishes(const config::CachePolicy& rules);
     std::string_view shown_key() const noexcept;
-    void serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& stored,
+    bool begin_routed();
+    // False: a page takes the place of this error, and has to be waited for.
+    bool serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& stored,
                       const cache::policy::CacheResult& result);
     void answer_error(const http::Error& error, const cache::policy::CacheResult* result);
     void answer_own(ErrorResponse response, const cache::policy::CacheResult* result);
@@ -96,6 +100,33 @@ private:
     awaitable<void> send_slices(cache::SliceNeed need, Piece piece);
     awaitable<bool> send_span(cache::SliceNeed& need, Piece& piece, http::ByteSpan span);
     awaitable<bool> send_piece(Piece& piece, std::uint64_t first, std::uint64_t bytes);
+    // ---- pages in the place of errors (exchange_pages.cpp)
+    enum class PageStep : std::uint8_t {
+        None,  // the client gets the error
+        Given, // it was given the page
+        Waits  // launch_page() and finish_page() have to be called
+    };
+    const config::ErrorPage* page_for(int status) const noexcept;
+    bool finds_no_page(int status) noexcept;
+    // `age`: that the error would be sent with.
+    PageStep turn_to_page(const cache::policy::StoredHead& error, const cache::policy::CacheResult& result,
+                          bool may_be_stored, std::optional<std::int64_t> age);
+    PageStep turn_to_page(const http::Error& error, const cache::policy::CacheResult& result);
+    PageStep begin_page(const config::ErrorPage& page, int status, std::string_view lines,
+                        const cache::policy::CacheResult& result);
+    void make_page_request(std::string_view page, RequestState& request) const;
+    void launch_page();
+    awaitable<bool> finish_page();
+    bool take_page();
+    awaitable<void> serve(cache::store::EntryRef entry, cache::policy::StoredHead stored,
+                          cache::policy::CacheResult result);
+    // `held` keeps the answer of the fetch meanwhile. True: the client was answered.
+    awaitable<bool> page_instead(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead error,
+                                 cache::policy::CacheResult result, std::optional<std::int64_t> age, HeldError& held);
+    awaitable<void> answer_failure(http::Error error, cache::policy::CacheResult result);
+    void shape_head(cache::policy::Assembly& assembly, std::optional<cache::policy::ClientHead>& client,
+                    const cache::policy::StoredHead& head, bool may_be_stored) const;
+    cache::policy::CacheResult shown_result(cache::policy::CacheResult result, int status) const;
     void take_trace(const cache::Fetch& fetch);
     void broken();
     void client_left();
@@ -109,6 +140,7 @@ private:
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
     bool unsliced_ = false;  // cache::RequestContext::unsliced
     bool content_first_ = false; // nothing can be planned before the content has come
+    PageTurn* page_ = nullptr; // this exchange is for a page
 };
 
 } // namespace gatehouse::proxy

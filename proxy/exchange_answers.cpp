@@ -28,6 +28,9 @@ void Exchange::answer_error(const Error& error, const policy::CacheResult* resul
 }
 
 void Exchange::answer_own(ErrorResponse response, const policy::CacheResult* result) {
+    if (finds_no_page(response.head.status)) {
+        return;
+    }
     if (state_.behavior != nullptr && state_.behavior->shapes_responses) {
         // Without CORS fields a script could not even see the status.
         policy::shape_own_response(*state_.behavior, state_.head, response.head);

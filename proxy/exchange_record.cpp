@@ -179,6 +179,9 @@ void append_json_line(std::string& out, const ExchangeRecord& record) {
     if (record.cache.collapsed) {
         object.flag("collapsed", true);
     }
+    if (record.cache.page_for != 0) {
+        object.number("error_page", record.cache.page_for);
+    }
     object.plain("reason", reason_text(record.cache.reason));
     object.plain("store_reason", reason_text(record.store_reason));
     if (record.error) {
@@ -193,12 +196,16 @@ void append_json_line(std::string& out, const ExchangeRecord& record) {
 // A stale response that was served counts as stale even where an error led to it, and a client that went away does
 // not make an error of what it was being sent. An error status that the origin chose is a hit or a miss like any other.
 RequestResult request_result(const ExchangeRecord& record) noexcept {
-    if (is_served_stale(record.cache.reason)) {
+    const bool is_page = record.cache.page_for != 0;
+    if (!is_page && is_served_stale(record.cache.reason)) {
         return RequestResult::Stale;
     }
     const bool failed = record.error && *record.error != http::ErrorKind::ClientClosed;
     if (failed || !record.routed || record.cache.reason == Reason::OnlyIfCached) {
         return RequestResult::Error;
+    }
+    if (is_page && is_served_stale(record.cache.reason)) {
+        return RequestResult::Stale;
     }
     if (record.cache.revalidated) {
         return RequestResult::RefreshHit;

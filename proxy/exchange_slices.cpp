@@ -166,7 +166,7 @@ awaitable<Exchange::Got> Exchange::answer_without_slices(std::shared_ptr<Fetch> 
         const policy::CacheResult result = resolution.result;
         co_await stream(fetch, head, result, std::move(cursor));
     } else {
-        answer_error(resolution.error, &resolution.result);
+        co_await answer_failure(resolution.error, resolution.result);
     }
     co_return Got::Answered;
 }
@@ -204,15 +204,12 @@ awaitable<void> Exchange::send_slices(cache::SliceNeed need, Piece piece) {
     Assembly assembly = policy::assemble(state_.head, head, complete_length, now, worker_.random(), rules.immutable);
     assembly.withheld = policy::withheld_fields(rules);
     std::optional<policy::ClientHead> client;
-    if (state_.behavior->shapes_responses) {
-        policy::shape(assembly, client, {*state_.behavior, state_.head, head, true, now});
-    }
+    shape_head(assembly, client, head, true);
     std::vector<http::ByteSpan> spans = assembly.spans;
     if (assembly.kind == Assembly::Kind::Whole) {
         spans = {http::ByteSpan{0, complete_length - 1}};
     }
     policy::CacheResult result = state_.plan.result;
-    result.error = assembly.status >= 400;
     const auto ttl = policy::freshness(head.facts, rules, now).ttl();
     result.ttl_seconds = std::chrono::floor<std::chrono::seconds>(ttl).count();
     std::optional<std::int64_t> age;
@@ -223,6 +220,7 @@ awaitable<void> Exchange::send_slices(cache::SliceNeed need, Piece piece) {
     if (!piece.fetch || result.collapsed || head.facts.age_seconds > 0) { // else it is first-hand
         age = std::chrono::floor<std::chrono::seconds>(policy::current_age(head.facts, now)).count();
     }
+    result = shown_result(result, assembly.status);
     const bool content = !state_.is_head() && !http::status_has_no_content(assembly.status);
     const std::uint64_t length = policy::content_length(assembly, head, complete_length);
     ResponseSink::Head out{assembly,   head, result, complete_length, length, content, age, state_.ignored_wishes,

@@ -37,6 +37,8 @@ private:
     void tell_lifetime(const policy::ResponseFacts& facts);
     void tell_stored(const policy::ResponseFacts& facts, const SimulatedOutcome& outcome);
     void tell_client(const std::string& title, const SimulatedOutcome& outcome);
+    Simulation::Pages assumed_pages() const;
+    void tell_error_page(const SimulatedOutcome& outcome);
     void tell_named_lifetimes(const policy::ResponseFacts& facts, ExplainedDecision& lifetime) const;
 
     const ExplainQuestion& question_;
@@ -151,6 +153,41 @@ void Explainer::tell_client(const std::string& title, const SimulatedOutcome& ou
     }
 }
 
+// Nobody said what the pages are: they are there.
+Simulation::Pages Explainer::assumed_pages() const {
+    Simulation::Pages pages;
+    const auto add = [&pages](const auto& by_number) {
+        for (const auto& [number, page] : by_number) {
+            pages[page.page].head.status = 200;
+        }
+    };
+    add(behavior_->error_pages.by_status);
+    add(behavior_->error_pages.by_class);
+    return pages;
+}
+
+void Explainer::tell_error_page(const SimulatedOutcome& outcome) {
+    const int status = outcome.record.cache.page_for;
+    if (status == 0) {
+        return;
+    }
+    const std::string path = "behaviors[" + std::to_string(outcome.behavior) + "].error_pages.";
+    const bool is_exact = behavior_->error_pages.by_status.count(status) != 0;
+    const std::string name = is_exact ? std::to_string(status) : std::to_string(status / 100) + "xx";
+    const config::ErrorPage& page = *behavior_->error_pages.find(status);
+    ExplainedDecision& decision = decide(
+        "error page", quoted(page.page) + " takes the place of the " + std::to_string(status) + ", if it is there");
+    decision.steps.push_back({"the rule for " + name, place_of(path + name)});
+    decision.steps.push_back({page.status == 0 ? "it keeps the status of the error"
+                                               : "it is sent with status " + std::to_string(page.status),
+                              place_of(path + name + ".status")});
+    if (outcome.page_asked) {
+        decision.steps.push_back({outcome.page_asked->method + " " + outcome.page_asked->target +
+                                      " is sent to its origin; the answer is taken to be 200",
+                                  std::nullopt});
+    }
+}
+
 http::Result<Explanation> Explainer::run() {
     const SimulatedRequest as_sent = simulated_request(question_.request);
     if (const http::Status taken = take(as_sent); !taken) {
@@ -169,7 +206,8 @@ http::Result<Explanation> Explainer::run() {
     }
     const SimulatedOrigin origin = simulated_origin(question_.response);
     const http::WallTime now = simulation_.now();
-    const auto first = simulation_.ask(as_sent, origin);
+    const Simulation::Pages pages = assumed_pages();
+    const auto first = simulation_.ask(as_sent, origin, pages);
     if (!first) {
         return first.error();
     }
@@ -180,10 +218,11 @@ http::Result<Explanation> Explainer::run() {
         tell_lifetime(response);
         tell_stored(response, *first);
     }
+    tell_error_page(*first);
     tell_client("client", *first);
     if (question_.after) {
         simulation_.advance(*question_.after);
-        const auto second = simulation_.ask(as_sent, origin);
+        const auto second = simulation_.ask(as_sent, origin, pages);
         if (!second) {
             return second.error();
         }

@@ -16,6 +16,8 @@
 
 namespace gatehouse::proxy {
 
+struct PageTurn; // proxy/error_page.h
+
 struct RequestState {
     http::RequestHead head;
     http::Framing framing;
@@ -29,6 +31,8 @@ struct RequestState {
     std::shared_ptr<const std::string> content; // of a request whose content is part of its key
     cache::store::KeyHash hash;
     cache::Plan plan;
+    http::Fields as_sent;           // before they were normalised, where an error page may be asked for with them
+    std::shared_ptr<PageTurn> page; // asked for in the place of an error
     ExchangeRecord record;
     std::uint64_t ends_at = 0; // of all bytes of the connection: where its response ends, once it is queued
 

@@ -119,6 +119,11 @@ std::vector<std::string> differences_of(const TestExpectation& expected, const S
     if (expected.status && *expected.status != got.response.status) {
         compare.differ("status", std::to_string(*expected.status), std::to_string(got.response.status));
     }
+    if (expected.error_page && *expected.error_page != got.record.cache.page_for) {
+        const int page_for = got.record.cache.page_for;
+        compare.differ("error_page", std::to_string(*expected.error_page),
+                       page_for == 0 ? "none" : std::to_string(page_for));
+    }
     compare.headers("headers", expected.headers, expected.without_headers, got.response.fields);
     compare.equal("body", expected.body, got.content);
     compare.equal("origin.asked", expected.origin_asked, got.asked.has_value());
@@ -142,7 +147,8 @@ RuleTestResult run_one(const std::shared_ptr<const config::Config>& config, cons
         const config::TestStep& step = steps[i];
         const std::string prefix = has_steps ? "step " + std::to_string(i + 1) + ": " : "";
         simulation.advance(step.after);
-        const auto outcome = simulation.ask(simulated_request(step.request), simulated_origin(step.response));
+        const auto outcome = simulation.ask(simulated_request(step.request), simulated_origin(step.response),
+                                            simulated_pages(step.pages));
         if (!outcome) {
             result.differences.push_back(prefix + outcome.error().detail);
             return result;
@@ -276,11 +282,19 @@ SimulatedOrigin simulated_origin(const config::TestResponse& response) {
     return origin;
 }
 
+Simulation::Pages simulated_pages(const std::vector<config::TestPage>& pages) {
+    Simulation::Pages out;
+    for (const config::TestPage& page : pages) {
+        out[page.url] = simulated_origin(page);
+    }
+    return out;
+}
+
 Source source_of(const SimulatedOutcome& outcome) {
     const cache::policy::CacheResult& result = outcome.record.cache;
     const bool hides_failure = cache::policy::hides_origin(result.reason);
-    if (!outcome.response.fields.contains("X-Cache") || result.reason == Reason::OnlyIfCached ||
-        (outcome.record.error && !hides_failure)) {
+    const bool is_made_here = outcome.record.error && !hides_failure && result.page_for == 0;
+    if (!outcome.response.fields.contains("X-Cache") || result.reason == Reason::OnlyIfCached || is_made_here) {
         return Source::Own;
     }
     if (result.revalidated) {

@@ -28,6 +28,7 @@ std::string report_of(const std::vector<RuleTestResult>& results, TestReport for
 // A client's request as the simulation takes it. "/path", or a URL whose host becomes Host.
 SimulatedRequest simulated_request(const config::TestRequest& request);
 SimulatedOrigin simulated_origin(const config::TestResponse& response);
+Simulation::Pages simulated_pages(const std::vector<config::TestPage>& pages);
 // Where the client's answer came from.
 config::TestExpectation::Source source_of(const SimulatedOutcome& outcome);
 

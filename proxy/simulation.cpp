@@ -174,7 +174,7 @@ struct Simulation::Impl {
     ~Impl() { resolver.stop(); }
 
     void answer(FetchOrder order);
-    bool answer_once(FetchOrder& order, http::ResponseHead head);
+    bool answer_once(FetchOrder& order, const SimulatedOrigin& origin, http::ResponseHead head);
 
     StandingClock clock;
     std::shared_ptr<const config::Config> config;
@@ -189,48 +189,57 @@ struct Simulation::Impl {
     std::shared_ptr<const TrustedProxies> trusted;
     Worker worker;
 
-    const SimulatedOrigin* origin = nullptr;
+    const SimulatedOrigin* its_origin = nullptr;
+    const Pages* pages = nullptr;
+    std::string target; // of the request: what else is asked for is a page
     std::optional<http::RequestHead> asked;
+    std::optional<http::RequestHead> page_asked;
     bool cookie_unkeyed = false;
 };
 
 // What a fetch task does with an answer, without a connection.
 void Simulation::Impl::answer(FetchOrder order) {
     cache.sending(*order.fetch);
-    asked = order.request.head;
-    cookie_unkeyed = order.request.cookie_unkeyed;
-    if (origin->error) {
-        cache.fail(*order.fetch, Error(*origin->error, "simulated"));
+    const bool is_page = order.client_request.target != target;
+    std::optional<http::RequestHead>& noted = is_page ? page_asked : asked;
+    noted = order.request.head;
+    if (!is_page) {
+        cookie_unkeyed = order.request.cookie_unkeyed;
+    }
+    const auto named = is_page ? pages->find(order.client_request.target) : pages->end();
+    const SimulatedOrigin& origin = named == pages->end() ? *its_origin : named->second;
+    if (origin.error) {
+        cache.fail(*order.fetch, Error(*origin.error, "simulated"));
         return;
     }
-    http::ResponseHead head = origin->head;
+    http::ResponseHead head = origin.head;
     if (!head.fields.contains("Date")) {
         head.fields.add("Date", http::format_http_date(clock.wall_now()));
     }
-    if (!answer_once(order, head)) {
+    if (!answer_once(order, origin, head)) {
         ask_anew(order.request, order.as_part);
         order.fetch->validating = {};
-        asked = order.request.head;
-        if (!answer_once(order, std::move(head))) {
+        noted = order.request.head;
+        if (!answer_once(order, origin, std::move(head))) {
             cache.fail(*order.fetch, Error(ErrorKind::ProtocolError, "the answer fits no request"));
         }
     }
 }
 
 // False: it has to be asked again, without a condition.
-bool Simulation::Impl::answer_once(FetchOrder& order, http::ResponseHead head) {
+bool Simulation::Impl::answer_once(FetchOrder& order, const SimulatedOrigin& origin, http::ResponseHead head) {
     cache::FetchRequest sent = order.sent();
-    apply_etag_rule(order.etag_rule(), origin->content, sent);
+    apply_etag_rule(order.etag_rule(), origin.content, sent);
     if (order.unsafe) {
         take_unsafe_answer(cache, *order.config, *order.unsafe, *order.fetch, head, sent);
     }
     const bool has_content = !http::status_has_no_content(head.status) && order.request.method != http::Method::Head;
     http::Framing framing;
     if (has_content) {
-        framing = {http::Framing::Kind::Length, origin->content.size()};
+        framing = {http::Framing::Kind::Length, origin.content.size()};
     }
     if (!http::status_has_no_content(head.status)) {
-        head.fields.set("Content-Length", std::to_string(origin->content.size()));
+        head.fields.set("Content-Length", std::to_string(origin.content.size()));
     }
     cache::Intake intake;
     const auto begun = cache.begin(*order.fetch, sent, head, framing, clock.wall_now(), clock.wall_now(), intake);
@@ -242,7 +251,7 @@ bool Simulation::Impl::answer_once(FetchOrder& order, http::ResponseHead head) {
                    Error(ErrorKind::ProtocolError, "the origin answered 304 to a request without a condition"));
         return true;
     }
-    if (intake.body && !fill(intake, origin->content)) {
+    if (intake.body && !fill(intake, origin.content)) {
         cache.abort(*order.fetch, intake, Error(ErrorKind::ResponseIncomplete, "the content does not fit"));
         return true;
     }
@@ -261,8 +270,11 @@ void Simulation::advance(http::Duration by) {
     impl_->core.poll(); // a turn reads the clock
 }
 
-http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const SimulatedOrigin& origin) {
-    if (origin.content.size() > kMaxContentBytes) {
+http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const SimulatedOrigin& origin,
+                                               const Pages& pages) {
+    const bool is_large = std::any_of(pages.begin(), pages.end(),
+                                      [](const auto& page) { return page.second.content.size() > kMaxContentBytes; });
+    if (is_large || origin.content.size() > kMaxContentBytes) {
         return Error(ErrorKind::BadRequest, "the content of an origin's answer may have at most 256KiB here");
     }
     // What a session refuses before there is an exchange.
@@ -273,8 +285,11 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
         return framing.take_error();
     }
     Impl& impl = *impl_;
-    impl.origin = &origin;
+    impl.its_origin = &origin;
+    impl.pages = &pages;
+    impl.target = request.head.target;
     impl.asked.reset();
+    impl.page_asked.reset();
     RequestState state;
     state.head = std::move(request.head);
     std::shared_ptr<RequestBody> body;
@@ -290,7 +305,9 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     client.scheme = request.over_https ? "https" : "http";
     client.trusted = impl.trusted->contains(asio::ip::make_address(std::string(client.address)));
     Exchange exchange(impl.worker, state, sink, client);
-    if (!exchange.begin()) {
+    SimulatedOutcome outcome;
+    outcome.at_once = exchange.begin();
+    if (!outcome.at_once) {
         exchange.launch(body, nullptr);
         bool done = false;
         asio::co_spawn(impl.core.io(), exchange.finish(body, nullptr), [&done](std::exception_ptr) { done = true; });
@@ -299,12 +316,12 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
             return Error(ErrorKind::Internal, "the request waits for something that never comes");
         }
     }
-    SimulatedOutcome outcome;
     outcome.record = state.record;
     outcome.routed = state.behavior != nullptr;
     outcome.behavior = state.record.behavior;
     outcome.key = state.decision.lookup ? cache::policy::readable_key(state.key) : std::string();
     outcome.asked = impl.asked;
+    outcome.page_asked = impl.page_asked;
     outcome.cookie_unkeyed = impl.cookie_unkeyed;
     auto response = sink.parsed_head();
     if (!response) {

@@ -9,6 +9,7 @@
 #include "proxy/exchange_record.h"
 
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,12 +35,15 @@ struct SimulatedOrigin {
 
 struct SimulatedOutcome {
     ExchangeRecord record; // behavior, statuses, reasons
+    bool at_once = false;  // without waiting for anything
     bool routed = false;   // `behavior` is one of the configuration
     std::size_t behavior = 0;
-    std::string key;                        // as Cache-Status shows it
-    std::optional<http::RequestHead> asked; // what the origin was sent, the last time it was
-    bool cookie_unkeyed = false;            // with a Cookie that the key does not have
-    http::ResponseHead response;            // what the client gets
+    std::string key; // as Cache-Status shows it
+    std::optional<http::RequestHead>
+        asked; // what the origin was sent, the last time it was asked for the request's URL
+    std::optional<http::RequestHead> page_asked; // the same of an error page
+    bool cookie_unkeyed = false;                 // with a Cookie that the key does not have
+    http::ResponseHead response;                 // what the client gets
     std::string content;
 };
 
@@ -55,8 +59,12 @@ public:
 
     http::WallTime now() const noexcept;
     void advance(http::Duration by);
-    // One request of one client, to its end. BadRequest when the origin's content is too large.
-    http::Result<SimulatedOutcome> ask(SimulatedRequest request, const SimulatedOrigin& origin);
+    // What is answered when an error page is asked for, by path and query.
+    using Pages = std::map<std::string, SimulatedOrigin>;
+    // One request of one client, to its end. BadRequest when an origin's content is too large. A page that is not among
+    // `pages` is answered as everything else.
+    http::Result<SimulatedOutcome> ask(SimulatedRequest request, const SimulatedOrigin& origin,
+                                       const Pages& pages = {});
 
 private:
     struct Impl;

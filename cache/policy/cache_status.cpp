@@ -142,6 +142,11 @@ void append_cache_status(std::string& out, const CacheResult& result, std::strin
         out += "; ttl=";
         append_number(out, *result.ttl_seconds);
     }
+    // A parameter of ours carries our name. RFC 9211 section 3
+    if (result.page_for != 0) {
+        out += "; gatehouse-error=";
+        append_number(out, result.page_for);
+    }
     if (!key.empty()) {
         append_key(out, key);
     }

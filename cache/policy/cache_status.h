@@ -23,7 +23,8 @@ struct CacheResult {
     bool collapse_failed = false; // it waited for an answer that could not be used for it, and was forwarded itself
     Reason reason = Reason::None; // `detail`
     bool revalidated = false;     // a 304 freshened what is sent: X-Cache says RefreshHit
-    bool error = false;           // the status sent is an error: X-Cache says Error
+    bool error = false; // the status sent is an error, or was before a page took its place: X-Cache says Error
+    int page_for = 0;   // what was sent is the page for an error with this status: `gatehouse-error`
 };
 
 // RFC 9211's fwd for a reason: UriMiss -> UriMiss, RequestNoCache -> Request, Stale -> Stale, ...

@@ -1,6 +1,7 @@
 #include "cache/policy/client_head.h"
 
 #include "cache/policy/client_cache_control.h"
+#include "cache/policy/error_page.h"
 #include "cache/policy/head_lines.h"
 #include "cache/policy/storability.h"
 #include "http/ascii.h"
@@ -27,8 +28,10 @@ bool would_be_stored(const ResponseFacts& response, const http::RequestHead& req
 ClientHead::ClientHead(const ClientHeadFacts& facts, int status)
     : etag_(facts.behavior.etag),
       now_(facts.now),
+      error_lines_(facts.error_lines),
       headers_(facts.behavior, facts.request, status, facts.stored.field_lines) {
-    if (const auto* rule = facts.behavior.client_cache_control_ref) {
+    // What the page's behavior says is for the page under its own URL.
+    if (const auto* rule = facts.behavior.client_cache_control_ref; rule != nullptr && error_lines_ == nullptr) {
         const config::CachePolicy& policy = *facts.behavior.policy_ref;
         const ResponseFacts& response = facts.stored.facts;
         const bool allowed = facts.may_be_stored && would_be_stored(response, facts.request, policy);
@@ -38,11 +41,19 @@ ClientHead::ClientHead(const ClientHeadFacts& facts, int status)
 
 bool ClientHead::drops(std::string_view name) const noexcept {
     const bool is_tag = etag_ == config::EtagRule::Weaken || etag_ == config::EtagRule::Remove;
+    if (error_lines_ != nullptr && belongs_to_error(name)) {
+        return true;
+    }
     return (is_tag && http::iequals(name, "ETag")) || (lifetime_ != nullptr && tells_lifetime(name)) ||
            headers_.drops(name);
 }
 
 void ClientHead::append(std::string& out, const StoredHead& stored, SkipName skips) const {
+    if (error_lines_ != nullptr) {
+        out.append(*error_lines_);
+        headers_.append(out, skips);
+        return;
+    }
     const auto is_sent = [skips](std::string_view name) { return skips == nullptr || !skips(name); };
     if (etag_ == config::EtagRule::Weaken && !stored.etag.empty() && is_sent("ETag")) {
         const bool is_weak = stored.etag.starts_with("W/");

@@ -19,6 +19,8 @@ struct ClientHeadFacts {
     const StoredHead& stored; // under_etag_rule
     bool may_be_stored;       // the request left it open that its answer is stored
     WallTime now;
+    // Of an error page: the lines that take the place of those that belong to the error (error_page.h).
+    const std::string* error_lines = nullptr;
 };
 
 class ClientHead {
@@ -29,7 +31,8 @@ public:
 
     // Whether the lifetime is Gatehouse's own word. Then it speaks as the origin: Date is now, and there is no Age.
     // RFC 9110 section 3.7
-    bool speaks_as_origin() const noexcept { return lifetime_ != nullptr; }
+    // An error page has both of the error.
+    bool speaks_as_origin() const noexcept { return lifetime_ != nullptr || error_lines_ != nullptr; }
     // Whether the stored line of that name is left out.
     bool drops(std::string_view name) const noexcept;
     // Appends what takes its place, but for the names that `skips` tells (null: none).
@@ -39,6 +42,7 @@ private:
     const config::ClientCacheControl::Value* lifetime_ = nullptr;
     config::EtagRule etag_;
     WallTime now_;
+    const std::string* error_lines_;
     HeadersInForce headers_;
 };
 

@@ -173,7 +173,7 @@ Assembly assemble(const http::RequestHead& request, const StoredHead& stored,
 }
 
 void shape(Assembly& assembly, std::optional<ClientHead>& client, const ClientHeadFacts& facts) {
-    const bool is_error = assembly.kind == Assembly::Kind::Unsatisfiable;
+    const bool is_error = assembly.kind == Assembly::Kind::Unsatisfiable || facts.error_lines != nullptr;
     assembly.client = &client.emplace(facts, is_error ? assembly.status : facts.stored.facts.status);
 }
 

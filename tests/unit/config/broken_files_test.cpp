@@ -173,6 +173,38 @@ const BrokenRow kBroken[] = {
     {"dns lifetimes", kMinimal + "dns: {min_ttl: 1h}\n", 4, 16, "dns.min_ttl",
      "min_ttl, which is 1h, is longer than max_ttl, which is 5m"},
     // Behaviors.
+    {"a page for a status that is no error",
+     kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {302: {page: /a}}}]\n", 3, 60,
+     "behaviors[0].error_pages.302", "expected a status from 400 to 599 without 412 and 416, 4xx or 5xx; found `302`"},
+    {"a page for a condition that failed",
+     kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {412: {page: /a}}}]\n", 3, 60,
+     "behaviors[0].error_pages.412", "expected a status from 400 to 599 without 412 and 416"},
+    {"an error without its page",
+     kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: {status: 200}}}]\n", 3,
+     65, "behaviors[0].error_pages.404", "missing required field page"},
+    {"a page that is a word",
+     kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: /index.html}}]\n", 3, 65,
+     "behaviors[0].error_pages.404", "expected a mapping with page; found `/index.html`"},
+    {"a page that is a URL",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: {page: 'http://a/b'}}}]\n",
+     3, 72, "behaviors[0].error_pages.404.page",
+     "expected a path such as /index.html, with its query where it has one; found"},
+    {"a page above the root",
+     kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: {page: /../a}}}]\n", 3,
+     72, "behaviors[0].error_pages.404.page", "expected a path such as /index.html"},
+    {"a page that redirects",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: '*', origin: api, error_pages: {5xx: {page: /a, status: 302}}}]\n",
+     3, 84, "behaviors[0].error_pages.5xx.status", "expected 200, or 400 to 599 without 412 and 416; found `302`"},
+    {"a page with an unknown field",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: '*', origin: api, error_pages: {5xx: {page: /a, stats: 200}}}]\n",
+     3, 76, "behaviors[0].error_pages.5xx.stats", "unknown field; did you mean status?"},
+    {"a page that no behavior is for",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: /api/*, origin: api, error_pages: {404: {page: /404.html}}}]\n",
+     3, 75, "behaviors[0].error_pages.404.page", "no behavior is for the path of this page"},
     {"shared with another policy",
      kListeners + kOrigins +
          "behaviors:\n- {path_pattern: /a, origin: api, share: s}\n"

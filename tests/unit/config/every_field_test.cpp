@@ -48,6 +48,7 @@ std::vector<std::string> wrong_values(const FieldDescription& field) {
     }
     if (field.type == "selection of names") return {"wrong", "{}", "''"};
     if (field.type == "durations by status") return {"wrong", "[a]", "10s"};
+    if (field.type == "pages by status") return {"wrong", "[a]", "10"};
     if (field.type == "field lines by name") return {"wrong", "[a]", "10"};
     if (field.type == "patterns by name") return {"wrong", "[a]", "10"};
     if (field.type == "name or names") return {"{a: b}", "''"};
@@ -99,8 +100,8 @@ TEST_CASE("A value of the wrong type gives one problem at the value") {
 TEST_CASE("A scalar without a value gives one problem at its name") {
     for (const FieldDescription& field : field_descriptions()) {
         const bool may_be_empty = field.shape != FieldShape::Value || field.type == "list" ||
-                                  field.type == "durations by status" || field.type == "patterns by name" ||
-                                  field.type == "field lines by name";
+                                  field.type == "durations by status" || field.type == "pages by status" ||
+                                  field.type == "patterns by name" || field.type == "field lines by name";
         if (may_be_empty) continue;
         CAPTURE(field.path);
         const FullYaml yaml(field.path);

@@ -26,7 +26,10 @@ void replace_once(std::string& text, const std::string& from, const std::string&
 // The fields that the file shows only in comments.
 void activate(std::string& text, const std::string& path) {
     if (path == "origins.<name>.ca_file") replace_once(text, "# ca_file: origin-ca.pem", "ca_file: full.yaml");
-    for (const auto& [field, comment] : {std::pair(".request.body", "# body: "), {".response.error", "# error: "}}) {
+    for (const auto& [field, comment] : {std::pair(".request.body", "# body: "),
+                                         {".response.error", "# error: "},
+                                         {".pages[].error", "# error: "},
+                                         {".expect.error_page", "# error_page: "}}) {
         if (!path.ends_with(field)) continue;
         const std::string shown(comment);
         for (std::size_t at = text.find(shown); at != std::string::npos; at = text.find(shown, at)) {

@@ -203,3 +203,17 @@ TEST_CASE("override takes the words it knows") {
     CHECK(problems_of(file_with("", "", "override: [no-store, everything]"))
               .find("4:cache_policies.own.override[1]: expected no-store, private, no-cache, set-cookie or") == 0);
 }
+
+TEST_CASE("error_pages: an exact status wins over its class, and the status of the page may be left out") {
+    const auto config =
+        loaded(file_with("error_pages: {404: {page: '/index.html?a=%20b', status: 200}, 4xx: {page: /4}, "
+                         "5xx: {page: /5, status: 503}}"));
+    const ErrorPages& pages = config->behaviors[0].error_pages;
+    CHECK(pages.find(404)->page == "/index.html?a=%20b");
+    CHECK(pages.find(404)->status == 200);
+    CHECK(pages.find(403)->page == "/4");
+    CHECK(pages.find(403)->status == 0);
+    CHECK(pages.find(599)->status == 503);
+    CHECK(pages.find(399) == nullptr);
+    CHECK(loaded(file_with("error_pages: {}"))->behaviors[0].error_pages.empty());
+}

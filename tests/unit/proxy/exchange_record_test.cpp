@@ -163,6 +163,22 @@ TEST_CASE("what is empty is left out") {
                   "\n");
 }
 
+TEST_CASE("a page in the place of an error is told with the error's status, and is no hit where the origin failed") {
+    ExchangeRecord record;
+    record.routed = true;
+    record.status = 200;
+    record.cache.page_for = 404;
+    std::string line;
+    append_json_line(line, record);
+    CHECK(line.find(R"("cache":"hit","error_page":404,)") != std::string::npos);
+    record.cache.reason = cache::policy::Reason::StaleWhileRevalidate;
+    CHECK(request_result(record) == RequestResult::Stale);
+    record.error = http::ErrorKind::ConnectionRefused;
+    CHECK(request_result(record) == RequestResult::Error);
+    record.error = http::ErrorKind::ClientClosed;
+    CHECK(request_result(record) == RequestResult::Stale);
+}
+
 TEST_CASE("times and durations keep their leading zeros") {
     struct Row {
         std::string name;

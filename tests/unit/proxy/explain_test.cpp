@@ -178,3 +178,34 @@ TEST_CASE("an explanation says which queries an answer with No-Vary-Search is fo
     question.response.headers.back().value = "params=(utm)";
     CHECK(explained(question).find("No-Vary-Search: it") == std::string::npos);
 }
+
+TEST_CASE("an explanation names the page that takes the place of an error, and its rule") {
+    const config::LoadResult loaded = config::load_text(R"(listeners: [{address: '127.0.0.1:0'}]
+origins: {site: {url: 'http://site.test/files'}}
+behaviors:
+- path_pattern: "*"
+  origin: site
+  error_pages:
+    404: {page: /404.html}
+    4xx: {page: /index.html, status: 200}
+)",
+                                                        "r.yaml");
+    REQUIRE(loaded.config != nullptr);
+    proxy::ExplainQuestion question = asking("/gone");
+    question.response.status = 404;
+    const auto keeps = proxy::explain(loaded.config, question);
+    REQUIRE(keeps.ok());
+    const std::string first = proxy::explanation_text(*keeps);
+    says(first, "error page `/404.html` takes the place of the 404, if it is there\n");
+    says(first, "the rule for 404  (r.yaml:7)\n");
+    says(first, "it keeps the status of the error");
+    says(first, "GET /files/404.html is sent to its origin; the answer is taken to be 200\n");
+    says(first, "client     404 from the origin\n");
+    question.response.status = 403;
+    const auto replaces = proxy::explain(loaded.config, question);
+    REQUIRE(replaces.ok());
+    const std::string second = proxy::explanation_text(*replaces);
+    says(second, "the rule for 4xx  (r.yaml:8)\n");
+    says(second, "it is sent with status 200");
+    says(second, "client     200 from the origin\n");
+}

@@ -260,3 +260,72 @@ TEST_CASE("the tests of the examples pass") {
     }
     CHECK(tested >= 10);
 }
+
+TEST_CASE("a step says what the origin answers for error pages, and what came of it") {
+    const std::string rules = R"(
+listeners: [{address: '127.0.0.1:0'}]
+origins: {site: {url: 'http://site.test/files'}}
+cache_policies: {own: {default_ttl: 60s, error_ttl: {4xx: 10s}}}
+behaviors:
+- {path_pattern: '*', origin: site, cache_policy: own, error_pages: {404: {page: '/index.html?app', status: 200}, 500: {page: /500.html}}}
+tests:
+- name: both are asked for, and then none
+  steps:
+  - request: {url: /a}
+    response: {status: 404}
+    pages: [{url: '/index.html?app', body: application, headers: {X-A: [1, 2]}}]
+    expect: {status: 200, error_page: 404, body: application, cache: miss, stored: true, headers: {X-A: '2'}, origin: {url: /files/a}}
+  - {request: {url: /a}, expect: {cache: hit, body: application, error_page: 404, origin: {asked: false}}}
+- {name: a page that is not named is answered as everything else, request: {url: /a}, response: {status: 404, body: none}, expect: {status: 404, body: none, error_page: 404}}
+- {name: a page that fails, request: {url: /a}, response: {status: 500}, pages: [{url: /500.html, error: dns_error}], expect: {status: 500, error_page: 404}}
+- {name: an origin that is down, request: {url: /a}, response: {error: dns_error}, pages: [{url: /500.html}], expect: {status: 502, cache: own}}
+)";
+    const config::LoadResult loaded = config::load_text(rules, "r.yaml");
+    REQUIRE(loaded.config != nullptr);
+    std::string differences;
+    for (const RuleTestResult& result : proxy::run_rule_tests(loaded.config)) {
+        for (const std::string& one : result.differences) {
+            differences += one + "\n";
+        }
+    }
+    CHECK(differences == "error_page: expected 404; got none\nerror_page: expected 404; got none\n");
+}
+
+TEST_CASE("a stored error and its stored page are given at once, without waiting for anything") {
+    const config::LoadResult loaded = config::load_text(R"(
+listeners: [{address: '127.0.0.1:0'}]
+origins: {site: {url: 'http://site.test'}}
+cache_policies: {own: {default_ttl: 60s, error_ttl: {4xx: 10s}}}
+behaviors:
+- {path_pattern: '*', origin: site, cache_policy: own, error_pages: {404: {page: /404.html}}}
+)",
+                                                        "r.yaml");
+    REQUIRE(loaded.config != nullptr);
+    proxy::Simulation simulation(loaded.config);
+    config::TestRequest request;
+    request.url = "/a";
+    proxy::SimulatedOrigin error;
+    error.head.status = 404;
+    proxy::SimulatedOrigin page;
+    page.head.status = 200;
+    page.content = "page";
+    const auto ask = [&](std::map<std::string, proxy::SimulatedOrigin> pages) {
+        const auto outcome = simulation.ask(proxy::simulated_request(request), error, pages);
+        REQUIRE(outcome.ok());
+        CHECK(outcome->response.status == 404);
+        return *outcome;
+    };
+    CHECK_FALSE(ask({{"/404.html", page}}).at_once);
+    const auto both = ask({});
+    CHECK(both.at_once);
+    CHECK(both.content == "page");
+    request.url = "/404.html"; // a page that is an error itself, and stored as one
+    simulation.advance(std::chrono::seconds(61));
+    CHECK_FALSE(ask({}).at_once);
+    request.url = "/a";
+    CHECK_FALSE(ask({}).at_once); // the error is stale
+    const auto none = ask({});
+    CHECK(none.at_once);
+    CHECK(none.content == "");
+    CHECK(none.record.cache.page_for == 0);
+}

@@ -1,0 +1,59 @@
+#include "cache/policy/error_page.h"
+
+#include "cache/policy/client_cache_control.h"
+#include "cache/policy/head_lines.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace gatehouse::cache::policy {
+
+namespace {
+
+template <std::size_t Count>
+bool is_one_of(std::string_view name, const std::string_view (&names)[Count]) noexcept {
+    return std::any_of(std::begin(names), std::end(names),
+                       [name](std::string_view one) { return http::iequals(one, name); });
+}
+
+bool goes_with_status(std::string_view name) noexcept {
+    static constexpr std::string_view kNames[] = {"Allow", "Retry-After", "WWW-Authenticate", "Proxy-Authenticate",
+                                                  "Proxy-Status"};
+    return is_one_of(name, kNames);
+}
+
+bool is_about_page(std::string_view name) noexcept {
+    static constexpr std::string_view kNames[] = {"ETag", "Last-Modified", "Accept-Ranges"};
+    return is_one_of(name, kNames);
+}
+
+} // namespace
+
+bool belongs_to_error(std::string_view name) noexcept {
+    return tells_lifetime(name) || is_about_page(name) || goes_with_status(name);
+}
+
+std::string lines_of_error(std::string_view lines, bool same_status) {
+    std::string out;
+    for_each_line(lines, [&](std::string_view name, std::string_view line) {
+        if (tells_lifetime(name) || (same_status && goes_with_status(name))) {
+            out += line;
+        }
+    });
+    return out;
+}
+
+CacheResult result_of_page(const CacheResult& error, CacheResult page, int status) {
+    if (page.forwarded == Forwarded::No && error.forwarded != Forwarded::No) {
+        page.forwarded = error.forwarded;
+        page.forward_status = error.forward_status;
+        page.stored = error.stored;
+        page.collapsed = error.collapsed;
+        page.collapse_failed = error.collapse_failed;
+    }
+    page.page_for = status;
+    page.error = true;
+    return page;
+}
+
+} // namespace gatehouse::cache::policy

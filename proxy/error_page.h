@@ -1,0 +1,25 @@
+// A page on its way to a client in the place of an error (config::ErrorPages): an exchange of its own, for another
+// path, with the sink of the one that came upon the error.
+#pragma once
+
+#include "proxy/exchange.h"
+
+namespace gatehouse::proxy {
+
+struct PageTurn {
+    RequestState request;
+    int error_status = 0;
+    int status = 0;          // that the page is sent with
+    std::string error_lines; // where that is an error: cache/policy/error_page.h
+    cache::policy::CacheResult error_result;
+    bool failed = false;                // there is no page; nothing was said to the client
+    std::unique_ptr<Exchange> exchange; // refers to all of this
+};
+
+// An answer that is not read on while its page is waited for, because it is given where there is none.
+struct HeldError {
+    bool is_cut = false; // it took too long: the content's beginning is lost
+    std::optional<cache::Fetch::Reader> reader;
+};
+
+} // namespace gatehouse::proxy

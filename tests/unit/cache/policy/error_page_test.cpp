@@ -1,0 +1,54 @@
+// What of an error stays where a page takes its place.
+#include "cache/policy/error_page.h"
+
+#include <doctest/doctest.h>
+
+using namespace gatehouse::cache::policy;
+
+TEST_CASE("the lifetime of an error goes with a page, and what its status wants only under that very status") {
+    const char* lines =
+        "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\nCache-Control: max-age=5\r\n"
+        "ETag: \"e\"\r\nRetry-After: 7\r\nAge: 3\r\nSet-Cookie: a=b\r\n";
+    CHECK(lines_of_error(lines, true) ==
+          "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nCache-Control: max-age=5\r\nRetry-After: 7\r\nAge: 3\r\n");
+    CHECK(lines_of_error(lines, false) ==
+          "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nCache-Control: max-age=5\r\nAge: 3\r\n");
+    CHECK(lines_of_error("", true).empty());
+}
+
+TEST_CASE("lifetime, validators and what a status wants are the error's, everything else is the page's") {
+    for (const char* name :
+         {"cache-control", "CDN-Cache-Control", "Expires", "Age", "Date", "Pragma", "ETag", "last-modified",
+          "Accept-Ranges", "Allow", "Retry-After", "WWW-Authenticate", "Proxy-Authenticate", "Proxy-Status"}) {
+        CAPTURE(std::string(name));
+        CHECK(belongs_to_error(name));
+    }
+    for (const char* name : {"Content-Type", "Content-Encoding", "Vary", "Set-Cookie", "Link", "Content-Length"}) {
+        CAPTURE(std::string(name));
+        CHECK_FALSE(belongs_to_error(name));
+    }
+}
+
+TEST_CASE("the result is the page's, but a request that was forwarded for the error is no hit") {
+    CacheResult hit;
+    hit.ttl_seconds = 60;
+    CacheResult missed;
+    missed.forwarded = Forwarded::UriMiss;
+    missed.forward_status = 404;
+    missed.stored = true;
+    missed.ttl_seconds = 10;
+    const auto text = [](const CacheResult& result) {
+        std::string out;
+        append_cache_status(out, result);
+        return out;
+    };
+    CHECK(text(result_of_page(hit, hit, 404)) == "Cache-Status: gatehouse; hit; ttl=60; gatehouse-error=404\r\n");
+    CHECK(text(result_of_page(missed, hit, 404)) ==
+          "Cache-Status: gatehouse; fwd=uri-miss; fwd-status=404; stored; ttl=60; gatehouse-error=404\r\n");
+    CacheResult page = missed;
+    page.forward_status = 200;
+    page.reason = Reason::NoLifetime;
+    CHECK(text(result_of_page(hit, page, 502)) == "Cache-Status: gatehouse; fwd=uri-miss; fwd-status=200; stored; "
+                                                  "ttl=10; gatehouse-error=502; detail=no_lifetime\r\n");
+    CHECK(x_cache(result_of_page(hit, hit, 404)) == "Error from gatehouse");
+}
