@@ -20,6 +20,8 @@ bool obeys_search_rules(const config::CachePolicy& policy) noexcept;
 // The key by the rule that the resource is known to have. Of constant rules it does not count as a use.
 std::optional<std::string> equal_key(SearchRules& rules, const RequestContext& context);
 std::optional<std::string> equal_key(const SearchRules& rules, const RequestContext& context);
+// The same request under such a key, which outlives what is returned.
+RequestContext under_rule(const RequestContext& context, std::string_view key);
 
 // What is stored for the query of this request itself, and matches it: it would be found first, as long as it is there.
 std::vector<store::EntryRef> stored_for_query(store::Store& store, std::string_view key, const FetchRequest& sent);

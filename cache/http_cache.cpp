@@ -29,17 +29,6 @@ bool wants_newer(const http::RequestCacheControl& request) noexcept {
     return request.no_cache || (request.max_age.valid() && request.max_age.seconds == 0);
 }
 
-// The same request under the key of all queries that its resource calls equal; `key` outlives what is returned.
-RequestContext under_rule(const RequestContext& context, std::string_view key) {
-    RequestContext by_rule = context;
-    by_rule.exact_key = context.key;
-    by_rule.key = key;
-    by_rule.hash = store::hash_key(key);
-    return by_rule;
-}
-
-constexpr http::Duration kRefreshPause{1'000}; // between two fetches of a response that is still fresh
-
 std::uint64_t asker_of(const RequestContext& context) {
     return store::hash_key(policy::identity_of(context.request, context.policy)).low;
 }
@@ -287,21 +276,6 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
     return plan;
 }
 
-// Starts a background fetch of what is served fresh, if nobody has.
-void HttpCache::refresh_ahead(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan) {
-    plan.validate = plan.head.facts.has_validator;
-    rules.background = true;
-    join_or_start(context, vary_names, rules, plan);
-    plan.result.collapsed = false; // it did not wait
-    if (plan.leader) {
-        // One that fails, or brings what may not be stored, is not repeated at once.
-        refreshed_.remember(context.hash, context.now + kRefreshPause);
-        plan.result.reason = Reason::RefreshAhead;
-    } else {
-        plan.fetch.reset();
-    }
-}
-
 bool HttpCache::usable_now(const RequestContext& context, const StoredHead& head) const {
     return policy::decide_reuse(context.facts, head.facts, context.policy, context.now).kind ==
            ReuseDecision::Kind::ServeFresh;
@@ -425,64 +399,6 @@ Resolution HttpCache::serve_stale(const RequestContext& context, const Plan& pla
     resolution.result.forwarded = policy::Forwarded::Stale;
     resolution.result.ttl_seconds = ttl_seconds(policy::freshness(plan.head.facts, context.policy, context.now));
     return resolution;
-}
-
-Patience HttpCache::patience(const RequestContext& context, const Plan& plan, http::Duration since,
-                             bool may_serve_stale) const {
-    const config::CachePolicy& rules = context.policy;
-    Patience patience;
-    if (plan.kind != Plan::Kind::Wait) {
-        return patience;
-    }
-    // Counted from when the request came, however often it is planned again; at least a moment is left.
-    const auto left_of = [since](http::Duration limit) { return std::max(limit - since, http::Duration(1)); };
-    // Once given up, it waits as if it had asked for itself, together with the others that did.
-    if (!plan.leader && context.given_up == nullptr && rules.collapse_max_wait > http::Duration::zero()) {
-        patience.wait = left_of(rules.collapse_max_wait);
-    }
-    const bool serves_stale =
-        may_serve_stale && plan.entry &&
-        policy::reason_to_serve_while_slow(context.facts, plan.head.facts, rules, context.now) != Reason::None;
-    if (serves_stale) {
-        const http::Duration slow = left_of(*rules.stale_if_slow);
-        if (patience.wait == http::Duration::zero() || slow <= patience.wait) {
-            patience = {slow, true};
-        }
-    }
-    return patience;
-}
-
-std::optional<Resolution> HttpCache::give_up_waiting(const RequestContext& context, const Plan& plan,
-                                                     const Patience& patience) {
-    // Others may have had it purged, or fetched, meanwhile.
-    Plan now = plan;
-    Match match = find(context);
-    if (const auto equal = match.entry ? std::nullopt : equal_key(rules_, context)) {
-        match = find(under_rule(context, *equal));
-    }
-    if (match.entry) {
-        now.entry = match.entry;
-        now.head = match.head;
-    } else if (plan.entry && is_dead(*plan.entry)) {
-        now.entry = {};
-        now.head = {};
-    }
-    now.result.collapse_failed = now.result.collapsed;
-    now.result.collapsed = false;
-    if (now.entry && usable_now(context, now.head)) {
-        store_.touch(*now.entry);
-        return serve_stale(context, now, Reason::None);
-    }
-    if (!patience.serves_stale) {
-        Resolution resolution;
-        resolution.kind = Resolution::Kind::Rejoin;
-        resolution.result = now.result;
-        return resolution;
-    }
-    const Reason reason =
-        now.entry ? policy::reason_to_serve_while_slow(context.facts, now.head.facts, context.policy, context.now)
-                  : Reason::None;
-    return reason == Reason::None ? std::nullopt : std::optional(serve_stale(context, now, reason));
 }
 
 Resolution HttpCache::failed(const RequestContext& context, const Plan& plan, const http::Error& error) const {

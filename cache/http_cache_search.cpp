@@ -33,6 +33,14 @@ std::optional<std::string> equal_key(const SearchRules& rules, const RequestCont
     return obeys_search_rules(context.policy) ? by_rule(context, rules.peek(context.key)) : std::nullopt;
 }
 
+RequestContext under_rule(const RequestContext& context, std::string_view key) {
+    RequestContext by_rule = context;
+    by_rule.exact_key = context.key;
+    by_rule.key = key;
+    by_rule.hash = store::hash_key(key);
+    return by_rule;
+}
+
 std::vector<store::EntryRef> stored_for_query(store::Store& store, std::string_view key, const FetchRequest& sent) {
     store::Candidates found;
     store.lookup(store::hash_key(key), key, found);

@@ -176,7 +176,7 @@ void Explainer::tell_error_page(const SimulatedOutcome& outcome) {
     const std::string name = is_exact ? std::to_string(status) : std::to_string(status / 100) + "xx";
     const config::ErrorPage& page = *behavior_->error_pages.find(status);
     ExplainedDecision& decision = decide(
-        "error page", quoted(page.page) + " takes the place of the " + std::to_string(status) + ", if it is there");
+        "error page", in_quotes(page.page) + " takes the place of the " + std::to_string(status) + ", if it is there");
     decision.steps.push_back({"the rule for " + name, place_of(path + name)});
     decision.steps.push_back({page.status == 0 ? "it keeps the status of the error"
                                                : "it is sent with status " + std::to_string(page.status),

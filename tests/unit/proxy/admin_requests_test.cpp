@@ -320,7 +320,7 @@ TEST_CASE_FIXTURE(Fixture, "explain hands on what is asked for, and answers what
     foreign.hosts = {"localhost"};
     foreign.has_origin = true;
     CHECK(ask(foreign).status == 403);
-    CHECK(asked.size() == 3);
+    CHECK(asked.size() == 4);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what explain cannot be asked gets a sentence, and is not handed on") {
