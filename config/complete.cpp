@@ -2,6 +2,7 @@
 #include "config/complete.h"
 
 #include "config/cloudfront.h"
+#include "config/origin_request_policies.h"
 #include "config/response_headers.h"
 #include "config/text_file.h"
 
@@ -64,6 +65,7 @@ void complete(Config& config, const Findings& findings, std::uint64_t memory_byt
     for (ResponseHeadersPolicy& policy : builtin_headers_policies()) {
         config.response_headers_policies.try_emplace(policy.name, std::move(policy));
     }
+    complete_origin_requests(config, findings);
     for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
         Behavior& behavior = config.behaviors[i];
         const std::string path = "behaviors[" + std::to_string(i) + "].cache_policy";
@@ -91,6 +93,7 @@ void resolve_references(Config& config) {
             config.secret_fields.push_back(policy.authorized_requests.header);
         }
     }
+    resolve_origin_requests(config);
     resolve_response_rules(config);
 }
 

@@ -114,6 +114,8 @@ struct Behavior {
     // Resolved by validation; they live as long as the Config.
     const Origin* origin_ref = nullptr;
     const CachePolicy* policy_ref = nullptr;
+    // The cache policy and what origin_request_policy forwards beside its key: then policy_ref is this one.
+    std::shared_ptr<const CachePolicy> widened_policy;
     std::string when_text; // when.text(), which tells its stored responses from those of other conditions
     std::vector<const ResponseHeadersPolicy*> headers_refs;
     const ClientCacheControl* client_cache_control_ref = nullptr; // null: the origin's fields stay
@@ -171,6 +173,7 @@ struct Config {
     Cache cache;
     std::map<std::string, Origin> origins;
     std::map<std::string, CachePolicy> cache_policies; // with the built-in ones
+    std::map<std::string, OriginRequestPolicy> origin_request_policies;     // likewise
     std::map<std::string, ResponseHeadersPolicy> response_headers_policies; // likewise
     std::vector<Behavior> behaviors;
     std::vector<std::string> trusted_proxies; // CIDR

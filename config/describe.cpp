@@ -63,6 +63,21 @@ An own policy differs from `RFC9111` in three ways: cookies that are not in its 
 so are query parameters if it narrows `key.query_strings`; and responses with `Set-Cookie` are not stored unless
 `set_cookie: honor` says so.
 
+## Built-in origin request policies
+
+CloudFront's managed ones, also by `Managed-` and the name, and by id; [FROM_CLOUDFRONT.md](FROM_CLOUDFRONT.md) says what is
+different. The origin gets what the cache policy keys, and beside it:
+
+| name | fields | cookies | query parameters | Host |
+| --- | --- | --- | --- | --- |
+| `AllViewer`, `AllViewerAndCloudFrontHeaders-2022-06` | all | all | all | the viewer's |
+| `AllViewerExceptHostHeader` | all | all | all | the origin's |
+| `CORS-CustomOrigin` | `Origin` | none | none | the origin's |
+| `CORS-S3Origin` | `Origin`, `Access-Control-Request-Headers`, `Access-Control-Request-Method` | none | none | the origin's |
+| `HostHeaderOnly` | none | none | none | the viewer's |
+| `UserAgentRefererHeaders` | `User-Agent`, `Referer` | none | none | the origin's |
+| `Elemental-MediaTailor-PersonalizedManifests` | those of `CORS-S3Origin`, `User-Agent`, `X-Forwarded-For` | none | all | the origin's |
+
 ## Built-in response headers policies
 
 CloudFront's managed ones, under their names; [RESPONSE_HEADERS.md](RESPONSE_HEADERS.md) says what each sends.

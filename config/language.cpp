@@ -92,6 +92,9 @@ const Record<Config>& language() {
                                                   "RFC9111, CachingDisabled and CloudFront's managed ones are "
                                                   "built in."},
                                &Config::cache_policies, cache_policy_fields()),
+        named_mappings<Config>({"origin_request_policies", "What origins get of a request, for behaviors that name it. "
+                                                           "CloudFront's managed ones are built in under their names."},
+                               &Config::origin_request_policies, origin_request_policy_fields()),
         named_mappings<Config>({"response_headers_policies", "Rules for the fields that clients get. CloudFront's "
                                                              "managed ones are built in under their names."},
                                &Config::response_headers_policies, response_headers_policy_fields()),

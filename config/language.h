@@ -29,6 +29,7 @@ Field<CachePolicy> override_field();
 // language_origin_request.cpp:
 const Record<OriginRequestRules>& origin_request_fields();
 const Record<ForwardOnly>& forward_only_fields();
+const Record<OriginRequestPolicy>& origin_request_policy_fields();
 Field<Behavior> behavior_client_cache_control();
 Field<Behavior> etag_field();
 Field<Behavior> response_headers_policy_field();

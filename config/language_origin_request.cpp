@@ -92,6 +92,18 @@ Field<Rules> set_field() {
     return field;
 }
 
+// The fields of one mapping among those of another.
+template <class T, class Inner, class Get>
+void add_fields(Record<T>& out, const Record<Inner>& fields, Get get) {
+    for (const Field<Inner>& field : fields) {
+        Field<T>& added = out.emplace_back();
+        added.description = field.description;
+        added.read = [read = field.read, get](const Spot& spot, Findings& findings, T& policy) {
+            read(spot, findings, std::invoke(get, policy));
+        };
+    }
+}
+
 } // namespace
 
 const Record<OriginRequestRules>& origin_request_fields() {
@@ -119,6 +131,21 @@ const Record<ForwardOnly>& forward_only_fields() {
                         "then stored only for a lifetime that it names itself."},
             &ForwardOnly::cookies, kNames, "none"),
     };
+    return kFields;
+}
+
+const Record<OriginRequestPolicy>& origin_request_policy_fields() {
+    static const Record<OriginRequestPolicy> kFields = [] {
+        Record<OriginRequestPolicy> fields;
+        add_fields(fields, origin_request_fields(), &OriginRequestPolicy::rules);
+        add_fields(fields, forward_only_fields(), &OriginRequestPolicy::beside);
+        fields.push_back(choice<OriginRequestPolicy>(
+            {"host",
+             "Which Host the origin gets where the behavior does not say: its own, or the one the viewer sent."},
+            &OriginRequestPolicy::viewer_host,
+            std::vector<std::pair<std::string, bool>>{{"origin", false}, {"viewer", true}}));
+        return fields;
+    }();
     return kFields;
 }
 

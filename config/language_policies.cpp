@@ -281,6 +281,9 @@ const Record<Behavior>& behavior_fields() {
                                 {"the name of an origin"}, "")),
         mapping<Behavior>({"origin_request", "What the origin gets of a request."}, &Behavior::origin_request,
                           origin_request_fields()),
+        text<Behavior>({"origin_request_policy", "The name of an origin request policy, an own or a built-in one: what the "
+                                                 "origin gets beside what the key has."},
+                       &Behavior::origin_request_policy, {"the name of an origin request policy"}, "not set"),
         text<Behavior>({"cache_policy", "The name of the cache policy, an own or a built-in one."},
                        &Behavior::cache_policy, {"the name of a cache policy"}, kRfc9111PolicyName),
         texts<Behavior>({"allowed_methods", "The methods that are answered, others get 405; an empty list "

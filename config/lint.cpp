@@ -55,9 +55,9 @@ constexpr LintRule kRules[] = {
     {"cors-without-vary",
      "A headers policy puts `Access-Control-Allow-Origin` for one origin without `Vary: Origin`: caches behind give it to "
      "the scripts of every origin."},
-    {"forwarded-unkeyed",
-     "`forward_only`: what the origin makes of a parameter or cookie that the key does not have goes to "
-     "everybody."},
+    {"forwarded-unkeyed", "`forward_only`, or an origin request policy: what the origin makes of a parameter or cookie "
+                          "that the key does not have goes to "
+                          "everybody."},
     {"hidden-failures",
      "`error_pages` that send a page for a 5xx with status 200: search engines, monitors and caches take the "
      "failure for the content."},
@@ -92,7 +92,8 @@ constexpr LintRule kRules[] = {
     {"unverified-origin", "`verify: false` with a url of https: anybody on the way may answer in the origin's place."},
     {"user-agent-in-key", "`User-Agent` in `key.headers` without `normalize`: it has thousands of values."},
     {"vary-ignored", "`vary` ignores names that the key does not have: the variant that came first goes to everybody."},
-    {"viewer-host-to-api-gateway", "`host: viewer` with an origin of API Gateway, which answers 403 to a Host that it "
+    {"viewer-host-to-api-gateway", "`host: viewer`, or an origin request policy that has it such as AllViewer, with an "
+                                   "origin of API Gateway, which answers 403 to a Host that it "
                                    "does not know."},
 };
 
@@ -137,8 +138,9 @@ public:
     void run() {
         for (const Behavior& behavior : config_.behaviors) {
             used_.insert(behavior.origin_ref);
-            used_.insert(behavior.policy_ref);
-            if (behavior.caches_post) keyed_by_content_.insert(behavior.policy_ref);
+            const CachePolicy* const policy = &config_.cache_policies.at(behavior.cache_policy);
+            used_.insert(policy);
+            if (behavior.caches_post) keyed_by_content_.insert(policy);
         }
         admin();
         memory();
@@ -402,7 +404,11 @@ private:
     void check_behavior(std::size_t index) {
         unreachable(index);
         const Behavior& behavior = config_.behaviors[index];
-        if (behavior.host == Behavior::HostMode::Viewer) viewer_host(behavior, path_of(index) + ".host");
+        if (behavior.host == Behavior::HostMode::Viewer) {
+            const std::string host = path_of(index) + ".host";
+            viewer_host(behavior, read_.place_of(host) ? host : path_of(index) + ".origin_request_policy");
+        }
+        forwarded_by_policy(behavior, path_of(index) + ".origin_request_policy");
         hidden_failures(behavior, path_of(index) + ".error_pages.");
         if (browser_seconds(behavior.client_cache_control.value) > kLongForBrowsers) {
             warn(path_of(index) + ".client_cache_control", Rule::LongForBrowsers,
@@ -436,6 +442,20 @@ private:
              "a POST that changes something is answered from the cache and never reaches the origin; name the paths "
              "that "
              "only ask, such as /search, or what tells such requests apart in `when`");
+    }
+
+    void forwarded_by_policy(const Behavior& behavior, const std::string& path) {
+        using Mode = NameSelection::Mode;
+        const CachePolicy& policy = *behavior.policy_ref;
+        if (behavior.origin_request_policy.empty() || policy.disabled || policy.forward_everything) return;
+        const ForwardOnly& beside = config_.origin_request_policies.at(behavior.origin_request_policy).beside;
+        const bool query = beside.query_strings.mode != Mode::None && policy.key.query_strings.mode != Mode::All;
+        const bool cookies = beside.cookies.mode != Mode::None && policy.key.cookies.mode != Mode::All;
+        if (!query && !cookies) return;
+        warn(path, Rule::ForwardedUnkeyed,
+             std::string("the origin sees ") + (query ? "parameters" : "cookies") +
+                 (query && cookies ? " and cookies" : "") + " that the key of " + quote(behavior.cache_policy) +
+                 " does not have, and its answer goes to everybody; key those that change the answer");
     }
 
     void hidden_failures(const Behavior& behavior, const std::string& path) {

@@ -1,6 +1,7 @@
 // What a behavior asks of a request, and what of it the origin gets.
 #pragma once
 
+#include "config/basics.h"
 #include "config/rule_test.h"
 
 #include <cstdint>
@@ -42,6 +43,16 @@ struct OriginRequestRules {
     std::vector<HeaderLine> set; // values are templates: origin_template.h
     std::vector<std::string> remove;
     bool any() const noexcept { return headers.mode != NameSelection::Mode::All || !set.empty() || !remove.empty(); }
+};
+
+// What the origins of behaviors that name it get, as CloudFront's origin request policies say it: fields, cookies and
+// parameters beside those of the key.
+struct OriginRequestPolicy {
+    std::string name;
+    OriginRequestRules rules;
+    ForwardOnly beside;
+    bool viewer_host = false; // Host is what the client sent
+    SourcePlace place;
 };
 
 } // namespace gatehouse::config

@@ -4,6 +4,7 @@
 #include "config/address.h"
 #include "config/complete.h"
 #include "config/glob.h"
+#include "config/origin_request_policies.h"
 #include "config/response_headers.h"
 #include "config/suggest.h"
 #include "config/units.h"
@@ -287,6 +288,7 @@ void validate(const Config& config, Findings& findings, const Surroundings& surr
     check_shares(config, findings);
     check_error_pages(config, findings);
     check_tests(config, findings);
+    validate_origin_requests(config, findings);
     validate_response_headers(config, findings);
     check_dns(config.dns, findings);
     check_limits(config.limits, findings);

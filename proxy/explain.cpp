@@ -52,6 +52,11 @@ void Explainer::tell_origin(const SimulatedOutcome& outcome) {
     }
     ExplainedDecision& decision = decide("origin", outcome.asked->method + " " + outcome.asked->target +
                                                        " is sent to " + in_quotes(behavior_->origin_ref->name));
+    if (!behavior_->origin_request_policy.empty()) {
+        decision.steps.push_back(
+            {"beside what is keyed: " + behavior_->origin_request_policy,
+             place_of("behaviors[" + std::to_string(outcome.behavior) + "].origin_request_policy")});
+    }
     for (const auto line : outcome.asked->fields) {
         decision.steps.push_back({std::string(line.name) + ": " + std::string(line.value), std::nullopt});
     }

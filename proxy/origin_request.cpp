@@ -95,8 +95,11 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
         out.method = http::Method::Get;
         out.head.method = "GET";
     }
-    // What cannot be answered from the cache is forwarded whole; what can is narrowed to what the key has.
-    const bool narrowed = facts.for_store && !rules.forward_everything;
+    // What cannot be answered from the cache is forwarded whole; what can is narrowed to what the key has. So is what
+    // would be but for CachingDisabled, where an origin request policy says what the origin gets.
+    const bool is_read = out.method == http::Method::Get || out.method == http::Method::Head;
+    const bool is_plain = rules.disabled && is_read && !facts.facts.upgrade;
+    const bool narrowed = (facts.for_store || is_plain) && !rules.forward_everything;
     const std::string target = narrowed ? policy::forwarded_target(facts.target, rules) : facts.target.origin_form();
     // OPTIONS * asks about the server; behind a path of the origin that is what lies below the path.
     const bool is_server = target == "*";

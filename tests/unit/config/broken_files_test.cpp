@@ -173,6 +173,20 @@ const BrokenRow kBroken[] = {
     {"dns lifetimes", kMinimal + "dns: {min_ttl: 1h}\n", 4, 16, "dns.min_ttl",
      "min_ttl, which is 1h, is longer than max_ttl, which is 5m"},
     // Behaviors.
+    {"an unknown origin request policy",
+     kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, origin_request_policy: AllViewers}]\n", 3,
+     69, "behaviors[0].origin_request_policy",
+     "no origin request policy has the name `AllViewers`; did you mean AllViewer?"},
+    {"fields said twice",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: '*', origin: api, origin_request_policy: AllViewer, origin_request: {headers: "
+         "none}}]\n",
+     3, 106, "behaviors[0].origin_request.headers", "origin_request_policy says which fields the origin gets"},
+    {"an own policy under a built-in name", kMinimal + "origin_request_policies: {AllViewer: {headers: none}}\n", 4, 27,
+     "origin_request_policies.AllViewer", "a built-in policy has this name; choose another"},
+    {"an origin request policy that sets what is the proxy's",
+     kMinimal + "origin_request_policies: {own: {set: {Host: a}}}\n", 4, 39, "origin_request_policies.own.set.Host",
+     "expected a field name that is not one of the proxy's own"},
     {"a page for a status that is no error",
      kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {302: {page: /a}}}]\n", 3, 60,
      "behaviors[0].error_pages.302", "expected a status from 400 to 599 without 412 and 416, 4xx or 5xx; found `302`"},

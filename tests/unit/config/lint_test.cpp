@@ -40,6 +40,7 @@ std::string yaml_of(const LintRow& row) {
            "}\ncache_policies:\n  p: {" + row.policy + "}\nbehaviors: [" + behaviors + "]\n" + row.further + "\n";
 }
 
+const std::string kFirst = "{path_pattern: /p/*, origin: a, cache_policy: p}, ";
 const std::string kAll = "{path_pattern: '*', origin: a, cache_policy: p}";
 
 LintRow policy_row(std::string name, std::string policy, std::string rule = "", std::string field = "",
@@ -152,6 +153,34 @@ const LintRow kRows[] = {
     with_policy(behavior_row("a size of keyed content where POST is cached",
                              "{path_pattern: /a, origin: a, cache_policy: p, cached_methods: [GET, HEAD, POST]}"),
                 "key: {max_body_size: 1KiB}"),
+    with_origin(
+        behavior_row("AllViewer for API Gateway",
+                     kFirst + "{path_pattern: '*', origin: a, cache_policy: CachingDisabled, origin_request_policy: "
+                              "AllViewer}",
+                     "viewer-host-to-api-gateway", "behaviors[1].origin_request_policy", "AllViewer",
+                     "answers 403 to a name it does not know; write `host: origin`"),
+        "url: '" + kApi + "'"),
+    with_origin(
+        behavior_row("HostHeaderOnly for API Gateway",
+                     kFirst + "{path_pattern: '*', origin: a, origin_request_policy: HostHeaderOnly}",
+                     "viewer-host-to-api-gateway", "behaviors[1].origin_request_policy", "HostHeaderOnly", "403"),
+        "url: '" + kApi + "'"),
+    with_origin(behavior_row("AllViewer for API Gateway with the origin's Host",
+                             kFirst + "{path_pattern: '*', origin: a, origin_request_policy: AllViewer, host: origin}"),
+                "url: '" + kApi + "'"),
+    with_origin(
+        behavior_row("the policy that is made for API Gateway",
+                     kFirst + "{path_pattern: '*', origin: a, cache_policy: CachingDisabled, origin_request_policy: "
+                              "AllViewerExceptHostHeader}"),
+        "url: '" + kApi + "'"),
+    behavior_row("a policy that forwards what another does not key",
+                 kFirst + "{path_pattern: '*', origin: a, cache_policy: CachingOptimized, origin_request_policy: "
+                          "AllViewerExceptHostHeader}",
+                 "forwarded-unkeyed", "behaviors[1].origin_request_policy", "AllViewer",
+                 "the origin sees parameters and cookies that the key of `CachingOptimized` does not have"),
+    behavior_row("a policy that forwards nothing unkeyed",
+                 kFirst + "{path_pattern: '*', origin: a, cache_policy: CachingOptimized, origin_request_policy: "
+                          "CORS-CustomOrigin}"),
     behavior_row("a failure that looks like success",
                  "{path_pattern: '*', origin: a, cache_policy: p, error_pages: {5xx: {page: /a, status: 200}}}",
                  "hidden-failures", "behaviors[0].error_pages.5xx", "{page", "take the failure for the content"),
