@@ -421,7 +421,8 @@ TEST_CASE("Warnings come in the order of the file, and a flood of them is cut") 
 }
 
 TEST_CASE("The examples raise no warning") {
-    for (const char* name : {"api-gateway.yaml", "full.yaml", "minimal.yaml", "sample.yaml"}) {
+    for (const char* name : {"api-gateway.yaml", "full.yaml", "graphql.yaml", "lambda-url.yaml", "minimal.yaml", "sample.yaml",
+                             "spa.yaml", "static-site.yaml"}) {
         CAPTURE(name);
         CHECK(all_warnings(load_file(std::string(GATEHOUSE_SOURCE_DIR) + "/conf/" + name)) == "");
     }

@@ -5,7 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,26 @@ std::string differences(const std::string& test) {
         out += (out.empty() ? "" : " | ") + one;
     }
     return out;
+}
+
+// The blocks of YAML that are whole configurations.
+std::vector<std::string> documented_configurations(const std::string& path) {
+    std::ifstream in(path);
+    std::vector<std::string> found;
+    std::string block;
+    bool inside = false;
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with("```")) {
+            if (inside && block.find("\nlisteners:") != std::string::npos) {
+                found.push_back(block);
+            }
+            inside = line == "```yaml";
+            block = "\n";
+        } else if (inside) {
+            block += line + "\n";
+        }
+    }
+    return found;
 }
 
 } // namespace
@@ -259,6 +281,40 @@ TEST_CASE("the tests of the examples pass") {
         }
     }
     CHECK(tested >= 10);
+}
+
+TEST_CASE("configurations in the documentation are valid, raise no warning, and their tests pass") {
+    const std::string root = GATEHOUSE_SOURCE_DIR;
+    std::vector<std::string> pages{root + "/README.md"};
+    for (const auto& entry : std::filesystem::directory_iterator(root + "/docs")) {
+        if (entry.path().extension() == ".md") {
+            pages.push_back(entry.path().string());
+        }
+    }
+    std::size_t configurations = 0;
+    std::size_t tests = 0;
+    for (const std::string& page : pages) {
+        for (const std::string& text : documented_configurations(page)) {
+            CAPTURE(page);
+            const config::LoadResult loaded = config::load_text(text, page);
+            for (const auto* problems : {&loaded.problems, &loaded.warnings}) {
+                for (const config::Problem& problem : *problems) {
+                    FAIL_CHECK(problem.to_string());
+                }
+            }
+            REQUIRE(loaded.config != nullptr);
+            ++configurations;
+            for (const proxy::RuleTestResult& result : proxy::run_rule_tests(loaded.config)) {
+                CAPTURE(result.name);
+                for (const std::string& difference : result.differences) {
+                    FAIL_CHECK(difference);
+                }
+                ++tests;
+            }
+        }
+    }
+    CHECK(configurations >= 2); // README.md and FROM_CLOUDFRONT.md
+    CHECK(tests >= 3);
 }
 
 TEST_CASE("a step says what the origin answers for error pages, and what came of it") {
