@@ -36,6 +36,8 @@ bool changes_place(const store::Entry& entry, const http::Fields& update);
 // The rule of what stays under its own key because a 304 confirmed it: the next that is fetched whole is stored by it.
 std::optional<policy::SearchRule> rule_of_update(const Fetch& fetch, const FetchRequest& sent,
                                                  const store::Entry& entry, const http::Fields& update);
+// Whether a fetch asks for the very query of this request.
+bool has_same_query(const RequestContext& context, const Fetch& fetch) noexcept;
 // Whether the answer of a fetch that was joined by a rule is one for the query of this request.
 bool is_for_query(const RequestContext& context, const Fetch& fetch);
 // Whether a walk has to look at the key: what is stored by a rule may have been purged by another query than its own.

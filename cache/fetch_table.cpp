@@ -91,18 +91,18 @@ std::uint64_t seconds_of(http::WallTime time) noexcept {
 void UncacheableMemory::remember(const store::KeyHash& hash, http::WallTime until) noexcept {
     // Rounded up: less than a second is better remembered too long than not at all.
     const auto end = std::chrono::ceil<std::chrono::seconds>(until);
-    slots_[hash.low % kSlots].store(tag(hash) | seconds_of(end), std::memory_order_relaxed);
+    slots_[hash.low % slots_.size()].store(tag(hash) | seconds_of(end), std::memory_order_relaxed);
 }
 
 void UncacheableMemory::forget(const store::KeyHash& hash) noexcept {
-    auto& slot = slots_[hash.low % kSlots];
+    auto& slot = slots_[hash.low % slots_.size()];
     if ((slot.load(std::memory_order_relaxed) & 0xffffffff00000000ULL) == tag(hash)) {
         slot.store(0, std::memory_order_relaxed);
     }
 }
 
 std::optional<http::WallTime> UncacheableMemory::until(const store::KeyHash& hash, http::WallTime now) const noexcept {
-    const std::uint64_t slot = slots_[hash.low % kSlots].load(std::memory_order_relaxed);
+    const std::uint64_t slot = slots_[hash.low % slots_.size()].load(std::memory_order_relaxed);
     const std::uint64_t end = slot & 0xffffffffULL;
     const bool is_remembered = (slot & 0xffffffff00000000ULL) == tag(hash) && end > seconds_of(now);
     return is_remembered ? std::optional(http::WallTime(std::chrono::seconds(end))) : std::nullopt;

@@ -53,6 +53,7 @@ private:
 // of atomics: two keys that fall on the same slot forget each other, which costs a wait, never correctness.
 class UncacheableMemory {
 public:
+    explicit UncacheableMemory(std::size_t slots = kSlots) : slots_(slots) {}
     void remember(const store::KeyHash& hash, http::WallTime until) noexcept;
     void forget(const store::KeyHash& hash) noexcept;
     bool remembers(const store::KeyHash& hash, http::WallTime now) const noexcept {
@@ -64,7 +65,7 @@ public:
 private:
     static constexpr std::size_t kSlots = 1 << 16;
     static std::uint64_t tag(const store::KeyHash& hash) noexcept { return hash.high & 0xffffffff00000000ULL; }
-    std::vector<std::atomic<std::uint64_t>> slots_ = std::vector<std::atomic<std::uint64_t>>(kSlots); // upper half: tag, lower half: second it ends
+    std::vector<std::atomic<std::uint64_t>> slots_; // upper half: tag, lower half: second it ends
 };
 
 } // namespace gatehouse::cache

@@ -428,7 +428,16 @@ Resolution HttpCache::resolve(const RequestContext& context, const Plan& plan) {
     resolution.result.forward_status = fetch.trace().origin_status;
 
     switch (answer.kind) {
-    case Answer::Kind::Failed: return failed(context, plan, answer.error);
+    case Answer::Kind::Failed: {
+        Resolution outcome = failed(context, plan, answer.error);
+        // What one query does to an origin says nothing of another one, however equal their answers would be.
+        if (outcome.kind == Resolution::Kind::Failed && !plan.leader && !has_same_query(context, fetch)) {
+            outcome.kind = Resolution::Kind::Alone;
+            outcome.result.reason = Reason::NotShareable;
+            outcome.result.error = false;
+        }
+        return outcome;
+    }
     case Answer::Kind::Freshened: {
         // The store took the freshened head, or this answer holds it.
         const bool stored = answer.head.empty();

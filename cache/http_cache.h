@@ -239,7 +239,7 @@ private:
     SearchRules rules_;
     FetchTable table_;
     UncacheableMemory uncacheable_;
-    UncacheableMemory refreshed_; // ahead of the end, a moment ago
+    UncacheableMemory refreshed_{1 << 12}; // ahead of the end, a moment ago
 };
 
 } // namespace gatehouse::cache

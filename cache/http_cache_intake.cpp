@@ -280,7 +280,10 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
         // What is said of one slice, above all that it lies behind the end, says nothing of the whole.
         const bool is_about_whole = !fetch.is_private && (!fetch.slice || response.status == 200);
         if (is_about_whole && is_lasting(answer.not_stored, response.status, sent.policy)) {
-            uncacheable_.remember(fetch.hash, response_time + options_.uncacheable_memory);
+            // An error to one query says nothing of those that are equal to it otherwise.
+            const bool is_about_query = !fetch.exact_key.empty() && response.status / 100 != 2;
+            uncacheable_.remember(is_about_query ? store::hash_key(fetch.own_key()) : fetch.hash,
+                                  response_time + options_.uncacheable_memory);
         }
         table_.remove(fetch);
     }

@@ -4,13 +4,13 @@
 #include "cache/policy/no_vary_search.h"
 #include "cache/policy/variant.h"
 
+#include <set>
 #include <utility>
 
 namespace gatehouse::cache {
 
 namespace {
 
-constexpr int kSuccess = 2; // 2xx
 
 bool is_by_rule(std::string_view key) noexcept { return policy::rule_number(policy::split_cache_key(key)).has_value(); }
 
@@ -83,9 +83,13 @@ std::optional<policy::SearchRule> rule_of_update(const Fetch& fetch, const Fetch
     return may_teach ? policy::search_rule(update) : std::nullopt;
 }
 
-bool is_for_query(const RequestContext& context, const Fetch& fetch) {
+bool has_same_query(const RequestContext& context, const Fetch& fetch) noexcept {
     const std::string_view own = context.exact_key.empty() ? context.key : context.exact_key;
-    return !fetch.answer().other_place || own == fetch.own_key();
+    return own == fetch.own_key();
+}
+
+bool is_for_query(const RequestContext& context, const Fetch& fetch) {
+    return !fetch.answer().other_place || has_same_query(context, fetch);
 }
 
 bool is_in_reach_of(const PurgeMatcher& matcher, std::string_view key) {
@@ -108,8 +112,6 @@ void HttpCache::place_by_rule(Fetch& fetch, const FetchRequest& sent, const http
         const std::uint64_t number = rules_.learn(exact, *rule, purges_);
         place = policy::key_by_rule(exact, *rule, number);
         intake.replaced = stored_for_query(store_, exact, sent);
-    } else if (answer.status / 100 == kSuccess) {
-        rules_.forget(exact); // errors and redirects say nothing of what the resource is otherwise
     }
     if (place != fetch.key) {
         answer.other_place = !fetch.exact_key.empty();
@@ -125,11 +127,19 @@ std::uint64_t HttpCache::purge(PurgeMatcher matcher) {
     if (matcher.prefix || matcher.any_query) {
         return number;
     }
+    const auto rules = rules_.of_path(matcher.path);
+    if (!rules) { // so many are not gone through for one request
+        matcher.any_query = true;
+        return purges_.record(std::move(matcher));
+    }
     const std::string query = std::exchange(matcher.query, std::string());
+    std::set<std::string> equal{query};
     std::uint64_t newest = number;
-    for (const auto& rule : rules_.of_path(matcher.path)) {
-        matcher.query = policy::normal_query(query, *rule);
-        newest = purges_.record(matcher);
+    for (const auto& rule : *rules) {
+        if (const auto [at, is_new] = equal.insert(policy::normal_query(query, *rule)); is_new) {
+            matcher.query = *at;
+            newest = purges_.record(matcher);
+        }
     }
     return newest;
 }

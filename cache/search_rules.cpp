@@ -2,12 +2,14 @@
 
 #include "cache/policy/cache_key.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace gatehouse::cache {
 
 namespace {
 
+constexpr std::string_view kPost = "@POST"; // how a key begins with what it says of the content of a POST
 constexpr std::string_view kEmptyQuery = "?\n"; // how a key says that there is a query, and that it is empty
 
 // The halves change places, so that what stands before the query and what stands behind it cannot.
@@ -16,6 +18,10 @@ store::KeyHash resource_of(std::string_view key, const policy::KeyParts& parts) 
     if (fields.starts_with(kEmptyQuery)) {
         fields.remove_prefix(kEmptyQuery.size());
     }
+    // Cached POSTs of one URL are one resource, whatever their contents are; clients choose those.
+    const std::size_t of_method = fields.rfind(kPost);
+    const bool has_content = of_method != std::string_view::npos && (of_method == 0 || fields[of_method - 1] == '\n');
+    fields = fields.substr(0, has_content ? of_method + kPost.size() : fields.size());
     const auto before = store::hash_key(key.substr(0, static_cast<std::size_t>(parts.query.data() - key.data())));
     const auto behind = store::hash_key(fields);
     return {before.low + behind.high, before.high + behind.low};
@@ -69,18 +75,6 @@ std::uint64_t SearchRules::learn(std::string_view key, policy::SearchRule rule, 
     return number;
 }
 
-void SearchRules::forget(std::string_view key) {
-    if (empty()) {
-        return;
-    }
-    const store::KeyHash resource = resource_of(key, policy::split_cache_key(key));
-    Shard& here = shard(resource);
-    const std::lock_guard lock(here.mutex);
-    if (const auto found = here.by_resource.find(resource); found != here.by_resource.end()) {
-        remove(here, found->second);
-    }
-}
-
 void SearchRules::remove(Shard& shard, Order::iterator entry) {
     auto [at, end] = shard.by_path.equal_range(entry->path);
     while (at != end && at->second != entry) {
@@ -92,7 +86,8 @@ void SearchRules::remove(Shard& shard, Order::iterator entry) {
     count_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
-std::vector<std::shared_ptr<const policy::SearchRule>> SearchRules::of_path(std::string_view path) const {
+std::optional<std::vector<std::shared_ptr<const policy::SearchRule>>>
+SearchRules::of_path(std::string_view path) const {
     std::vector<std::shared_ptr<const policy::SearchRule>> rules;
     if (empty()) {
         return rules;
@@ -102,7 +97,15 @@ std::vector<std::shared_ptr<const policy::SearchRule>> SearchRules::of_path(std:
         const std::lock_guard lock(each.mutex);
         const auto [begin, end] = each.by_path.equal_range(hash);
         for (auto at = begin; at != end; ++at) {
-            rules.push_back(at->second->known.rule);
+            const auto& rule = at->second->known.rule;
+            const auto is_it = [&rule](const auto& one) { return one == rule || *one == *rule; };
+            if (std::any_of(rules.begin(), rules.end(), is_it)) {
+                continue;
+            }
+            if (rules.size() == kMostOfPath) {
+                return std::nullopt;
+            }
+            rules.push_back(rule);
         }
     }
     return rules;

@@ -3,9 +3,10 @@
 //
 // A resource is all that a key says but its query. A rule has the number of the moment at which it was learnt, from the
 // counter of requests and purges (cache/purge_log.h), and the keys of what is stored by it have that number. So nothing
-// depends on a rule being remembered: what is stored by one that was forgotten, or has another in its place, is found
-// by nobody any more and is evicted in time, and a rule that is learnt again has another number. Forgetting costs
-// misses, never correctness.
+// depends on a rule being remembered: what is stored by one that made room, or has another in its place, is found by
+// nobody any more and is evicted in time, and a rule that is learnt again has another number. That costs misses, never
+// correctness; a resource that gives several rules in turn has misses only. A response without the field leaves the rule
+// in force: one query could otherwise end what is stored for all others.
 //
 // Bounded: kMaxRules in all; the one that was asked for the longest time ago makes room.
 //
@@ -48,13 +49,13 @@ public:
     std::optional<Known> peek(std::string_view key) const;
     // The rule's number: that under which it is known, or a new one of `numbers`.
     std::uint64_t learn(std::string_view key, policy::SearchRule rule, PurgeLog& numbers);
-    // The resource has no rule any more.
-    void forget(std::string_view key);
     // One load: whether there is any rule at all.
     bool empty() const noexcept { return count_.load(std::memory_order_seq_cst) == 0; }
     std::size_t size() const noexcept { return count_.load(std::memory_order_seq_cst); }
-    // The rules of all resources with this path. A rule that is not among them is learnt after this call.
-    std::vector<std::shared_ptr<const policy::SearchRule>> of_path(std::string_view path) const;
+    // The rules of all resources with this path, each once. A rule that is not among them is learnt after this call.
+    // nullopt: there are more than kMostOfPath.
+    static constexpr std::size_t kMostOfPath = 16;
+    std::optional<std::vector<std::shared_ptr<const policy::SearchRule>>> of_path(std::string_view path) const;
 
 private:
     struct Entry {

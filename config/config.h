@@ -142,6 +142,7 @@ struct Limits {
     std::uint32_t connections = 20'000;     // clients, all listeners
     std::uint64_t drain_bytes = 256 * 1024; // of a request body nobody reads, before the connection is closed instead
     std::uint32_t unsent_bytes = 1024 * 1024; // of responses, per client, that the kernel takes ahead of the client
+    std::uint64_t keyed_content_bytes = 64 * 1024 * 1024; // of cached POSTs that are held, of all clients together
     std::uint32_t replay_bytes = 64 * 1024; // of a request body kept so that it can be sent again
     std::uint32_t waiters_per_fetch = 100'000;
     std::uint32_t interim_responses = 16; // 1xx per response

@@ -140,6 +140,9 @@ const Record<Limits>& limit_fields() {
                             "(TCP_NOTSENT_LOWAT). Less costs more system calls for large responses; more costs "
                             "kernel memory for each client that stalls."},
             &Limits::unsent_bytes, {16 * kKiB, kGiB}),
+        size<Limits>({"keyed_content_size", "How much content of cached POSTs is held in memory at one time, of all "
+                                            "clients together; what comes beyond it is forwarded uncached."},
+                     &Limits::keyed_content_bytes, {0, kGiB}),
         size<Limits>({"replay_size", "How much of a request body is kept so that the request can be sent again."},
                      &Limits::replay_bytes, {0, 64 * kMiB}),
         count<Limits>({"waiters_per_fetch", "The most requests that wait for one fetch; more go to the origin alone."},

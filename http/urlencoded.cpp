@@ -132,7 +132,7 @@ std::vector<QueryParameter> parse_query(std::string_view query) {
         }
         const std::size_t equals = piece.find('=');
         const std::string_view value = equals == piece.npos ? std::string_view() : piece.substr(equals + 1);
-        parameters.push_back({decode_urlencoded(piece.substr(0, equals)), decode_urlencoded(value)});
+        parameters.push_back({percent_decoded(piece.substr(0, equals)), percent_decoded(value)});
     }
     return parameters;
 }

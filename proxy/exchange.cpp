@@ -16,6 +16,7 @@
 #include "proxy/viewer_rules.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gatehouse::proxy {
 
@@ -229,119 +230,6 @@ bool Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
     return true;
 }
 
-void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool conditional,
-                     std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
-    body = body_to_send(std::move(body));
-    OriginRequestFacts facts{state_.head, state_.target, state_.facts, *state_.behavior, client_.address,
-                             client_.scheme};
-    facts.trusted_client = client_.trusted;
-    facts.for_store = for_store;
-    facts.validate = conditional ? &state_.plan.head : nullptr;
-    facts.has_content = body != nullptr;
-    facts.as_part = state_.plan.as_part;
-    policy::Completion completion;
-    if (const cache::StoredEnds& stored = fetch->completing) {
-        completion = cache::completion_of(stored);
-        facts.completion = &completion;
-    }
-    if (fetch->slice) {
-        completion = {policy::range_of(*fetch->slice), fetch->slice_validator};
-        facts.completion = &completion;
-        facts.as_part = false; // not the client's
-    }
-    FetchOrder order;
-    order.fetch = fetch;
-    order.config = state_.config;
-    order.behavior = state_.behavior;
-    order.request = make_origin_request(facts);
-    order.client_request = state_.head;
-    order.facts = state_.facts;
-    if (for_store && state_.is_head()) {
-        order.facts.method = http::Method::Get; // it is asked with GET
-    }
-    order.framing = body ? body->framing() : http::Framing();
-    // A PUT or POST without content says so: some origins answer 411 otherwise.
-    const auto method = state_.facts.method;
-    if (!body && (method == http::Method::Post || method == http::Method::Put || method == http::Method::Patch)) {
-        order.framing.kind = http::Framing::Kind::Length;
-    }
-    order.body = std::move(body);
-    order.tunnel = std::move(tunnel);
-    order.may_store = for_store || may_store_post();
-    if (!http::is_safe(method) && !state_.facts.method_is_cached) {
-        order.unsafe = UnsafeTarget{state_.target, std::string(client_.scheme)};
-    }
-    order.as_part = state_.plan.as_part;
-    if (worker_.fetcher) {
-        worker_.fetcher(worker_, order);
-    } else {
-        start_fetch(worker_, std::move(order));
-    }
-}
-
-void Exchange::start_background() { start(state_.plan.fetch, true, state_.plan.validate, nullptr, nullptr); }
-
-// Whether the answer may be stored if it says that it represents the target (RFC 9110 section 9.3.3). A POST is
-// forwarded whole: only where the key holds everything that the origin sees may it be stored for others.
-bool Exchange::may_store_post() const {
-    const config::CachePolicy& policy = *state_.behavior->policy_ref;
-    return state_.facts.method == http::Method::Post && !state_.facts.method_is_cached && policy.forward_everything &&
-           !policy.disabled && !state_.facts.upgrade;
-}
-
-// Makes the plan one for this client alone.
-void Exchange::plan_private() {
-    Plan& plan = state_.plan;
-    plan.kind = Plan::Kind::Alone;
-    plan.fetch = worker_.cache.make_private_fetch(worker_.core.index());
-    plan.leader = true;
-    plan.result.collapsed = false;
-    if (plan.may_store || may_store_post()) {
-        plan.fetch->key = state_.key;
-        plan.fetch->hash = state_.hash;
-        if (plan.may_store && plan.validate) {
-            plan.fetch->validating = plan.entry;
-        }
-    }
-    if (state_.is_head() && !plan.may_store) {
-        plan.fetch->head_of = plan.entry;
-    }
-}
-
-void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel) {
-    if (state_.page) { // begin() came upon a stored error
-        launch_page();
-        return;
-    }
-    Plan& plan = state_.plan;
-    if (content_first_) {
-        return; // there is no plan yet
-    }
-    if (plan.kind == Plan::Kind::Slices) {
-        return; // each slice has a plan of its own
-    }
-    if (plan.kind == Plan::Kind::Alone) {
-        plan_private();
-    }
-    if (plan.leader) {
-        for_store_ = plan.may_store;
-        plan.fetch->expect_initiator();
-        start(plan.fetch, plan.may_store, plan.may_store && plan.validate, body, tunnel);
-    } else {
-        for_store_ = true;
-        worker_.core.metrics().collapsed.add();
-    }
-}
-
-void Exchange::abandon() {
-    if (state_.page) {
-        state_.page->exchange->abandon();
-    } else if (state_.plan.leader) {
-        state_.plan.fetch->initiator_left();
-    }
-    client_left();
-}
-
 awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
     if (state_.page) {
         const bool given = co_await finish_page();
@@ -357,6 +245,18 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             co_return;
         }
     }
+    // What has to be kept while a client reads is less than what it took to find its answer.
+    std::optional<Found> found = co_await find_answer(body, tunnel, is_planned_here);
+    if (found) {
+        co_await stream(found->fetch, found->head, found->result, std::move(found->cursor));
+    }
+}
+
+// Waits, plans again, goes alone; nullopt: the client has its answer, or is gone.
+awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<RequestBody> body,
+                                                                std::shared_ptr<TunnelSlot> tunnel,
+                                                                bool is_planned_here) {
+    std::optional<Found> found;
     for (int joins = 0;; ++joins) {
         Plan& plan = state_.plan;
         if (plan.kind == Plan::Kind::Serve) { // planned again after another variant's answer
@@ -414,10 +314,12 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
             }
         }
         if (resolution.kind == Resolution::Kind::Stream) {
-            const StoredHead head = resolution.head;
-            const policy::CacheResult result = resolution.result;
             state_.content.reset(); // the fetch has it for as long as it needs it
-            co_await stream(fetch, head, result, std::move(cursor));
+            found.emplace();
+            found->fetch = fetch;
+            found->head = resolution.head;
+            found->result = resolution.result;
+            found->cursor = std::move(cursor);
             break;
         }
         if (plan.leader) {
@@ -455,6 +357,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         plan.kind = Plan::Kind::Alone;
         plan.may_store = plan.may_store && !state_.is_head();
     }
+    co_return found;
 }
 
 // Sends [first, first + bytes) of the body, or everything from `first` on.
@@ -493,6 +396,51 @@ awaitable<bool> Exchange::stream_span(const std::shared_ptr<Fetch>& fetch, Fetch
     co_return true;
 }
 
+// Queues the head of a fetch's answer. Returns whether content follows; `assembly` gets which.
+bool Exchange::send_head(const Fetch& fetch, const StoredHead& head, const policy::CacheResult& result,
+                         std::optional<std::int64_t> age, Assembly& assembly) {
+    const Answer& answer = fetch.answer();
+    const http::WallTime now = worker_.core.turn_wall();
+    // Conditions and ranges were taken off the request only when the answer was fetched to be stored.
+    http::RequestHead unconditional;
+    const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
+    assembly =
+        policy::assemble(asked, head, answer.length, now, worker_.random(), state_.behavior->policy_ref->immutable);
+    if (answer.body && answer.body->mode() == Body::Mode::Window &&
+        !policy::is_within_reach(assembly.spans, {answer.length, answer.body->published(), false})) {
+        // The origin sends the whole to who asked for parts of it. RFC 9110 section 14.2 lets a server do that.
+        assembly = policy::assemble(unconditional, head, answer.length, now, 0);
+    }
+    assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
+    std::optional<policy::ClientHead> client;
+    shape_head(assembly, client, head, state_.decision.may_store || may_store_post());
+    const bool whole = assembly.kind == Assembly::Kind::Whole;
+    std::optional<std::uint64_t> length = answer.length;
+    if (!whole) {
+        length = policy::content_length(assembly, head, answer.length.value_or(0));
+    } else if (!answer.body && !state_.is_head() && !length) {
+        length = 0;
+    }
+    const bool content = answer.body && !state_.is_head() && !http::status_has_no_content(assembly.status);
+    // The client learns why the answer was not stored; why it was forwarded is what `fwd` says already.
+    const policy::CacheResult told = shown_result(result, assembly.status);
+    policy::CacheResult shown = told;
+    if (answer.not_stored != Reason::None) {
+        shown.reason = answer.not_stored;
+    }
+    ResponseSink::Head out{assembly,   head, shown, answer.length, length, content, age, state_.ignored_wishes,
+                           shown_key()};
+    sink_.head(out);
+    state_.record.status = assembly.status;
+    state_.record.cache = told;
+    assembly.client = nullptr; // it was for the head
+    if (content && (!length || *length > kPieceBytes)) {
+        // The client may take long, and nobody asks the request any more: its memory goes.
+        [[maybe_unused]] const http::Fields gone = std::exchange(state_.head.fields, http::Fields());
+    }
+    return content;
+}
+
 awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, policy::CacheResult result,
                                  std::optional<Body::Cursor> cursor) {
     const Answer& answer = fetch->answer();
@@ -523,38 +471,9 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
     Fetch::Reader reader(fetch, worker_.core.index(),
                          [](void* sink) { static_cast<ResponseSink*>(sink)->abort(); }, &sink_);
     held.reader.reset();
-    // Conditions and ranges were taken off the request only when the answer was fetched to be stored.
-    http::RequestHead unconditional;
-    const http::RequestHead& asked = for_store_ ? state_.head : unconditional;
-    Assembly assembly =
-        policy::assemble(asked, head, answer.length, now, worker_.random(), state_.behavior->policy_ref->immutable);
-    if (answer.body && answer.body->mode() == Body::Mode::Window &&
-        !policy::is_within_reach(assembly.spans, {answer.length, answer.body->published(), false})) {
-        // The origin sends the whole to who asked for parts of it. RFC 9110 section 14.2 lets a server do that.
-        assembly = policy::assemble(unconditional, head, answer.length, now, 0);
-    }
-    assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
-    std::optional<policy::ClientHead> client;
-    shape_head(assembly, client, head, state_.decision.may_store || may_store_post());
+    Assembly assembly;
+    const bool content = send_head(*fetch, head, result, age, assembly);
     const bool whole = assembly.kind == Assembly::Kind::Whole;
-    std::optional<std::uint64_t> length = answer.length;
-    if (!whole) {
-        length = policy::content_length(assembly, head, answer.length.value_or(0));
-    } else if (!answer.body && !state_.is_head() && !length) {
-        length = 0;
-    }
-    const bool content = answer.body && !state_.is_head() && !http::status_has_no_content(assembly.status);
-    // The client learns why the answer was not stored; why it was forwarded is what `fwd` says already.
-    result = shown_result(result, assembly.status);
-    policy::CacheResult shown = result;
-    if (answer.not_stored != Reason::None) {
-        shown.reason = answer.not_stored;
-    }
-    ResponseSink::Head out{assembly,   head, shown, answer.length, length, content, age, state_.ignored_wishes,
-                           shown_key()};
-    sink_.head(out);
-    state_.record.status = assembly.status;
-    state_.record.cache = result;
     bool ok = true;
     if (content && whole) {
         ok = co_await stream_span(fetch, reader, *cursor, 0, std::nullopt);

@@ -68,6 +68,15 @@ private:
     void start_background();
     void plan_private();
     bool may_store_post() const;
+    // The fetch whose answer a client gets.
+    struct Found {
+        std::shared_ptr<cache::Fetch> fetch;
+        cache::policy::StoredHead head;
+        cache::policy::CacheResult result;
+        std::optional<cache::store::Body::Cursor> cursor;
+    };
+    awaitable<std::optional<Found>> find_answer(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel,
+                                                bool is_planned_here);
     enum class Waited : std::uint8_t { Answered, TooLong, ClientLeft };
     // Answered, or TooLong where the wait was given up for what `given_up` says.
     awaitable<Waited> wait_patiently(const std::shared_ptr<cache::Fetch>& fetch,
@@ -80,6 +89,9 @@ private:
     awaitable<Content> read_content(RequestBody& body);
     awaitable<bool> plan_with_content(std::shared_ptr<RequestBody> body);
     std::shared_ptr<RequestBody> body_to_send(std::shared_ptr<RequestBody> body) const;
+    bool send_head(const cache::Fetch& fetch, const cache::policy::StoredHead& head,
+                   const cache::policy::CacheResult& result, std::optional<std::int64_t> age,
+                   cache::policy::Assembly& assembly);
     awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead head,
                            cache::policy::CacheResult result, std::optional<cache::store::Body::Cursor> cursor);
     awaitable<bool> stream_span(const std::shared_ptr<cache::Fetch>& fetch, cache::Fetch::Reader& reader,

@@ -6,6 +6,8 @@
 #include "proxy/content_key.h"
 
 #include <algorithm>
+#include <atomic>
+#include <string>
 #include <utility>
 
 namespace gatehouse::proxy {
@@ -16,6 +18,28 @@ namespace {
 // Memory is taken as content comes, not as a client announces it.
 constexpr std::uint64_t kReadBytes = 16 * 1024;
 constexpr std::uint64_t kLeastRoom = 1024; // of RequestBody::read_some
+
+// Content that counts against limits.keyed_content_size for as long as anybody holds it.
+class HeldContent {
+public:
+    explicit HeldContent(std::atomic<std::uint64_t>& held_in_all) noexcept : held_in_all_(held_in_all) {}
+    ~HeldContent() { held_in_all_.fetch_sub(charged_, std::memory_order_relaxed); }
+    HeldContent(const HeldContent&) = delete;
+    HeldContent& operator=(const HeldContent&) = delete;
+
+    // False: there would be more than `most` in all. What was charged stays charged.
+    bool charge(std::uint64_t bytes, std::uint64_t most) noexcept {
+        const std::uint64_t before = held_in_all_.fetch_add(bytes, std::memory_order_relaxed);
+        charged_ += bytes;
+        return before + bytes <= most;
+    }
+
+    std::string text;
+
+private:
+    std::atomic<std::uint64_t>& held_in_all_;
+    std::uint64_t charged_ = 0;
+};
 } // namespace
 
 awaitable<Exchange::Content> Exchange::read_content(RequestBody& body) {
@@ -34,8 +58,12 @@ awaitable<Exchange::Content> Exchange::read_content(RequestBody& body) {
     state_.head.fields.remove("Expect"); // the content is there when the origin is asked
     const std::uint64_t most = state_.behavior->policy_ref->key.max_body_bytes;
     const http::Framing& framing = body.framing();
-    const auto content = std::make_shared<std::string>();
-    while (!body.done() && content->size() <= most) {
+    const config::Config& limits = *state_.config;
+    const auto held = std::make_shared<HeldContent>(worker_.connections.keyed_content_bytes);
+    const std::shared_ptr<std::string> content(held, &held->text);
+    const http::SteadyTime begun = worker_.core.clock().steady_now();
+    bool has_room = true;
+    while (!body.done() && content->size() <= most && has_room) {
         const std::size_t old = content->size();
         std::uint64_t bytes = kReadBytes;
         if (framing.kind == http::Framing::Kind::Length) {
@@ -45,12 +73,21 @@ awaitable<Exchange::Content> Exchange::read_content(RequestBody& body) {
         const std::span<char> room(content->data() + old, static_cast<std::size_t>(bytes));
         const RequestBody::Read got = co_await body.read_some(room);
         content->resize(old + got.bytes);
-        if (got.error) {
-            answer_error(*got.error, nullptr);
+        has_room = held->charge(got.bytes, limits.limits.keyed_content_bytes);
+        // A client that sends a byte now and then does not keep its content here for ever.
+        const bool is_late = !body.done() && worker_.core.clock().steady_now() - begun > limits.timeouts.body;
+        if (got.error || is_late) {
+            policy::CacheResult refused;
+            refused.forwarded = policy::Forwarded::Bypass;
+            refused.error = true;
+            answer_error(got.error ? *got.error
+                                   : http::Error(http::ErrorKind::RequestTimeout,
+                                                 "the content did not come within timeouts.body"),
+                         &refused);
             co_return Content::None;
         }
     }
-    if (content->size() > most) {
+    if (content->size() > most || !has_room) {
         body.put_back(content);
         co_return Content::TooLarge;
     }

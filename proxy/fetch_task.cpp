@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 namespace gatehouse::proxy {
 
@@ -32,6 +33,9 @@ namespace {
 // responses multiply; the rest of the content goes straight into blocks.
 constexpr std::size_t kHeadBuffer = 2 * 1024;
 constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
+
+// With its memory, which an empty text that is assigned would leave.
+void let_go(http::RequestHead& head) { [[maybe_unused]] const http::RequestHead gone = std::exchange(head, {}); }
 
 Error total_timeout_error() { return Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout"); }
 
@@ -431,6 +435,9 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         const Attempt ended = co_await failed(std::move(error));
         co_return ended;
     }
+    // Nothing is asked any more. What was is not kept for as long as a slow client takes to read the answer.
+    let_go(order_.request.head);
+    let_go(order_.client_request);
     http::Status relayed = http::success();
     if (framing->kind != Framing::Kind::None) {
         relayed = co_await relay_body(*framing, intake);

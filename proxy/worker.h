@@ -20,9 +20,10 @@
 
 namespace gatehouse::proxy {
 
-// Connections of all cores, for limits.connections and for choosing the core of a new one.
+// Of all cores: connections, for limits.connections and for choosing the core of a new one, and what they hold.
 struct ConnectionCount {
     std::atomic<std::uint32_t> total{0};
+    std::atomic<std::uint64_t> keyed_content_bytes{0}; // for limits.keyed_content_size
 };
 
 // Request states of finished requests, to be used again: one is in use at a time on the hit path, or as many as a

@@ -119,7 +119,8 @@ TEST_CASE("which queries are equal (draft section 6)") {
     const Row rows[] = {
         {"key-order", "", "&", true},
         {"key-order", "a=x", "%61=%78", true},
-        {"key-order", "a=%f6", "a=%ef%bf%bd", true},
+        {"key-order", "a=%f6", "a=%ef%bf%bd", false}, // whatever an origin makes of bytes that are no UTF-8
+        {"key-order", "a=%f6", "a=%f7", false},
         {"key-order", "a=x&&&&", "a=x", true},
         {"key-order", "a=", "a", true},
         {"key-order", "a=%20", "a=+&", true},
