@@ -7,6 +7,9 @@
 #include "cache/policy/partial.h"
 #include "cache/policy/variant.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace gatehouse::cache {
 
 // The same choice as find() makes, but nothing is erased.
@@ -42,22 +45,40 @@ void HttpCache::add_candidates(const RequestContext& context, Inspection& inspec
     }
 }
 
+namespace {
+
+// Of such parts the whole can be made for the very query: a rule that makes others equal is of no use then.
+bool is_usable_part(const StoredCandidate& one) {
+    return one.matches && !one.dead && one.head.facts.is_part &&
+           (policy::part_of(one.head) || one.entry->body_size() == 0);
+}
+
+} // namespace
+
+// The same choice of a key as plan() makes.
 Inspection HttpCache::inspect(const RequestContext& context) const {
     Inspection inspection;
     inspection.key = context.key;
     add_candidates(context, inspection);
-    RequestContext by_rule = context;
-    if (!inspection.chosen) {
-        if (const auto equal = equal_key(rules_, context)) {
+    store::KeyHash hash = context.hash;
+    const auto equal = inspection.chosen ? std::nullopt : equal_key(rules_, context);
+    if (equal) {
+        const auto& own = inspection.candidates;
+        const bool has_parts = std::any_of(own.begin(), own.end(), is_usable_part);
+        Inspection with_equal = inspection;
+        RequestContext by_rule = context;
+        by_rule.key = *equal;
+        by_rule.hash = store::hash_key(*equal);
+        add_candidates(by_rule, with_equal);
+        if (with_equal.chosen || !has_parts) {
+            inspection = std::move(with_equal);
             inspection.key = *equal;
             inspection.by_rule = true;
-            by_rule.key = inspection.key;
-            by_rule.hash = store::hash_key(inspection.key);
-            add_candidates(by_rule, inspection);
+            hash = by_rule.hash;
         }
     }
-    inspection.fetches = table_.count(inspection.key, by_rule.hash);
-    inspection.uncacheable = uncacheable_.until(by_rule.hash, context.now);
+    inspection.fetches = table_.count(inspection.key, hash);
+    inspection.uncacheable = uncacheable_.until(hash, context.now);
     return inspection;
 }
 

@@ -38,7 +38,7 @@ private:
     void tell_stored(const policy::ResponseFacts& facts, const SimulatedOutcome& outcome);
     void tell_client(const std::string& title, const SimulatedOutcome& outcome);
     Simulation::Pages assumed_pages() const;
-    void tell_error_page(const SimulatedOutcome& outcome);
+    void tell_page(const SimulatedOutcome& outcome);
     void tell_named_lifetimes(const policy::ResponseFacts& facts, ExplainedDecision& lifetime) const;
 
     const ExplainQuestion& question_;
@@ -171,25 +171,12 @@ Simulation::Pages Explainer::assumed_pages() const {
     return pages;
 }
 
-void Explainer::tell_error_page(const SimulatedOutcome& outcome) {
-    const int status = outcome.record.cache.page_for;
-    if (status == 0) {
-        return;
-    }
-    const std::string path = "behaviors[" + std::to_string(outcome.behavior) + "].error_pages.";
-    const bool is_exact = behavior_->error_pages.by_status.count(status) != 0;
-    const std::string name = is_exact ? std::to_string(status) : std::to_string(status / 100) + "xx";
-    const config::ErrorPage& page = *behavior_->error_pages.find(status);
-    ExplainedDecision& decision = decide(
-        "error page", in_quotes(page.page) + " takes the place of the " + std::to_string(status) + ", if it is there");
-    decision.steps.push_back({"the rule for " + name, place_of(path + name)});
-    decision.steps.push_back({page.status == 0 ? "it keeps the status of the error"
-                                               : "it is sent with status " + std::to_string(page.status),
-                              place_of(path + name + ".status")});
-    if (outcome.page_asked) {
-        decision.steps.push_back({outcome.page_asked->method + " " + outcome.page_asked->target +
-                                      " is sent to its origin; the answer is taken to be 200",
-                                  std::nullopt});
+void Explainer::tell_page(const SimulatedOutcome& outcome) {
+    ExplainedDecision* page = tell_error_page(outcome.record.cache.page_for);
+    if (page != nullptr && outcome.page_asked) {
+        page->steps.push_back({outcome.page_asked->method + " " + outcome.page_asked->target +
+                                   " is sent to its origin; the answer is taken to be 200",
+                               std::nullopt});
     }
 }
 
@@ -223,7 +210,7 @@ http::Result<Explanation> Explainer::run() {
         tell_lifetime(response);
         tell_stored(response, *first);
     }
-    tell_error_page(*first);
+    tell_page(*first);
     tell_client("client", *first);
     if (question_.after) {
         simulation_.advance(*question_.after);

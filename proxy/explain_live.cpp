@@ -8,8 +8,11 @@
 #include "cache/policy/reuse.h"
 #include "config/units.h"
 #include "http/ascii.h"
+#include "http/framing.h"
 #include "http/range.h"
+#include "proxy/content_key.h"
 #include "proxy/explain_rules.h"
+#include "proxy/head_parser.h"
 #include "proxy/json_text.h"
 #include "proxy/rule_tests.h"
 #include "proxy/viewer_rules.h"
@@ -72,38 +75,99 @@ http::Status take_member(std::string_view name, const json::value& value, config
 }
 
 http::Status judge(const config::TestRequest& request) {
+    if (!http::is_token(request.method) || http::method_from(request.method) == http::Method::Connect) {
+        return bad("method must be one such as GET, and not CONNECT, which nobody is served");
+    }
     const bool has_host = std::any_of(request.headers.begin(), request.headers.end(),
                                       [](const auto& line) { return http::iequals(line.name, "Host"); });
     if (request.url.empty()) {
         return bad("url is missing: what is asked for, such as https://shop.example/v1/items?page=2");
     }
-    if (request.url.starts_with('/')) {
-        return has_host ? http::success()
-                        : bad("a path alone has no host: give the whole URL, or a Host field beside it");
+    const bool is_path = request.url.starts_with('/');
+    if (is_path && !has_host) {
+        return bad("a path alone has no host: give the whole URL, or a Host field beside it");
     }
-    if (const auto url = http::parse_url(request.url); !url) {
+    if (const auto url = http::parse_url(is_path ? "http://host.invalid" + request.url : request.url); !url) {
         return bad("url must be http://host/path, https://host/path, or a path with a Host field: " +
                    url.error().detail);
     }
-    return http::is_token(request.method) ? http::success() : bad("method must be one such as GET");
+    return http::success();
 }
 
-// What Vary compares, for people: "accept-language: `de`". What visitors are known by is not shown.
+// Fields that say how an answer is to look, and not who asks. Names in lower case.
+bool is_harmless(std::string_view name) noexcept {
+    constexpr std::string_view kNames[] = {"accept",
+                                           "accept-charset",
+                                           "accept-encoding",
+                                           "accept-language",
+                                           "access-control-request-headers",
+                                           "access-control-request-method",
+                                           "content-type",
+                                           "device-memory",
+                                           "downlink",
+                                           "dpr",
+                                           "ect",
+                                           "host",
+                                           "origin",
+                                           "priority",
+                                           "range",
+                                           "rtt",
+                                           "save-data",
+                                           "upgrade-insecure-requests",
+                                           "user-agent",
+                                           "viewport-width",
+                                           "width",
+                                           "x-forwarded-host",
+                                           "x-forwarded-proto",
+                                           "x-requested-with"};
+    constexpr std::string_view kBeginnings[] = {"sec-ch-", "sec-fetch-", "cloudfront-is-", "cloudfront-viewer-country",
+                                                "cloudfront-forwarded-proto"};
+    return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
+           std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                       [name](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
+// Tells values apart. So little of the digest says next to nothing of the value itself.
+std::string tag_of(std::string_view value) {
+    constexpr std::size_t kDigits = 6;
+    return content_digest_text(value).substr(0, kDigits);
+}
+
+// What a session makes of the request as it comes from a client; the error: what it refuses.
+http::Result<SimulatedRequest> as_received(SimulatedRequest request, const config::Limits& limits) {
+    HeadLimits head_limits;
+    head_limits.bytes = limits.head_bytes;
+    head_limits.fields = limits.head_fields;
+    head_limits.target_bytes = limits.target_bytes;
+    const std::string sent = request.head.method + " " + request.head.target + " HTTP/1.1\r\n" +
+                             std::string(request.head.fields.serialised()) + "\r\n";
+    HeadParse parsed = parse_request_head(sent, head_limits, request.head);
+    if (parsed.state != HeadParse::State::Complete) {
+        return std::move(parsed.error);
+    }
+    if (auto framing = http::request_framing(request.head); !framing) {
+        return framing.take_error();
+    }
+    return request;
+}
+
+// What Vary compares, for people: "accept-language: `de`". Values of other clients by which these may be known, or that
+// open something to them, are not shown.
 std::vector<std::string> readable_variant(std::string_view names, std::string_view values) {
-    constexpr std::string_view kSecret[] = {"authorization", "cookie", "proxy-authorization"};
     std::vector<std::string> out;
     while (!names.empty()) {
         const std::string_view name = names.substr(0, names.find(','));
         const std::string_view value = values.substr(0, values.find('\n'));
         names.remove_prefix(std::min(name.size() + 1, names.size()));
         values.remove_prefix(std::min(value.size() + 1, values.size()));
+        const std::string_view sent = value.starts_with('=') ? value.substr(1) : value;
         std::string text(name);
         if (value.starts_with('-')) {
             text += ": not in the request";
-        } else if (std::find(std::begin(kSecret), std::end(kSecret), name) != std::end(kSecret)) {
-            text += ": (not shown)";
+        } else if (!is_harmless(name)) {
+            text += ": a value that is not shown, hash " + tag_of(sent);
         } else {
-            text += ": " + in_quotes(value.starts_with('=') ? value.substr(1) : value);
+            text += ": " + in_quotes(sent);
         }
         out.push_back(std::move(text));
     }
@@ -141,6 +205,7 @@ private:
     void tell_stored(const cache::StoredCandidate& candidate, bool is_chosen);
     void tell_key_state(const cache::Inspection& inspection);
     void tell_decision(const cache::Inspection& inspection, const policy::RequestFacts& facts);
+    void tell_page(const policy::StoredHead& error, const policy::RequestFacts& facts);
     void tell_miss(const cache::Inspection& inspection, const policy::RequestFacts& facts, ExplainedDecision& decision);
     static void add_reason(Reason reason, ExplainedDecision& decision);
 
@@ -254,10 +319,31 @@ void LiveExplainer::tell_decision(const cache::Inspection& inspection, const pol
     if (asks && inspection.fetches > 0 && rules_->collapse) {
         decision.steps.push_back({"it may wait for the fetch in flight", std::nullopt});
     }
+    if (!asks && reuse.kind != ReuseDecision::Kind::GatewayTimeout) {
+        tell_page(head, facts);
+    }
+}
+
+// A stored error that is served gives way to its page.
+void LiveExplainer::tell_page(const policy::StoredHead& error, const policy::RequestFacts& facts) {
+    const bool is_read = facts.method == http::Method::Get || facts.method == http::Method::Head;
+    if (!is_read || facts.upgrade || facts.cache_control.only_if_cached) {
+        return;
+    }
+    if (ExplainedDecision* told = tell_error_page(error.facts.status)) {
+        const config::ErrorPage& page = *behavior_->error_pages.find(error.facts.status);
+        told->steps.push_back({"what is stored for it is told by an explanation of " + std::string(scheme_) + "://" +
+                                   target_.authority + page.page,
+                               std::nullopt});
+    }
 }
 
 http::Result<Explanation> LiveExplainer::run(const config::TestRequest& request) {
-    const SimulatedRequest as_sent = simulated_request(request);
+    auto received = as_received(simulated_request(request), config_->limits);
+    if (!received) {
+        return received.take_error();
+    }
+    const SimulatedRequest& as_sent = *received;
     if (const http::Status taken = take(as_sent); !taken) {
         return taken.error();
     }
@@ -273,6 +359,10 @@ http::Result<Explanation> LiveExplainer::run(const config::TestRequest& request)
     tell_policy();
     const policy::RequestFacts facts = take_facts(request.body);
     tell_lookup(facts);
+    if (wishes_ == policy::Wishes::Refused) {
+        decide("decision", "403 from Gatehouse itself");
+        return std::move(explanation_);
+    }
     const policy::RequestDecision decision = policy::decide_request(facts, *rules_);
     if (!decision.lookup) {
         ExplainedDecision& told = decide("decision", "the origin is asked");

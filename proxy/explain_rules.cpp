@@ -175,6 +175,24 @@ policy::RequestFacts RulesExplainer::take_facts(std::string_view content) {
     return facts;
 }
 
+ExplainedDecision* RulesExplainer::tell_error_page(int status) {
+    const bool has_page = status >= 400 && status != 412 && status != 416;
+    const config::ErrorPage* page = has_page ? behavior_->error_pages.find(status) : nullptr;
+    if (page == nullptr) {
+        return nullptr;
+    }
+    const std::string path = "behaviors[" + std::to_string(behavior_ - config_->behaviors.data()) + "].error_pages.";
+    const bool is_exact = behavior_->error_pages.by_status.count(status) != 0;
+    const std::string name = is_exact ? std::to_string(status) : std::to_string(status / 100) + "xx";
+    ExplainedDecision& decision = decide(
+        "error page", in_quotes(page->page) + " takes the place of the " + std::to_string(status) + ", if it is there");
+    decision.steps.push_back({"the rule for " + name, place_of(path + name)});
+    decision.steps.push_back({page->status == 0 ? "it keeps the status of the error"
+                                                : "it is sent with status " + std::to_string(page->status),
+                              place_of(path + name + ".status")});
+    return &decision;
+}
+
 std::string RulesExplainer::tell_key(const policy::RequestFacts& facts, std::string_view content) {
     std::string key;
     policy::make_cache_key(*behavior_, target_, request_, key);

@@ -40,6 +40,8 @@ protected:
     // The facts of the request as the rules let it have a say. After tell_policy().
     cache::policy::RequestFacts take_facts(std::string_view content);
     void tell_lookup(const cache::policy::RequestFacts& facts);
+    // The page that the behavior has for an error with this status; null: none, and nothing is told.
+    ExplainedDecision* tell_error_page(int status);
     // Returns the key.
     std::string tell_key(const cache::policy::RequestFacts& facts, std::string_view content);
 

@@ -101,18 +101,25 @@ TEST_CASE("fresh, then stale, then killed by a purge; looking changes nothing") 
 TEST_CASE("variants that do not match are shown with what tells them apart, but not with what visitors are known by") {
     ScriptedOrigin origin;
     origin.otherwise([](OriginExchange& x) {
-        x.reply(200, "Cache-Control: public, max-age=60\r\nVary: Accept-Language, X-Absent, Cookie\r\n", "content");
+        x.reply(200,
+                "Cache-Control: public, max-age=60\r\n"
+                "Vary: Accept-Language, X-Absent, Cookie, X-Api-Key, Sec-CH-UA-Mobile\r\n",
+                "content");
     });
     ProxyUnderTest proxy(origin);
-    get(proxy, "/a", "Accept-Language: de\r\nCookie: session=secret\r\n");
+    get(proxy, "/a", "Accept-Language: de\r\nCookie: session=secret\r\nX-Api-Key: secret\r\nSec-CH-UA-Mobile: ?1\r\n");
     const Told other = explain(proxy, {kUrl, "-H", "Accept-Language: fr"});
     says(other.out, "stored     for other request fields: 200, fresh for 1m\n");
     says(other.out, "             variant of accept-language: `de`\n");
-    says(other.out, "             variant of cookie: (not shown)\n");
+    says(other.out, "             variant of cookie: a value that is not shown, hash ");
+    says(other.out, "             variant of x-api-key: a value that is not shown, hash 2bb80d\n"); // SHA-256
+    says(other.out, "             variant of sec-ch-ua-mobile: `?1`\n");
     says(other.out, "             variant of x-absent: not in the request\n");
     says(other.out, "decision   the origin is asked\n             vary_miss: ");
     says_not(other.out, "secret");
-    says(explain(proxy, {kUrl, "-H", "Accept-Language: de", "-H", "Cookie: session=secret"}).out,
+    says(explain(proxy, {kUrl, "-H", "Accept-Language: de", "-H", "Cookie: session=secret", "-H", "X-Api-Key: secret",
+                         "-H", "Sec-CH-UA-Mobile: ?1"})
+             .out,
          "decision   served from the cache, fresh\n");
 }
 
@@ -183,4 +190,88 @@ TEST_CASE("a reload is told by its generation, and what is stored is judged by t
     const Told told = explain(proxy, {kUrl});
     says(told.out, "rules      generation 2 of the configuration\n");
     says(told.out, "stored     200, fresh for 10s\n");
+}
+
+TEST_CASE("a client whose wishes are refused gets 403, whatever is stored") {
+    ScriptedOrigin origin;
+    origin.otherwise([](OriginExchange& x) { x.ok("max-age=60", "content"); });
+    Yaml yaml;
+    yaml.policies = "own: {request_cache_control: authorized, authorized_requests: {secrets: [0123456789abcdef], "
+                    "otherwise: refuse}}";
+    yaml.behaviors = "[{path_pattern: '*', origin: api, cache_policy: own}]";
+    ProxyUnderTest proxy(origin, yaml);
+    get(proxy, "/a");
+    const Told told = explain(proxy, {kUrl, "-H", "Cache-Control: no-cache"});
+    says(told.out, "lookup     the client gets 403\n");
+    says(told.out, "decision   403 from Gatehouse itself\n");
+    says_not(told.out, "stored     ");
+    CHECK(get(proxy, "/a", "Cache-Control: no-cache\r\n").status == 403);
+}
+
+TEST_CASE("the page that takes the place of a stored error is told") {
+    ScriptedOrigin origin;
+    origin.on("/404.html", [](OriginExchange& x) { x.ok("max-age=60", "page"); });
+    origin.otherwise([](OriginExchange& x) { x.reply(404, "Cache-Control: max-age=60\r\n", "none"); });
+    Yaml yaml;
+    yaml.behaviors = "[{path_pattern: '*', origin: api, error_pages: {4xx: {page: /404.html}}}]";
+    ProxyUnderTest proxy(origin, yaml);
+    says_not(explain(proxy, {kUrl}).out, "error page");
+    CHECK(get(proxy, "/a").content == "page");
+    const Told told = explain(proxy, {kUrl});
+    says(told.out, "decision   served from the cache, fresh\n");
+    says(told.out, "error page `/404.html` takes the place of the 404, if it is there\n");
+    says(told.out, "the rule for 4xx  (");
+    says(told.out, "told by an explanation of http://shop.test/404.html\n");
+    says_not(explain(proxy, {"http://shop.test/404.html"}).out, "error page");
+}
+
+TEST_CASE("parts of the very query are used before the rule of the resource, as a client's request uses them") {
+    ScriptedOrigin origin;
+    origin.on("/a?q=2", [](OriginExchange& x) {
+        x.reply(206, "Cache-Control: max-age=60\r\nETag: \"1\"\r\nContent-Range: bytes 0-3/8\r\n", "abcd");
+    });
+    origin.otherwise([](OriginExchange& x) {
+        x.reply(200, "Cache-Control: max-age=60\r\nNo-Vary-Search: params=(\"utm\")\r\n", "content");
+    });
+    ProxyUnderTest proxy(origin);
+    get(proxy, "/a?q=1&utm=x");
+    CHECK(get(proxy, "/a?q=2", "Range: bytes=0-3\r\n").status == 206);
+    const Told told = explain(proxy, {"http://shop.test/a?q=2"});
+    says_not(told.out, "equal      ");
+    says(told.out, "a part of it: bytes 0-3/8\n");
+    says(told.out, "decision   the origin is asked\n             partial: ");
+    says(explain(proxy, {"http://shop.test/a?q=1"}).out, "equal      ");
+}
+
+TEST_CASE("what no client could ask for is answered 400 and told by nobody") {
+    ScriptedOrigin origin;
+    Yaml yaml;
+    yaml.limits = "head_size: 2KiB, target_size: 1KiB";
+    ProxyUnderTest proxy(origin, yaml);
+    struct Row {
+        std::string request; // JSON
+        int status;
+    };
+    const std::string host = R"("headers":[["Host","a"]]})";
+    const Row rows[] = {
+        {R"({"url":"/","method":"GET",)" + host, 200},
+        {R"({"url":"/","method":"GET\r\nX: y",)" + host, 400},
+        {R"({"url":"/","method":"",)" + host, 400},
+        {R"({"url":"/","method":"CONNECT",)" + host, 400},
+        {R"({"url":"http://a/","method":"CONNECT"})", 400},
+        {R"({"url":"/ HTTP/1.1\r\nX: y",)" + host, 400},
+        {R"({"url":"/a b",)" + host, 400},
+        {R"({"url":"http://a/","headers":[["Transfer-Encoding","gzip"]]})", 400},
+        {R"({"url":"http://a/","headers":[["Content-Length","1"],["Content-Length","2"]]})", 400},
+        {R"({"url":"http://a/","headers":[["Host","a"],["Host","b"]]})", 400},
+        {R"({"url":"http://a/","headers":[["X","a\r\nY: b"]]})", 400},
+        {R"({"url":"http://a/","headers":[["X",")" + std::string(2048, 'x') + R"("]]})", 400},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.request);
+        RawClient admin(proxy.admin_port());
+        admin.send("POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+                   std::to_string(row.request.size()) + "\r\n\r\n" + row.request);
+        CHECK(admin.read().status == row.status);
+    }
 }
