@@ -2,6 +2,7 @@
 #include "proxy/explain.h"
 
 #include "proxy/json_text.h"
+#include "proxy/printable_text.h"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -69,13 +70,13 @@ std::optional<ExplainedDecision> decision_of(const json::value& value) {
 std::string explanation_text(const Explanation& explanation) {
     std::string out;
     for (const ExplainedDecision& decision : explanation.decisions) {
-        std::string title = decision.title;
+        std::string title = printable(decision.title);
         title.resize(std::max(kTitleColumns, title.size() + 1), ' ');
-        out += title + decision.answer + "\n";
+        out += title + printable(decision.answer) + "\n";
         for (const ExplainedStep& step : decision.steps) {
-            out.append(kTitleColumns + 2, ' ').append(step.text);
+            out.append(kTitleColumns + 2, ' ').append(printable(step.text));
             if (step.place) {
-                out += "  (" + step.place->file + ":" + std::to_string(step.place->line) + ")";
+                out += "  (" + printable(step.place->file) + ":" + std::to_string(step.place->line) + ")";
             }
             out += '\n';
         }

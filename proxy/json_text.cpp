@@ -14,14 +14,29 @@ constexpr unsigned byte_at(std::string_view text, std::size_t index) noexcept {
     return static_cast<unsigned char>(text[index]);
 }
 
-// What the bytes at the front are: `size` of them belong together, and they are a character when `valid`.
-struct Utf8Piece {
-    std::size_t size = 1;
-    bool valid = false;
-};
+void append_unicode_escape(std::string& out, unsigned code) {
+    out += "\\u00";
+    out += kHexDigits[(code >> 4) & 0xF];
+    out += kHexDigits[code & 0xF];
+}
+
+void append_ascii_escape(std::string& out, char c) {
+    switch (c) {
+    case '"': out += "\\\""; break;
+    case '\\': out += "\\\\"; break;
+    case '\n': out += "\\n"; break;
+    case '\r': out += "\\r"; break;
+    case '\t': out += "\\t"; break;
+    default: append_unicode_escape(out, static_cast<unsigned char>(c));
+    }
+}
+
+constexpr bool is_plain(unsigned byte) noexcept { return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\'; }
+
+} // namespace
 
 // Unicode 15, table 3-7 (well-formed byte sequences). A broken sequence is cut where the first byte does not fit:
-// the "maximal subpart" that one U+FFFD stands for. Requires: the first byte is 0x80 or above.
+// the "maximal subpart" that one U+FFFD stands for.
 Utf8Piece utf8_piece(std::string_view text) noexcept {
     const unsigned lead = byte_at(text, 0);
     std::size_t size = 0;
@@ -50,26 +65,9 @@ Utf8Piece utf8_piece(std::string_view text) noexcept {
     return {size, true};
 }
 
-void append_unicode_escape(std::string& out, unsigned code) {
-    out += "\\u00";
-    out += kHexDigits[(code >> 4) & 0xF];
-    out += kHexDigits[code & 0xF];
+bool is_c1_control(std::string_view character) noexcept {
+    return character.size() == 2 && byte_at(character, 0) == 0xC2 && byte_at(character, 1) < 0xA0;
 }
-
-void append_ascii_escape(std::string& out, char c) {
-    switch (c) {
-    case '"': out += "\\\""; break;
-    case '\\': out += "\\\\"; break;
-    case '\n': out += "\\n"; break;
-    case '\r': out += "\\r"; break;
-    case '\t': out += "\\t"; break;
-    default: append_unicode_escape(out, static_cast<unsigned char>(c));
-    }
-}
-
-constexpr bool is_plain(unsigned byte) noexcept { return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\'; }
-
-} // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
     out += '"';
@@ -91,8 +89,8 @@ void append_json_string(std::string& out, std::string_view text) {
         const Utf8Piece piece = utf8_piece(text);
         if (!piece.valid) {
             out += kReplacement;
-        } else if (piece.size == 2 && byte_at(text, 0) == 0xC2 && byte_at(text, 1) < 0xA0) {
-            append_unicode_escape(out, byte_at(text, 1)); // U+0080 to U+009F: the C1 controls
+        } else if (is_c1_control(text.substr(0, piece.size))) {
+            append_unicode_escape(out, byte_at(text, 1));
         } else {
             out += text.substr(0, piece.size);
         }

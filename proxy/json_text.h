@@ -1,6 +1,7 @@
 // Text as a JSON string, written by hand because log lines are built from it by the thousand.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -10,5 +11,15 @@ namespace gatehouse::proxy {
 // (a terminal obeys them); each maximal part that is no UTF-8 becomes one U+FFFD, so the result is valid whatever
 // came from outside.
 void append_json_string(std::string& out, std::string_view text);
+
+// What the bytes at the front are: `size` of them belong together, and they are a character when `valid`.
+struct Utf8Piece {
+    std::size_t size = 1;
+    bool valid = false;
+};
+// Requires: the first byte is 0x80 or above.
+Utf8Piece utf8_piece(std::string_view text) noexcept;
+// U+0080 to U+009F.
+bool is_c1_control(std::string_view character) noexcept;
 
 } // namespace gatehouse::proxy

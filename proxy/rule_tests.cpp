@@ -6,6 +6,7 @@
 #include "http/ascii.h"
 #include "http/list_parser.h"
 #include "http/target.h"
+#include "proxy/printable_text.h"
 
 #include <algorithm>
 #include <string_view>
@@ -22,23 +23,6 @@ using Source = TestExpectation::Source;
 constexpr std::string_view kSourceWords[] = {"any", "hit", "stale", "revalidated", "miss", "own"};
 
 std::string_view word_of(Source source) noexcept { return kSourceWords[static_cast<std::size_t>(source)]; }
-
-// On one line, whatever a body or a name holds.
-std::string printable(std::string_view text) {
-    constexpr std::string_view kHex = "0123456789abcdef";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '\n') {
-            out += "\\n";
-        } else if (byte < 0x20 || byte == 0x7F) {
-            out.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
-        } else {
-            out += c;
-        }
-    }
-    return out;
-}
 
 // What the last member of Cache-Status, which is ours, says in `detail`.
 std::string detail_of(const http::ResponseHead& response) {
@@ -160,7 +144,9 @@ RuleTestResult run_one(const std::shared_ptr<const config::Config>& config, cons
     return result;
 }
 
-std::string place_text(const config::SourcePlace& place) { return place.file + ":" + std::to_string(place.line); }
+std::string place_text(const config::SourcePlace& place) {
+    return printable(place.file) + ":" + std::to_string(place.line);
+}
 
 std::size_t failed_of(const std::vector<RuleTestResult>& results) {
     return static_cast<std::size_t>(
@@ -174,7 +160,7 @@ std::string text_report(const std::vector<RuleTestResult>& results) {
         out += printable(result.name);
         out += result.passed() ? "\n" : "  (" + place_text(result.place) + ")\n";
         for (const std::string& difference : result.differences) {
-            out += "      " + difference + "\n";
+            out += "      " + printable(difference) + "\n";
         }
     }
     out += std::to_string(results.size()) + (results.size() == 1 ? " test, " : " tests, ") +
@@ -191,7 +177,7 @@ std::string tap_report(const std::vector<RuleTestResult>& results) {
         }
         out += '\n';
         for (const std::string& difference : results[i].differences) {
-            out += "# " + place_text(results[i].place) + ": " + difference + "\n";
+            out += "# " + place_text(results[i].place) + ": " + printable(difference) + "\n";
         }
     }
     return out;
@@ -199,13 +185,13 @@ std::string tap_report(const std::vector<RuleTestResult>& results) {
 
 std::string xml_text(std::string_view text) {
     std::string out;
-    for (const char c : text) {
+    for (const char c : printable(text)) {
         switch (c) {
         case '&': out += "&amp;"; break;
         case '<': out += "&lt;"; break;
         case '>': out += "&gt;"; break;
         case '"': out += "&quot;"; break;
-        default: out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+        default: out += c;
         }
     }
     // The two that XML does not have: U+FFFE and U+FFFF.
