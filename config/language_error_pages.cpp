@@ -1,12 +1,13 @@
 // A behavior's `error_pages`.
 #include "config/language.h"
 
+#include "http/ascii.h"
 #include "http/target.h"
 
 namespace gatehouse::config {
 namespace {
 
-constexpr std::string_view kPagePattern = "^/[^\\x00-\\x20#\\x7F]*$";
+constexpr std::string_view kPagePattern = "^/([!-\"$&-~]|%[0-9A-Fa-f]{2})*$";
 constexpr std::string_view kPagesExpected =
     "a mapping from statuses to pages such as {404: {page: /404.html}, 5xx: {page: /sorry.html}}";
 
@@ -22,22 +23,23 @@ bool is_page(std::string_view text) {
 
 // A status that needs neither a field nor a lack of content that a page does not have.
 bool is_sent_with_page(std::uint64_t status) {
-    return status == 200 || (status >= 400 && status != 412 && status != 416);
+    return status == 200 || (status >= 400 && status <= 599 && status != 412 && status != 416);
 }
 
 Field<ErrorPage> status_field() {
-    static constexpr NumberRange kStatuses{200, 599};
     static constexpr std::string_view kAccepted = "200, or 400 to 599 without 412 and 416";
     Field<ErrorPage> field;
     field.description = {"status", "whole number", "that of the error", "The status the page is sent with.",
                          std::string(kAccepted)};
     field.read = [](const Spot& spot, Findings& findings, ErrorPage& out) {
-        const auto value = read_count(spot, findings, kStatuses);
-        if (!value) return;
-        if (!is_sent_with_page(*value)) {
+        const auto text = read_scalar(spot, findings, kAccepted);
+        if (!text) return;
+        const auto value = http::parse_digits(*text);
+        if (!value || !is_sent_with_page(*value)) {
             findings.expected(spot, kAccepted);
             return;
         }
+        findings.accept(spot);
         out.status = static_cast<int>(*value);
     };
     return field;
@@ -46,7 +48,9 @@ Field<ErrorPage> status_field() {
 const Record<ErrorPage>& error_page_fields() {
     static const Record<ErrorPage> kFields{
         required(text<ErrorPage>({"page", "The path of the page."}, &ErrorPage::page,
-                                 {"a path such as /index.html, with its query where it has one", is_page, kPagePattern},
+                                 {"a path such as /index.html, with its query where it has one; what is not ASCII, and "
+                                  "spaces, percent-encoded such as /a%20b.html",
+                                  is_page, kPagePattern},
                                  "")),
         status_field(),
     };
@@ -79,6 +83,7 @@ Field<Behavior> error_pages_field() {
                     "expected a status from 400 to 599 without 412 and 416, 4xx or 5xx; found " + quote(member.key));
                 continue;
             }
+            if (!expect_mapping(member.value, findings, "a mapping with page such as {page: /404.html}")) continue;
             auto& pages = is_class ? out.error_pages.by_class : out.error_pages.by_status;
             ErrorPage& page = pages[is_class ? member.key[0] - '0' : std::stoi(member.key)];
             read_record(member.value, findings, error_page_fields(), page);

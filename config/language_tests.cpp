@@ -174,6 +174,25 @@ Field<TestExpectation> origin_expectation() {
     return field;
 }
 
+Field<TestExpectation> error_page_expectation() {
+    Field<TestExpectation> field = status<TestExpectation>(
+        {"error_page", "The status of the error in whose place the client gets a page, or none where it gets no page; "
+                       "the status of the answer is `status`."},
+        &TestExpectation::error_page, "not set");
+    field.description.type = "whole number or none";
+    field.description.accepted = "none, or " + field.description.accepted;
+    field.description.form.words = {"none"};
+    field.read = [read_status = field.read](const Spot& spot, Findings& findings, TestExpectation& out) {
+        if (spot.node->kind == DocumentNode::Kind::Scalar && spot.node->scalar == "none") {
+            findings.accept(spot);
+            out.error_page = 0;
+            return;
+        }
+        read_status(spot, findings, out);
+    };
+    return field;
+}
+
 const Record<TestExpectation>& expectation_fields() {
     using Expectation = TestExpectation;
     static const Record<Expectation> kFields{
@@ -195,9 +214,7 @@ const Record<TestExpectation>& expectation_fields() {
         text<Expectation>({"reason", "Why it was not answered from the cache, or not stored: one of docs/METRICS.md."},
                           &Expectation::reason, {"a reason such as response_no_store"}, "not set"),
         status({"status", "The status that the client gets."}, &Expectation::status, "not set"),
-        status({"error_page", "The status of the error in whose place the client gets a page; that of the answer is "
-                              "`status`."},
-               &Expectation::error_page, "not set"),
+        error_page_expectation(),
         patterns({"headers", "The fields that the client gets."}, &Expectation::headers),
         texts<Expectation>({"without_headers", "Fields that the client does not get."}, &Expectation::without_headers,
                            kFieldName),
@@ -208,7 +225,7 @@ const Record<TestExpectation>& expectation_fields() {
 }
 
 constexpr const char* kPages = "What their origin answers if error pages are asked for; a page that is not here is"
-                               " answered with `response`.";
+                               " answered with `response`, and one that is here has to be one of error_pages.";
 
 const Record<TestStep>& step_fields() {
     static const Record<TestStep> kFields{

@@ -51,7 +51,7 @@ struct TestExpectation {
     std::optional<std::chrono::milliseconds> ttl;
     std::optional<std::string> reason; // as Cache-Status says it in `detail`
     std::optional<int> status;
-    std::optional<int> error_page;    // it is the page for an error with this status
+    std::optional<int> error_page;    // it is the page for an error with this status; 0: it is none
     std::vector<NamePattern> headers; // what the client gets
     std::vector<std::string> without_headers;
     std::optional<std::string> body;

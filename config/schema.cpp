@@ -26,6 +26,8 @@ using Kind = ValueForm::Kind;
 constexpr const char* kNamePattern = "^[A-Za-z0-9_.-]{1,60}$";
 constexpr const char* kAnyStatusPattern = "^[2-5]([0-9][0-9]|xx)$";
 constexpr const char* kStatusPattern = "^([45][0-9][0-9]|4xx|5xx)$";
+// Neither 412 nor 416.
+constexpr const char* kPageStatusPattern = "^(4([02-9][0-9]|1[0-13-57-9])|5[0-9][0-9]|4xx|5xx)$";
 // Every value may hold a variable, and what that stands for is not known here.
 constexpr const char* kVariablePattern = "\\$\\{";
 
@@ -126,15 +128,18 @@ json::object cache_control() {
 }
 
 json::object error_pages(const ValueForm& form) {
-    json::object sent{
-        {"type", {"integer", "string"}}, {"pattern", kVariablePattern}, {"minimum", 200}, {"maximum", 599}};
-    json::object members{{"page", text_of(form.pattern)}, {"status", std::move(sent)}};
+    const auto range = [](int min, int max) {
+        return json::object{{"type", "integer"}, {"minimum", min}, {"maximum", max}};
+    };
+    const json::object sent{
+        {"anyOf", {range(200, 200), range(400, 411), range(413, 415), range(417, 599), variable()}}};
+    json::object members{{"page", text_of(form.pattern)}, {"status", sent}};
     json::object page{{"type", "object"},
                       {"properties", std::move(members)},
                       {"required", json::array{"page"}},
                       {"additionalProperties", false}};
     json::object statuses;
-    statuses[kStatusPattern] = std::move(page);
+    statuses[kPageStatusPattern] = std::move(page);
     return {{"type", {"object", "null"}}, {"patternProperties", std::move(statuses)}, {"additionalProperties", false}};
 }
 

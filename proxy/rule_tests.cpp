@@ -9,6 +9,7 @@
 #include "proxy/printable_text.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -105,8 +106,8 @@ std::vector<std::string> differences_of(const TestExpectation& expected, const S
     }
     if (expected.error_page && *expected.error_page != got.record.cache.page_for) {
         const int page_for = got.record.cache.page_for;
-        compare.differ("error_page", std::to_string(*expected.error_page),
-                       page_for == 0 ? "none" : std::to_string(page_for));
+        const auto text = [](int status) { return status == 0 ? "none" : std::to_string(status); };
+        compare.differ("error_page", text(*expected.error_page), text(page_for));
     }
     compare.headers("headers", expected.headers, expected.without_headers, got.response.fields);
     compare.equal("body", expected.body, got.content);
@@ -120,6 +121,37 @@ std::vector<std::string> differences_of(const TestExpectation& expected, const S
         compare.headers("origin.headers", expected.origin_headers, expected.origin_without_headers, got.asked->fields);
     }
     return compare.take();
+}
+
+bool is_error_page(const config::Config& config, std::string_view url) {
+    const auto is_it = [url](const auto& one) { return one.second.page == url; };
+    return std::any_of(config.behaviors.begin(), config.behaviors.end(), [&](const config::Behavior& behavior) {
+        const auto& [by_status, by_class] = behavior.error_pages;
+        return std::any_of(by_status.begin(), by_status.end(), is_it) ||
+               std::any_of(by_class.begin(), by_class.end(), is_it);
+    });
+}
+
+// Pages that the step tells of and nobody ever asks for. Where the step fails, also those that were not asked for now,
+// and the one that was, if the step does not tell of it.
+std::vector<std::string> differences_of_pages(const config::Config& config, const config::TestStep& step,
+                                              const SimulatedOutcome& got, bool failed) {
+    std::vector<std::string> out;
+    bool is_named = false;
+    for (const config::TestPage& page : step.pages) {
+        is_named = is_named || page.url == got.page;
+        if (!is_error_page(config, page.url)) {
+            out.push_back("pages: `" + printable(page.url) + "` is no page of any error_pages");
+        } else if (failed && page.url != got.page) {
+            out.push_back("pages: `" + printable(page.url) + "` was not asked for");
+        }
+    }
+    if (got.page_asked && !is_named && (failed || !out.empty())) {
+        const std::string answer = step.response.error.empty() ? "answered " + std::to_string(step.response.status)
+                                                               : "failed with " + step.response.error;
+        out.push_back("`" + printable(got.page) + "` was asked for and " + answer + "; `pages` does not name it");
+    }
+    return out;
 }
 
 RuleTestResult run_one(const std::shared_ptr<const config::Config>& config, const config::RuleTest& test) {
@@ -137,9 +169,12 @@ RuleTestResult run_one(const std::shared_ptr<const config::Config>& config, cons
             result.differences.push_back(prefix + outcome.error().detail);
             return result;
         }
-        for (std::string& difference : differences_of(step.expect, *outcome, prefix)) {
-            result.differences.push_back(std::move(difference));
+        std::vector<std::string> differences = differences_of(step.expect, *outcome, prefix);
+        const bool failed = !differences.empty();
+        for (const std::string& of_page : differences_of_pages(*config, step, *outcome, failed)) {
+            differences.push_back(prefix + of_page);
         }
+        std::move(differences.begin(), differences.end(), std::back_inserter(result.differences));
     }
     return result;
 }

@@ -9,6 +9,7 @@
 #include "http/date.h"
 #include "http/framing.h"
 #include "proxy/content_at_hand.h"
+#include "proxy/error_page.h"
 #include "proxy/exchange.h"
 #include "proxy/fetch_task.h"
 #include "proxy/head_parser.h"
@@ -322,6 +323,7 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     outcome.key = state.decision.lookup ? cache::policy::readable_key(state.key) : std::string();
     outcome.asked = impl.asked;
     outcome.page_asked = impl.page_asked;
+    outcome.page = state.page ? state.page->request.head.target : std::string();
     outcome.cookie_unkeyed = impl.cookie_unkeyed;
     auto response = sink.parsed_head();
     if (!response) {

@@ -42,6 +42,7 @@ struct SimulatedOutcome {
     std::optional<http::RequestHead>
         asked; // what the origin was sent, the last time it was asked for the request's URL
     std::optional<http::RequestHead> page_asked; // the same of an error page
+    std::string page;                            // the error page that was looked for, as error_pages has it
     bool cookie_unkeyed = false;                 // with a Cookie that the key does not have
     http::ResponseHead response;                 // what the client gets
     std::string content;

@@ -198,12 +198,24 @@ const BrokenRow kBroken[] = {
      65, "behaviors[0].error_pages.404", "missing required field page"},
     {"a page that is a word",
      kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: /index.html}}]\n", 3, 65,
-     "behaviors[0].error_pages.404", "expected a mapping with page; found `/index.html`"},
+     "behaviors[0].error_pages.404", "expected a mapping with page such as {page: /404.html}; found `/index.html`"},
     {"a page that is a URL",
      kListeners + kOrigins +
          "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: {page: 'http://a/b'}}}]\n",
      3, 72, "behaviors[0].error_pages.404.page",
-     "expected a path such as /index.html, with its query where it has one; found"},
+     "expected a path such as /index.html, with its query where it has one; what is not ASCII, and spaces, "
+     "percent-encoded such as /a%20b.html; found"},
+    {"a page with a letter that is not ASCII",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: {page: /gr\xC3\xB6n}}}]\n",
+     3, 72, "behaviors[0].error_pages.404.page",
+     "expected a path such as /index.html, with its query where it has one; what is not ASCII, and spaces, "
+     "percent-encoded such as /a%20b.html; found `/gr\xC3\xB6n`"},
+    {"a page with a space",
+     kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: {page: /a b}}}]\n", 3, 72,
+     "behaviors[0].error_pages.404.page",
+     "expected a path such as /index.html, with its query where it has one; what is not ASCII, and spaces, "
+     "percent-encoded such as /a%20b.html; found `/a b`"},
     {"a page above the root",
      kListeners + kOrigins + "behaviors: [{path_pattern: '*', origin: api, error_pages: {404: {page: /../a}}}]\n", 3,
      72, "behaviors[0].error_pages.404.page", "expected a path such as /index.html"},
@@ -211,6 +223,14 @@ const BrokenRow kBroken[] = {
      kListeners + kOrigins +
          "behaviors: [{path_pattern: '*', origin: api, error_pages: {5xx: {page: /a, status: 302}}}]\n",
      3, 84, "behaviors[0].error_pages.5xx.status", "expected 200, or 400 to 599 without 412 and 416; found `302`"},
+    {"a page with a status that is none of an answer",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: '*', origin: api, error_pages: {5xx: {page: /a, status: 199}}}]\n",
+     3, 84, "behaviors[0].error_pages.5xx.status", "expected 200, or 400 to 599 without 412 and 416; found `199`"},
+    {"a page with a status beyond all",
+     kListeners + kOrigins +
+         "behaviors: [{path_pattern: '*', origin: api, error_pages: {5xx: {page: /a, status: 600}}}]\n",
+     3, 84, "behaviors[0].error_pages.5xx.status", "expected 200, or 400 to 599 without 412 and 416; found `600`"},
     {"a page with an unknown field",
      kListeners + kOrigins +
          "behaviors: [{path_pattern: '*', origin: api, error_pages: {5xx: {page: /a, stats: 200}}}]\n",

@@ -335,6 +335,11 @@ tests:
 - {name: a page that is not named is answered as everything else, request: {url: /a}, response: {status: 404, body: none}, expect: {status: 404, body: none, error_page: 404}}
 - {name: a page that fails, request: {url: /a}, response: {status: 500}, pages: [{url: /500.html, error: dns_error}], expect: {status: 500, error_page: 404}}
 - {name: an origin that is down, request: {url: /a}, response: {error: dns_error}, pages: [{url: /500.html}], expect: {status: 502, cache: own}}
+- {name: a page that is mistyped, request: {url: /a}, response: {status: 404}, pages: [{url: /index.htm}], expect: {status: 404}}
+- {name: no page is expected, request: {url: /a}, response: {status: 404}, pages: [{url: '/index.html?app'}], expect: {error_page: none}}
+- {name: no page is expected and none is there, request: {url: /a}, response: {status: 404}, expect: {error_page: none}}
+- {name: a page that is not asked for, request: {url: /a}, response: {error: dns_error}, pages: [{url: /500.html}], expect: {status: 404}}
+- {name: a page that is stored is asked for too, steps: [{request: {url: /a}, response: {status: 404}, pages: [{url: '/index.html?app'}]}, {request: {url: /a}, pages: [{url: '/index.html?app'}]}]}
 )";
     const config::LoadResult loaded = config::load_text(rules, "r.yaml");
     REQUIRE(loaded.config != nullptr);
@@ -344,7 +349,14 @@ tests:
             differences += one + "\n";
         }
     }
-    CHECK(differences == "error_page: expected 404; got none\nerror_page: expected 404; got none\n");
+    CHECK(differences == "error_page: expected 404; got none\n"
+                         "`/index.html?app` was asked for and answered 404; `pages` does not name it\n"
+                         "error_page: expected 404; got none\n"
+                         "pages: `/index.htm` is no page of any error_pages\n"
+                         "`/index.html?app` was asked for and answered 404; `pages` does not name it\n"
+                         "error_page: expected none; got 404\n"
+                         "status: expected 404; got 502\n"
+                         "pages: `/500.html` was not asked for\n");
 }
 
 TEST_CASE("a stored error and its stored page are given at once, without waiting for anything") {
