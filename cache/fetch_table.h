@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cache/fetch.h"
+#include "cache/store/zeroed_array.h"
 #include "http/time.h"
 
 #include <array>
@@ -65,7 +66,7 @@ public:
 private:
     static constexpr std::size_t kSlots = 1 << 16;
     static std::uint64_t tag(const store::KeyHash& hash) noexcept { return hash.high & 0xffffffff00000000ULL; }
-    std::vector<std::atomic<std::uint64_t>> slots_; // upper half: tag, lower half: second it ends
+    store::ZeroedArray<std::atomic<std::uint64_t>> slots_; // upper half: tag, lower half: second it ends
 };
 
 } // namespace gatehouse::cache

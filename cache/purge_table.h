@@ -13,12 +13,12 @@
 #pragma once
 
 #include "cache/store/store.h"
+#include "cache/store/zeroed_array.h"
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 namespace gatehouse::cache {
 
@@ -45,7 +45,7 @@ private:
     static constexpr unsigned kTagBits = 16;
     static constexpr std::uint64_t kTagMask = (1U << kTagBits) - 1;
 
-    std::vector<Set> sets_;
+    store::ZeroedArray<Set> sets_; // most are never touched
 };
 
 } // namespace gatehouse::cache
