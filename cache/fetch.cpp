@@ -61,7 +61,10 @@ std::optional<store::Body::Cursor> Fetch::take_initiator_cursor() {
     return std::exchange(initiator_cursor_, std::nullopt);
 }
 
-void Fetch::initiator_left() noexcept {
+void Fetch::initiator_left(std::uint64_t drained) noexcept {
+    if (drained > 0 && answer().body) {
+        drained_to_.store(answer().body->published() + drained, std::memory_order_release);
+    }
     {
         const std::lock_guard lock(initiator_mutex_);
         initiator_left_.store(true, std::memory_order_release);
@@ -95,11 +98,17 @@ bool Fetch::wanted() const {
     if (!is_private && !detached_from_store() && (phase() == Phase::Pending || answer_.shared)) {
         return true;
     }
-    if (reader_count() > 0) {
+    if (reader_count() > 0 || is_drained()) {
         return true;
     }
     const std::lock_guard lock(initiator_mutex_);
     return initiator_expected_ && !initiator_served_ && !initiator_left_.load(std::memory_order_acquire);
+}
+
+// Not begun where it is known not to end within the bound.
+bool Fetch::is_drained() const noexcept {
+    const std::uint64_t end = drained_to_.load(std::memory_order_acquire);
+    return end > 0 && answer_.body->published() < end && answer_.length.value_or(0) <= end;
 }
 
 void Fetch::on_published() noexcept { waiters_.wake_all(shared_from_this()); }
@@ -122,8 +131,8 @@ void Fetch::wake_home() {
     });
 }
 
-Fetch::Reader::Reader(std::shared_ptr<Fetch> fetch, unsigned core, Cut on_cut, void* context)
-    : fetch_(std::move(fetch)), core_(core), on_cut_(on_cut), context_(context) {
+Fetch::Reader::Reader(std::shared_ptr<Fetch> fetch, unsigned core, Cut on_cut, void* context, bool is_client)
+    : fetch_(std::move(fetch)), core_(core), on_cut_(on_cut), context_(context), is_client_(is_client) {
     const std::lock_guard lock(fetch_->readers_mutex_);
     id_ = fetch_->next_reader_++;
     place_ = fetch_->readers_.insert(fetch_->readers_.end(), this);
@@ -165,7 +174,7 @@ std::size_t Fetch::cut_slowest(std::uint64_t window_bytes) {
             continue; // whoever has read everything holds nobody up
         }
         reader->cut_ = true;
-        ++cut;
+        cut += reader->is_client_ ? 1 : 0;
         poster_.post(reader->core_, [self = shared_from_this(), id = reader->id_] {
             Reader* found = nullptr;
             {

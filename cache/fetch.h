@@ -108,8 +108,9 @@ public:
     void expect_initiator() noexcept { initiator_expected_ = true; } // before the fetch task starts
     // Once, after phase() says Answered. nullopt where there is no content, or it was cut for not having come in time.
     std::optional<store::Body::Cursor> take_initiator_cursor();
-    // The initiator went away (or needs the answer no longer). Any core.
-    void initiator_left() noexcept;
+    // The initiator went away (or needs the answer no longer). Any core. `drained`: how much of the content that is yet
+    // to come is read and dropped, so that the connection outlives an answer that ends within it; 0 before the answer.
+    void initiator_left(std::uint64_t drained = 0) noexcept;
 
     // ---- those who wait
     // Whether one more may wait for the answer; also says yes where there is nothing left to wait for.
@@ -139,8 +140,9 @@ public:
     class Reader {
     public:
         using Cut = void (*)(void* context);
-        // `on_cut` runs on `core`, once at most, while the reader exists.
-        Reader(std::shared_ptr<Fetch> fetch, unsigned core, Cut on_cut, void* context);
+        // `on_cut` runs on `core`, once at most, while the reader exists; it may end the reader. `is_client`: whether it
+        // counts among the slow clients when it is cut.
+        Reader(std::shared_ptr<Fetch> fetch, unsigned core, Cut on_cut, void* context, bool is_client = true);
         ~Reader();
         Reader(const Reader&) = delete;
         Reader& operator=(const Reader&) = delete;
@@ -154,11 +156,12 @@ public:
         void* context_;
         std::uint64_t id_ = 0;
         std::atomic<std::uint64_t> position_{0};
+        bool is_client_;
         bool cut_ = false; // guarded by readers_mutex_
         std::list<Reader*>::iterator place_;
     };
     // Cuts the readers that hold the oldest bytes; an initiator that has yet to take its cursor is at the very first
-    // one. Returns how many. Home core.
+    // one. Returns how many clients. Home core.
     std::size_t cut_slowest(std::uint64_t window_bytes);
     std::size_t reader_count() const;
 
@@ -172,7 +175,8 @@ public:
     // Called (on the home core) when room appeared in the body's window, or a reader or the initiator left. Null to
     // clear.
     void set_home_waker(std::function<void()> wake);
-    // Whether anybody can still use the answer: it is being stored, or is read, or its initiator has yet to look.
+    // Whether anybody can still use the answer: it is being stored, or is read, or its initiator has yet to look; or what
+    // is left of it is drained.
     bool wanted() const;
 
     // ---- store::BodyListener
@@ -182,6 +186,7 @@ public:
 private:
     void wake_home();
     bool cut_initiator();
+    bool is_drained() const noexcept;
 
     CorePoster& poster_;
     WaitLists waiters_;
@@ -201,6 +206,7 @@ private:
     std::atomic<policy::Reason> detach_reason_{policy::Reason::None};
     bool initiator_expected_ = false;
     std::atomic<bool> initiator_left_{false};
+    std::atomic<std::uint64_t> drained_to_{0}; // position in the content; 0: it is not drained
     mutable std::mutex initiator_mutex_;
     std::optional<store::Body::Cursor> initiator_cursor_;
     bool initiator_served_ = false;

@@ -486,10 +486,12 @@ awaitable<bool> FetchTask::wait_for_room(cache::Intake& intake) {
         }
         if (room_deadline_.expired()) {
             const std::size_t cut = order_.fetch->cut_slowest(intake.body->alive_bytes());
-            core_.metrics().slow_readers_cut.add(cut);
-            spdlog::warn("slow readers cut off: origin={} readers={} advice=\"they took nothing for "
-                         "timeouts.slow_reader while others waited\"",
-                         origin_.name, cut);
+            if (cut > 0) {
+                core_.metrics().slow_readers_cut.add(cut);
+                spdlog::warn("slow readers cut off: origin={} readers={} advice=\"they took nothing for "
+                             "timeouts.slow_reader while others waited\"",
+                             origin_.name, cut);
+            }
             room_deadline_.arm(order_.config->timeouts.slow_reader);
         }
         co_await room_event_.wait();

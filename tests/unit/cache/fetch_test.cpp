@@ -378,6 +378,57 @@ TEST_CASE("an initiator that was cut is not waited for") {
     CHECK_FALSE(fetch->take_initiator_cursor());
 }
 
+TEST_CASE("what the initiator leaves unread is wanted up to the bound, and not at all where it is known to be longer") {
+    Bench bench;
+    struct Row {
+        std::optional<std::uint64_t> length;
+        std::uint64_t drained;
+        bool before; // wanted where 100 bytes of content were published before the initiator left,
+        bool close;  // with 49 more,
+        bool after;  // and with 50 more
+    };
+    const Row rows[] = {
+        {std::nullopt, 50, true, true, false},  {150, 50, true, true, false}, {151, 50, false, false, false},
+        {std::nullopt, 0, false, false, false}, {120, 50, true, true, false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.length.value_or(0));
+        CAPTURE(row.drained);
+        const auto fetch = bench.make(true);
+        fetch->expect_initiator();
+        Answer answer = bench.relayed();
+        answer.length = row.length;
+        fetch->publish(std::move(answer));
+        Body& body = *fetch->answer().body;
+        fill(body, std::string(100, 'x'));
+        CHECK(fetch->take_initiator_cursor());
+        CHECK_FALSE(fetch->wanted());
+        fetch->initiator_left(row.drained);
+        CHECK(fetch->wanted() == row.before);
+        fill(body, std::string(49, 'x'));
+        CHECK(fetch->wanted() == row.close);
+        fill(body, std::string(1, 'x'));
+        CHECK(fetch->wanted() == row.after);
+    }
+}
+
+TEST_CASE("a reader that is no client is cut like the others, may end itself by that, and is not counted") {
+    Bench bench;
+    const auto fetch = bench.make(true);
+    Answer answer = bench.relayed();
+    const auto keep = answer.body->open();
+    fetch->publish(std::move(answer));
+    fill(*fetch->answer().body, std::string(100, 'x'));
+    std::optional<Fetch::Reader> held;
+    held.emplace(
+        fetch, 0, [](void* reader) { static_cast<std::optional<Fetch::Reader>*>(reader)->reset(); }, &held, false);
+    CHECK(fetch->wanted());
+    CHECK(fetch->cut_slowest(1000) == 0);
+    bench.poster.run_all();
+    CHECK_FALSE(held);
+    CHECK_FALSE(fetch->wanted());
+}
+
 TEST_CASE("a reader that has read everything is never cut") {
     Bench bench;
     const auto fetch = bench.make();
