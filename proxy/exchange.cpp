@@ -450,9 +450,7 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
         co_return; // the session takes the tunnel
     }
     if (finds_no_page(answer.status)) {
-        if (state_.plan.leader) {
-            fetch->initiator_left();
-        }
+        leave_unread(*fetch);
         co_return;
     }
     head = policy::under_etag_rule(head, state_.behavior->etag);
@@ -462,12 +460,14 @@ awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, 
         age = age_seconds(head, now);
     }
     HeldError held;
+    held.cursor = std::move(cursor);
     if (answer.status >= 400) {
         const bool answered = co_await page_instead(fetch, head, result, age, held);
         if (answered) {
             co_return;
         }
     }
+    cursor = std::move(held.cursor);
     Fetch::Reader reader(fetch, worker_.core.index(),
                          [](void* sink) { static_cast<ResponseSink*>(sink)->abort(); }, &sink_);
     held.reader.reset();

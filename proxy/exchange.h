@@ -124,7 +124,7 @@ private:
     PageStep turn_to_page(const cache::policy::StoredHead& error, const cache::policy::CacheResult& result,
                           bool may_be_stored, std::optional<std::int64_t> age);
     PageStep turn_to_page(const http::Error& error, const cache::policy::CacheResult& result);
-    PageStep begin_page(const config::ErrorPage& page, int status, std::string_view lines,
+    PageStep begin_page(const config::ErrorPage& page, int status, std::string_view lines, bool forbids_reuse,
                         const cache::policy::CacheResult& result);
     void make_page_request(std::string_view page, RequestState& request) const;
     void launch_page();
@@ -135,6 +135,7 @@ private:
     // `held` keeps the answer of the fetch meanwhile. True: the client was answered.
     awaitable<bool> page_instead(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead error,
                                  cache::policy::CacheResult result, std::optional<std::int64_t> age, HeldError& held);
+    void leave_unread(cache::Fetch& fetch) const;
     awaitable<void> answer_failure(http::Error error, cache::policy::CacheResult result);
     void shape_head(cache::policy::Assembly& assembly, std::optional<cache::policy::ClientHead>& client,
                     const cache::policy::StoredHead& head, bool may_be_stored) const;

@@ -3,6 +3,7 @@
 // nothing where it finds no page: then the error is given, which waits that long.
 #include "proxy/error_page.h"
 
+#include "cache/policy/client_cache_control.h"
 #include "cache/policy/error_page.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/response_assembly.h"
@@ -36,6 +37,13 @@ bool is_about_content(std::string_view name) noexcept {
                        [name](std::string_view one) { return http::iequals(one, name); });
 }
 
+bool is_page_itself(const http::Target& target, std::string_view page) noexcept {
+    const std::size_t mark = page.find('?');
+    const std::string_view query = mark == std::string_view::npos ? std::string_view() : page.substr(mark + 1);
+    return target.path == page.substr(0, mark) && target.has_query == (mark != std::string_view::npos) &&
+           target.query == query;
+}
+
 http::Target target_of_page(std::string_view page, const std::string& authority) {
     http::Target target;
     target.authority = authority;
@@ -62,7 +70,9 @@ const config::ErrorPage* Exchange::page_for(int status) const noexcept {
     if (!is_read || state_.facts.upgrade || state_.facts.cache_control.only_if_cached) {
         return nullptr;
     }
-    return state_.behavior->error_pages.find(status);
+    const config::ErrorPage* page = state_.behavior->error_pages.find(status);
+    // What just failed is not asked for again.
+    return page != nullptr && is_page_itself(state_.target, page->page) ? nullptr : page;
 }
 
 // Whether this exchange is one for a page, and this answer is none. Then nothing is said to the client.
@@ -74,8 +84,9 @@ bool Exchange::finds_no_page(int status) noexcept {
     return true;
 }
 
-// As the client's request for the page would be, but for its conditions and its Range: they are about something else.
-// RFC 9110 section 13.2.1
+// As the client's request for the page would be, but for its conditions and its Range, which are about something else
+// (RFC 9110 section 13.2.1), and for what it asks of caches, with the secrets that allow it to: who wants another look
+// at a URL wants none at the page, whichever behavior the URL has.
 void Exchange::make_page_request(std::string_view page, RequestState& request) const {
     request.config = state_.config;
     request.record.started_steady = worker_.core.turn_steady(); // its waits are counted from now on
@@ -87,6 +98,11 @@ void Exchange::make_page_request(std::string_view page, RequestState& request) c
     fields = state_.as_sent.empty() ? state_.head.fields : state_.as_sent;
     policy::remove_client_conditions(fields, false);
     fields.remove_if([](const http::Fields::Line& line) { return is_about_content(line.name); });
+    fields.remove("Cache-Control");
+    fields.remove("Pragma");
+    for (const std::string& secret : state_.config->secret_fields) {
+        fields.remove(secret);
+    }
 }
 
 Exchange::PageStep Exchange::turn_to_page(const StoredHead& error, const policy::CacheResult& result,
@@ -111,7 +127,9 @@ Exchange::PageStep Exchange::turn_to_page(const StoredHead& error, const policy:
         head.append("Age: ").append(std::to_string(*age)).append("\r\n");
     }
     const std::string_view lines = std::string_view(head).substr(head.find('\n') + 1); // behind the status line
-    return begin_page(*page, status, lines, result);
+    const bool is_private =
+        policy::is_for_one_client(error.facts) && !state_.behavior->policy_ref->overrides.authorization;
+    return begin_page(*page, status, lines, is_private || policy::forbids_reuse(lines), result);
 }
 
 Exchange::PageStep Exchange::turn_to_page(const Error& error, const policy::CacheResult& result) {
@@ -125,19 +143,21 @@ Exchange::PageStep Exchange::turn_to_page(const Error& error, const policy::Cach
     const ErrorResponse response = make_error_response(error, &state_.head.fields);
     std::string lines(response.head.fields.serialised());
     lines.append("Date: ").append(http::format_http_date(worker_.core.turn_wall())).append("\r\n");
-    return begin_page(*page, response.head.status, lines, result);
+    return begin_page(*page, response.head.status, lines, true, result);
 }
 
 Exchange::PageStep Exchange::begin_page(const config::ErrorPage& page, int status, std::string_view lines,
-                                        const policy::CacheResult& result) {
+                                        bool forbids_reuse, const policy::CacheResult& result) {
     state_.page = std::make_shared<PageTurn>();
     PageTurn& turn = *state_.page;
     turn.error_status = status;
     turn.status = page.status != 0 ? page.status : status;
     turn.error_result = result;
-    if (turn.status >= 400) {
+    // What one client was refused, or failed just now, is not to be found under this URL by others, or later.
+    if (turn.status >= 400 || forbids_reuse) {
         turn.error_lines = policy::lines_of_error(lines, turn.status == status);
     }
+    turn.error_vary = policy::vary_of_error(lines);
     make_page_request(page.page, turn.request);
     turn.exchange = std::make_unique<Exchange>(worker_, turn.request, sink_, client_);
     turn.exchange->page_ = &turn;
@@ -200,11 +220,13 @@ awaitable<void> Exchange::answer_failure(Error error, policy::CacheResult result
 awaitable<bool> Exchange::page_instead(std::shared_ptr<Fetch> fetch, StoredHead error, policy::CacheResult result,
                                        std::optional<std::int64_t> age, HeldError& held) {
     const bool may_be_stored = state_.decision.may_store || may_store_post();
+    if (fetch->answer().not_stored != policy::Reason::None) {
+        result.reason = fetch->answer().not_stored; // why it was forwarded is what `fwd` says already
+    }
     const PageStep step = turn_to_page(error, result, may_be_stored, age);
     bool answered = step == PageStep::Given;
     if (step == PageStep::Waits) {
-        held.reader.emplace(
-            fetch, worker_.core.index(), [](void* cut) { *static_cast<bool*>(cut) = true; }, &held.is_cut);
+        held.reader.emplace(fetch, worker_.core.index(), &HeldError::on_cut, &held, false);
         launch_page();
         answered = co_await finish_page();
         if (!answered && held.is_cut) {
@@ -212,10 +234,17 @@ awaitable<bool> Exchange::page_instead(std::shared_ptr<Fetch> fetch, StoredHead 
             answered = true;
         }
     }
-    if (answered && state_.plan.leader) {
-        fetch->initiator_left();
+    if (answered) {
+        leave_unread(*fetch);
     }
     co_return answered;
+}
+
+// The rest of an answer that this client does not get: read to its end if that is near, for the connection's sake.
+void Exchange::leave_unread(Fetch& fetch) const {
+    if (state_.plan.leader) {
+        fetch.initiator_left(state_.config->limits.drain_bytes);
+    }
 }
 
 void Exchange::launch_page() { state_.page->exchange->launch(nullptr, nullptr); }
@@ -223,13 +252,16 @@ void Exchange::launch_page() { state_.page->exchange->launch(nullptr, nullptr); 
 void Exchange::shape_head(policy::Assembly& assembly, std::optional<policy::ClientHead>& client, const StoredHead& head,
                           bool may_be_stored) const {
     const std::string* error_lines = nullptr;
+    const std::string* error_vary = nullptr;
     if (page_ != nullptr) {
         assembly.status = page_->status;
-        error_lines = page_->status >= 400 ? &page_->error_lines : nullptr;
+        error_lines = page_->error_lines ? &*page_->error_lines : nullptr;
+        error_vary = page_->error_vary.empty() ? nullptr : &page_->error_vary;
     }
-    if (state_.behavior->shapes_responses || error_lines != nullptr) {
-        policy::shape(assembly, client,
-                      {*state_.behavior, state_.head, head, may_be_stored, worker_.core.turn_wall(), error_lines});
+    if (state_.behavior->shapes_responses || error_lines != nullptr || error_vary != nullptr) {
+        policy::shape(
+            assembly, client,
+            {*state_.behavior, state_.head, head, may_be_stored, worker_.core.turn_wall(), error_lines, error_vary});
     }
 }
 

@@ -94,7 +94,7 @@ awaitable<Exchange::Got> Exchange::get_slice(cache::SliceNeed& need, Piece& piec
         if (plan.leader) {
             fetch->expect_initiator();
             start(fetch, true, plan.validate, nullptr, nullptr);
-        } else {
+        } else if (page_ == nullptr) {
             worker_.core.metrics().collapsed.add();
         }
         const bool connected = co_await wait_for_slice(fetch, may_answer);

@@ -111,7 +111,9 @@ void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::share
         start(plan.fetch, plan.may_store, plan.may_store && plan.validate, body, tunnel);
     } else {
         for_store_ = true;
-        worker_.core.metrics().collapsed.add();
+        if (page_ == nullptr) { // the request for the page is none of a client's
+            worker_.core.metrics().collapsed.add();
+        }
     }
 }
 

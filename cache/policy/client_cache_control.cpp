@@ -18,12 +18,6 @@ bool is_kept_by_clients(int status) noexcept {
     return std::find(kStatuses.begin(), kStatuses.end(), status) != kStatuses.end();
 }
 
-// Whether the answer to a request with Authorization is for that client alone. RFC 9111 section 3.5
-bool is_for_one_client(const ResponseFacts& response) noexcept {
-    return response.request_authorization && !response.is_public && !response.must_revalidate &&
-           !response.s_maxage.valid();
-}
-
 // Whether the value may stand in the place of what the origin says to clients, by the operator's leave or because it
 // forbids as much.
 bool may_replace(const Value& value, const ResponseFacts& response, const config::Overrides& overrides) noexcept {
@@ -53,6 +47,11 @@ const Value* client_cache_control(const config::ClientCacheControl& rule, int st
     }
     const bool replaces = value != nullptr && !value->passes() && may_replace(*value, response, policy.overrides);
     return replaces ? value : nullptr;
+}
+
+bool is_for_one_client(const ResponseFacts& response) noexcept {
+    return response.request_authorization && !response.is_public && !response.must_revalidate &&
+           !response.s_maxage.valid();
 }
 
 bool tells_lifetime(std::string_view name) noexcept {

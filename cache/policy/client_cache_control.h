@@ -15,6 +15,9 @@ const config::ClientCacheControl::Value* client_cache_control(const config::Clie
                                                               const ResponseFacts& response, bool may_be_stored,
                                                               const config::CachePolicy& policy);
 
+// Whether the answer to a request with Authorization is for that client alone. RFC 9111 section 3.5
+bool is_for_one_client(const ResponseFacts& response) noexcept;
+
 // Whether the origin's field of this name speaks of its lifetime and goes when that is replaced: Cache-Control and the
 // targeted fields (RFC 9213 section 2.4), Expires, Pragma, Surrogate-Control; and Age and Date, because the response
 // counts as made now.

@@ -29,6 +29,7 @@ ClientHead::ClientHead(const ClientHeadFacts& facts, int status)
     : etag_(facts.behavior.etag),
       now_(facts.now),
       error_lines_(facts.error_lines),
+      error_vary_(facts.error_vary),
       headers_(facts.behavior, facts.request, status, facts.stored.field_lines) {
     // What the page's behavior says is for the page under its own URL.
     if (const auto* rule = facts.behavior.client_cache_control_ref; rule != nullptr && error_lines_ == nullptr) {
@@ -48,7 +49,23 @@ bool ClientHead::drops(std::string_view name) const noexcept {
            headers_.drops(name);
 }
 
+// That there is an error at all depended on these fields, whatever the page itself depends on. RFC 9110 section 12.5.5
+void ClientHead::append_error_vary(std::string& out, const StoredHead& stored) const {
+    const bool keeps_own = !headers_.drops("Vary");
+    for_each_line(*error_vary_, [&](std::string_view, std::string_view line) {
+        bool is_there = false;
+        for_each_line(stored.field_lines,
+                      [&](std::string_view, std::string_view own) { is_there = is_there || own == line; });
+        if (!is_there || !keeps_own) {
+            out += line;
+        }
+    });
+}
+
 void ClientHead::append(std::string& out, const StoredHead& stored, SkipName skips) const {
+    if (error_vary_ != nullptr) {
+        append_error_vary(out, stored);
+    }
     if (error_lines_ != nullptr) {
         out.append(*error_lines_);
         headers_.append(out, skips);

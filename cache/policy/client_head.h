@@ -21,6 +21,7 @@ struct ClientHeadFacts {
     WallTime now;
     // Of an error page: the lines that take the place of those that belong to the error (error_page.h).
     const std::string* error_lines = nullptr;
+    const std::string* error_vary = nullptr; // and those that stand beside the page's own
 };
 
 class ClientHead {
@@ -39,10 +40,13 @@ public:
     void append(std::string& out, const StoredHead& stored, SkipName skips) const;
 
 private:
+    void append_error_vary(std::string& out, const StoredHead& stored) const;
+
     const config::ClientCacheControl::Value* lifetime_ = nullptr;
     config::EtagRule etag_;
     WallTime now_;
     const std::string* error_lines_;
+    const std::string* error_vary_;
     HeadersInForce headers_;
 };
 

@@ -2,6 +2,8 @@
 
 #include "cache/policy/client_cache_control.h"
 #include "cache/policy/head_lines.h"
+#include "http/cache_control.h"
+#include "http/fields.h"
 
 #include <algorithm>
 #include <iterator>
@@ -43,11 +45,37 @@ std::string lines_of_error(std::string_view lines, bool same_status) {
     return out;
 }
 
+bool forbids_reuse(std::string_view lines) {
+    constexpr std::string_view kSuffix = "Cache-Control";
+    const http::Fields fields = http::Fields::from_serialised(lines);
+    bool forbids = false;
+    for_each_line(lines, [&](std::string_view name, std::string_view) {
+        if (!forbids && tells_lifetime(name) && name.size() >= kSuffix.size()) {
+            const auto control = http::parse_response_cache_control(fields, name);
+            forbids = control.no_store || control.is_private || control.no_cache;
+        }
+    });
+    return forbids;
+}
+
+std::string vary_of_error(std::string_view lines) {
+    std::string out;
+    for_each_line(lines, [&](std::string_view name, std::string_view line) {
+        if (http::iequals(name, "Vary")) {
+            out += line;
+        }
+    });
+    return out;
+}
+
 CacheResult result_of_page(const CacheResult& error, CacheResult page, int status) {
     if (page.forwarded == Forwarded::No && error.forwarded != Forwarded::No) {
         page.forwarded = error.forwarded;
         page.forward_status = error.forward_status;
+        page.ttl_seconds = error.ttl_seconds;
         page.stored = error.stored;
+        page.reason = error.reason;
+        page.revalidated = error.revalidated;
         page.collapsed = error.collapsed;
         page.collapse_failed = error.collapse_failed;
     }

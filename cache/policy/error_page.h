@@ -19,9 +19,16 @@ bool belongs_to_error(std::string_view name) noexcept;
 // status: the lifetime; and all that belong to the error, where the page has the very status of it.
 std::string lines_of_error(std::string_view lines, bool same_status);
 
-// What Cache-Status and the log say of a page that was sent for an error with this status. It is the page's, but for
-// one thing: a request that went to the origin for the error is no hit, although the page was stored (RFC 9211
-// section 2.1).
+// Whether these lines keep caches from answering others, or later requests, with what they are sent with: no-store,
+// private or no-cache without names, in Cache-Control or a targeted field.
+bool forbids_reuse(std::string_view lines);
+
+// The Vary lines among them.
+std::string vary_of_error(std::string_view lines);
+
+// What Cache-Status and the log say of a page that was sent for an error with this status. It is the page's. But a
+// request that went to the origin for the error is no hit, although the page was stored (RFC 9211 section 2.1): then
+// all is said of the error, which is what was asked for and what the URL has.
 CacheResult result_of_page(const CacheResult& error, CacheResult page, int status);
 
 } // namespace gatehouse::cache::policy

@@ -56,7 +56,7 @@ TEST_CASE("the page takes the place of a streamed error, and of the stored one; 
     CHECK(page.get("Cache-Status") == "gatehouse; hit; ttl=60");
     proxy.advance(11s);
     CHECK(proxy.get("/gone").get("Cache-Status") ==
-          "gatehouse; fwd=stale; fwd-status=404; stored; ttl=49; gatehouse-error=404");
+          "gatehouse; fwd=stale; fwd-status=404; stored; ttl=10; gatehouse-error=404");
     CHECK(origin.requests("/gone") == 2);
     CHECK(origin.requests("/pages/404.html") == 1);
 }
@@ -138,6 +138,88 @@ TEST_CASE("under the status of an error clients are told of lifetimes what the e
     }
 }
 
+TEST_CASE(
+    "with 200 what is for one client, or failed just now, stays that: no cache behind keeps the page for others") {
+    ScriptedOrigin origin;
+    page_at(origin, "/pages/index.html", "application",
+            "Cache-Control: public, max-age=600\r\nLast-Modified: Mon, 01 Dec 2025 00:00:00 GMT\r\nAge: 3\r\n");
+    error_at(origin, "/mine", 403, "Cache-Control: private, no-store\r\nVary: Cookie, Authorization\r\n");
+    error_at(origin, "/private", 403, "Cache-Control: private, max-age=9\r\n");
+    error_at(origin, "/asked", 403, "Cache-Control: no-cache\r\n");
+    error_at(origin, "/targeted", 403, "Cache-Control: max-age=9\r\nCDN-Cache-Control: no-store\r\n");
+    error_at(origin, "/open", 403, "Cache-Control: max-age=9\r\nVary: X-A\r\n");
+    error_at(origin, "/plain", 403);
+    origin.on("/broken", [](OriginExchange& x) { x.reset(); });
+    const std::string pages =
+        "{403: {page: /pages/index.html, status: 200}, 5xx: {page: /pages/index.html, status: 200}}";
+    const auto is_unmarked = [](const Response& response) {
+        return response.status == 200 && response.content == "application" && !response.has("ETag") &&
+               !response.has("Last-Modified") && !response.has("Age");
+    };
+    SUBCASE("without rules of the page's behavior") {
+        ProxyUnderTest proxy(origin, with_pages(pages));
+        const Response authorized = proxy.get("/plain", "Authorization: Basic eA==\r\n");
+        CHECK(is_unmarked(authorized));
+        CHECK_FALSE(authorized.has("Cache-Control"));
+        for (int i = 0; i < 2; ++i) {
+            const Response mine = proxy.get("/mine");
+            CHECK(is_unmarked(mine));
+            CHECK(mine.get("Cache-Control") == "private, no-store");
+            CHECK(mine.get("Vary") == "Cookie, Authorization");
+            CHECK(proxy.get("/private").get("Cache-Control") == "private, max-age=9");
+            CHECK(proxy.get("/asked").get("Cache-Control") == "no-cache");
+            const Response targeted = proxy.get("/targeted");
+            CHECK(targeted.get("Cache-Control") == "max-age=9");
+            CHECK(targeted.get("CDN-Cache-Control") == "no-store");
+            const Response broken = proxy.get("/broken");
+            CHECK(is_unmarked(broken));
+            CHECK(broken.get("Cache-Control") == "no-store");
+            const Response open = proxy.get("/open");
+            CHECK(open.get("Cache-Control") == "public, max-age=600");
+            CHECK(open.get("Vary") == "X-A");
+            CHECK(open.get("ETag") == "\"p\"");
+            CHECK(open.has("Age"));
+            const Response plain = proxy.get("/plain");
+            CHECK(plain.get("Cache-Control") == "public, max-age=600");
+            CHECK_FALSE(plain.has("Vary"));
+        }
+    }
+    SUBCASE("whatever the page's behavior says") {
+        ProxyUnderTest proxy(origin, with_pages(pages, "", ", client_cache_control: 'public, max-age=31536000'"));
+        CHECK(proxy.get("/mine").get("Cache-Control") == "private, no-store");
+        CHECK(proxy.get("/broken").get("Cache-Control") == "no-store");
+        const Response open = proxy.get("/open");
+        CHECK(open.get("Cache-Control") == "public, max-age=31536000");
+        CHECK(open.get("Vary") == "X-A");
+    }
+    SUBCASE("and as when_status of the failed URL's behavior says") {
+        ProxyUnderTest proxy(origin,
+                             with_pages(pages, ", client_cache_control: {value: pass, when_status: {403: no-store}}"));
+        CHECK(proxy.get("/open").get("Cache-Control") == "no-store");
+    }
+}
+
+TEST_CASE("the page has the error's Vary beside its own, each line once") {
+    ScriptedOrigin origin;
+    page_at(origin, "/pages/404.html", "page", "Vary: Accept-Encoding\r\n");
+    error_at(origin, "/gone", 404, "Vary: Accept-Encoding\r\nVary: X-A\r\n");
+    error_at(origin, "/lost", 403, "Vary: *\r\n");
+    ProxyUnderTest proxy(origin,
+                         with_pages("{404: {page: /pages/404.html}, 403: {page: /pages/404.html, status: 200}}"));
+    for (int i = 0; i < 2; ++i) {
+        const auto lines = [&proxy](std::string_view target) {
+            const Response response = proxy.get(target);
+            std::string text;
+            for (const std::string& line : response.fields.all("Vary")) {
+                text += (text.empty() ? "" : "|") + line;
+            }
+            return text;
+        };
+        CHECK(lines("/gone") == "Accept-Encoding|X-A");
+        CHECK(lines("/lost") == "Accept-Encoding|*");
+    }
+}
+
 TEST_CASE("an origin that is down gives the page, and what is stale goes before it") {
     ScriptedOrigin origin;
     page_at(origin, "/pages/sorry.html", "page", "Cache-Control: max-age=3600\r\n");
@@ -157,7 +239,7 @@ TEST_CASE("an origin that is down gives the page, and what is stale goes before 
         CHECK(failed.content == "page");
         CHECK(failed.get("Cache-Control") == "no-store");
         CHECK(failed.get("Proxy-Status").find("gatehouse; error=connection_refused") == 0);
-        CHECK(failed.get("Cache-Status") == "gatehouse; fwd=uri-miss; ttl=3595; gatehouse-error=502");
+        CHECK(failed.get("Cache-Status") == "gatehouse; fwd=uri-miss; gatehouse-error=502; detail=origin_error");
         CHECK(failed.has("Date"));
         CHECK_FALSE(failed.has("Age"));
     }
@@ -227,6 +309,137 @@ TEST_CASE("an error that is not stored is held back for its page, and let go of"
     CHECK(origin.requests("/pages/404.html") == 2);
 }
 
+TEST_CASE("errors that are not stored leave their connection to the next request when a stored page goes out") {
+    ScriptedOrigin origin;
+    page_at(origin, "/pages/404.html", "page");
+    // The content comes after the head was acted upon.
+    origin.on("/gone", [](OriginExchange& x) {
+        x.send("HTTP/1.1 404 Not Found\r\nCache-Control: no-store\r\nContent-Length: 18\r\n\r\n");
+        x.pass("content " + std::to_string(x.number()));
+        x.send("the origin's words");
+    });
+    Yaml yaml = with_pages("{404: {page: /pages/404.html}}");
+    yaml.workers = "1";
+    ProxyUnderTest proxy(origin, yaml);
+    proxy.get("/pages/404.html");
+    const auto get_page = [&] {
+        RawClient client(proxy.port());
+        client.get("/gone");
+        CHECK(client.read().content == "page"); // before the error's content is there
+    };
+    for (int i = 1; i <= 5; ++i) {
+        get_page();
+        origin.open("content " + std::to_string(i));
+        proxy.await_metric("gatehouse_not_stored_total", i, "response_no_store");
+    }
+    CHECK(origin.requests("/gone") == 5);
+    CHECK(origin.connections() == 1);
+}
+
+TEST_CASE("an error that is longer than limits.drain_size is not read to its end") {
+    const std::string rest(2 * 1024 * 1024, 'e');
+    ScriptedOrigin origin;
+    page_at(origin, "/pages/404.html", "page");
+    origin.on("/gone", [&rest](OriginExchange& x) { x.reply(404, "Cache-Control: no-store\r\n", rest); });
+    ProxyUnderTest proxy(origin, with_pages("{404: {page: /pages/404.html}}"));
+    proxy.get("/pages/404.html");
+    CHECK(proxy.get("/gone").content == "page");
+    origin.await_connections_at_most(0);
+    CHECK(proxy.get("/gone").content == "page");
+    CHECK(origin.connections() == 2);
+}
+
+TEST_CASE("an error whose page takes longer than timeouts.slow_reader is let go of, and no client counts as slow") {
+    const std::string large(4 * 1024 * 1024, 'e');
+    ScriptedOrigin origin;
+    origin.on("/gone", [&large](OriginExchange& x) { x.reply(404, "Cache-Control: no-store\r\n", large); });
+    origin.on("/pages/404.html", [](OriginExchange& x) {
+        x.pass("page");
+        x.reply(500, "Cache-Control: no-store\r\n", "no page");
+    });
+    Yaml yaml = with_pages("{404: {page: /pages/404.html}}");
+    yaml.timeouts = "slow_reader: 5s";
+    ProxyUnderTest proxy(origin, yaml);
+    RawClient client(proxy.port());
+    client.get("/gone");
+    origin.await_requests("/pages/404.html", 1);
+    ProxyUnderTest::await(
+        [&] {
+            proxy.advance(1s);
+            return origin.open_connections() == 1; // the page's
+        },
+        "the error's connection is let go of");
+    CHECK(proxy.metric("gatehouse_slow_readers_cut_total") == 0);
+    origin.open("page");
+    const Response response = client.read();
+    CHECK(response.status == 404);
+    CHECK(response.content.find("The page for this error is not there.") != std::string::npos);
+}
+
+TEST_CASE("a page that failed itself is not asked for again, and one with another query is") {
+    ScriptedOrigin origin;
+    for (const char* target : {"/lost.html", "/lost.html?a"}) {
+        origin.on(target, [](OriginExchange& x) { x.reply(404, "Cache-Control: no-store\r\n", "no page"); });
+    }
+    ProxyUnderTest proxy(origin, with_pages("{404: {page: /lost.html}}"));
+    CHECK(proxy.get("/lost.html").content == "no page");
+    CHECK(origin.requests() == 1);
+    CHECK(proxy.get("/lost.html?a").content == "no page");
+    CHECK(origin.requests("/lost.html?a") == 1);
+    CHECK(origin.requests("/lost.html") == 2);
+}
+
+TEST_CASE("waiting for the page with others is not counted as collapsed, for no client asked for it") {
+    ScriptedOrigin origin;
+    origin.on("/pages/404.html", [](OriginExchange& x) {
+        x.pass("page");
+        x.ok("max-age=60", "page");
+    });
+    error_at(origin, "/a", 404);
+    error_at(origin, "/b", 404);
+    ProxyUnderTest proxy(origin, with_pages("{404: {page: /pages/404.html}}"));
+    RawClient first(proxy.port());
+    first.get("/a");
+    origin.await_requests("/pages/404.html", 1);
+    RawClient second(proxy.port());
+    second.get("/b");
+    origin.await_requests("/b", 1);
+    RawClient third(proxy.port()); // counted: its wait shows that the one before it is there
+    third.get("/pages/404.html");
+    proxy.await_metric("gatehouse_collapsed_total", 1);
+    origin.open("page");
+    CHECK(first.read().content == "page");
+    CHECK(second.read().content == "page");
+    CHECK(third.read().content == "page");
+    CHECK(origin.requests("/pages/404.html") == 1);
+    CHECK(proxy.metric("gatehouse_collapsed_total") == 1);
+}
+
+TEST_CASE(
+    "no request for a page carries what the client asked of caches, nor its secret, whatever the behavior reduces") {
+    ScriptedOrigin origin;
+    page_at(origin, "/pages/404.html", "page", "Cache-Control: no-store\r\n");
+    error_at(origin, "/gone", 404);
+    Yaml yaml = with_pages("{404: {page: /pages/404.html}}");
+    for (const char* reduced : {"", ", normalize: {accept_encoding: [br]}"}) {
+        yaml.policies = "own: {error_ttl: {4xx: 10s}, default_ttl: 60s, request_cache_control: authorized, "
+                        "authorized_requests: {secrets: [0123456789abcdef]}" +
+                        std::string(reduced) + "}";
+        ProxyUnderTest proxy(origin, yaml);
+        CHECK(proxy
+                  .get("/gone", "X-Gatehouse-Secret: 0123456789abcdef\r\nCache-Control: max-age=0\r\nPragma: "
+                                "no-cache\r\n")
+                  .content == "page");
+    }
+    REQUIRE(origin.requests("/pages/404.html") == 2);
+    for (const std::string& head : origin.heads("/pages/404.html")) {
+        CAPTURE(head);
+        CHECK(head.find("Cache-Control") == std::string::npos);
+        CHECK(head.find("Pragma") == std::string::npos);
+        CHECK(head.find("0123456789abcdef") == std::string::npos);
+    }
+}
+
 TEST_CASE("HEAD gets the page's head, other methods the error") {
     ScriptedOrigin origin;
     page_at(origin, "/pages/404.html", "page");
@@ -260,7 +473,7 @@ TEST_CASE("conditions, ranges and content of the request are not the page's") {
         CHECK(response.status == 200);
         CHECK(response.content == "0123456789");
     }
-    const Response with_content = proxy.ask("GET /gone HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
+    const Response with_content = proxy.ask("GET /gone HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 1\r\n"
                                             "Content-Type: text/x\r\nCache-Control: no-cache\r\n\r\nx");
     CHECK(with_content.content == "0123456789");
     for (const std::string& head : origin.heads("/pages/index.html")) {
@@ -269,7 +482,7 @@ TEST_CASE("conditions, ranges and content of the request are not the page's") {
         CHECK(head.find("Range") == std::string::npos);
         CHECK(head.find("Content-") == std::string::npos);
     }
-    CHECK(origin.requests("/pages/index.html") == 2);
+    CHECK(origin.requests("/pages/index.html") == 1); // nor is what it asks of caches
 }
 
 TEST_CASE("behaviors without pages keep their errors, and the page is one of its own behavior") {

@@ -29,6 +29,34 @@ TEST_CASE("lifetime, validators and what a status wants are the error's, everyth
     }
 }
 
+TEST_CASE("an error forbids reuse with no-store, private and no-cache without names, in any field for caches") {
+    struct Row {
+        const char* lines;
+        bool forbids;
+    };
+    const Row rows[] = {
+        {"", false},
+        {"Cache-Control: max-age=5, public\r\n", false},
+        {"Cache-Control: max-age=0, must-revalidate\r\n", false},
+        {"cache-control: max-age=5\r\nDate: x\r\nCACHE-CONTROL: No-Store\r\n", true},
+        {"Cache-Control: private\r\n", true},
+        {"Cache-Control: no-cache, max-age=5\r\n", true},
+        {"Cache-Control: private=\"Set-Cookie\", no-cache=\"X-A\"\r\n", false},
+        {"Cache-Control: max-age=5\r\nCDN-Cache-Control: no-store\r\n", true},
+        {"X-About: no-store\r\nPragma: x\r\n", false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(std::string(row.lines));
+        CHECK(forbids_reuse(row.lines) == row.forbids);
+    }
+}
+
+TEST_CASE("all Vary lines of an error are found, and nothing else") {
+    CHECK(vary_of_error("Date: x\r\nVary: Cookie\r\nX-Vary: a\r\nvary: Origin\r\n") ==
+          "Vary: Cookie\r\nvary: Origin\r\n");
+    CHECK(vary_of_error("") == "");
+}
+
 TEST_CASE("the result is the page's, but a request that was forwarded for the error is no hit") {
     CacheResult hit;
     hit.ttl_seconds = 60;
@@ -44,7 +72,13 @@ TEST_CASE("the result is the page's, but a request that was forwarded for the er
     };
     CHECK(text(result_of_page(hit, hit, 404)) == "Cache-Status: gatehouse; hit; ttl=60; gatehouse-error=404\r\n");
     CHECK(text(result_of_page(missed, hit, 404)) ==
-          "Cache-Status: gatehouse; fwd=uri-miss; fwd-status=404; stored; ttl=60; gatehouse-error=404\r\n");
+          "Cache-Status: gatehouse; fwd=uri-miss; fwd-status=404; stored; ttl=10; gatehouse-error=404\r\n");
+    CacheResult refused = missed;
+    refused.stored = false;
+    refused.ttl_seconds.reset();
+    refused.reason = Reason::NoLifetime;
+    CHECK(text(result_of_page(refused, hit, 404)) ==
+          "Cache-Status: gatehouse; fwd=uri-miss; fwd-status=404; gatehouse-error=404; detail=no_lifetime\r\n");
     CacheResult page = missed;
     page.forward_status = 200;
     page.reason = Reason::NoLifetime;
