@@ -476,6 +476,7 @@ TEST_CASE("conditions, ranges and content of the request are not the page's") {
     const Response with_content = proxy.ask("GET /gone HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 1\r\n"
                                             "Content-Type: text/x\r\nCache-Control: no-cache\r\n\r\nx");
     CHECK(with_content.content == "0123456789");
+    CHECK(proxy.get("/gone", "Pragma: no-cache\r\n").content == "0123456789");
     for (const std::string& head : origin.heads("/pages/index.html")) {
         CAPTURE(head);
         CHECK(head.find("If-") == std::string::npos);
