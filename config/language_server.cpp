@@ -132,8 +132,8 @@ const Record<Limits>& limit_fields() {
                       &Limits::response_head_fields, {8, 10'000}),
         count<Limits>({"connections", "The most client connections, all listeners together."}, &Limits::connections,
                       {1, 10'000'000}),
-        size<Limits>({"drain_size", "How much of a request body that nobody wants is read to keep the connection; "
-                                    "after that it is closed."},
+        size<Limits>({"drain_size", "How much of a request body, or of an origin's answer, that nobody wants is "
+                                    "read to keep the connection; after that it is closed."},
                      &Limits::drain_bytes, {0, kGiB}),
         size<Limits>(
             {"unsent_size", "How much of its response the kernel takes for a client that does not keep up "

@@ -8,6 +8,7 @@
 #include "proxy/content_at_hand.h"
 #include "proxy/head_parser.h"
 #include "proxy/invalidate.h"
+#include "proxy/origin_failure.h"
 #include "proxy/spawn.h"
 
 #include <spdlog/spdlog.h>
@@ -75,7 +76,6 @@ private:
     std::optional<Error> given_up() const;
     void interrupt() noexcept;
     bool may_retry(const Error& error) const;
-    void log_failure(const Error& error, std::string_view stage) const;
     void on_home_wake();
     static void on_room_deadline(void* context) { static_cast<FetchTask*>(context)->room_event_.signal(); }
     static void on_total_deadline(void* context);
@@ -175,32 +175,6 @@ bool FetchTask::may_retry(const Error& error) const {
            (!pump_ || pump_->can_replay());
 }
 
-void FetchTask::log_failure(const Error& error, std::string_view stage) const {
-    std::string_view advice = "check that the origin is up and reachable";
-    switch (error.kind) {
-    case ErrorKind::DnsError:
-    case ErrorKind::DnsTimeout:
-        advice = "check the name in url and dns.servers";
-        break;
-    case ErrorKind::TlsCertificateError:
-        advice = "check ca_file, server_name and the origin's certificate";
-        break;
-    case ErrorKind::ConnectionTimeout:
-    case ErrorKind::ResponseTimeout:
-        advice = "the origin is slow; see first_byte_timeout, between_bytes_timeout, connect_timeout";
-        break;
-    case ErrorKind::ProtocolError:
-    case ErrorKind::ResponseHeadTooLarge:
-        advice = "the origin does not answer in well-formed HTTP/1.1";
-        break;
-    default:
-        break;
-    }
-    const std::string& address = order_.fetch->trace().origin_address; // empty: there was no connection
-    spdlog::warn("origin failed: origin={} address={} stage={} error={} detail=\"{}\" advice=\"{}\"", origin_.name,
-                 address.empty() ? "-" : address, stage, http::to_string(error.kind), error.detail, advice);
-}
-
 awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
     co_await end_connection(false);
     // What we ended ourselves is no fault of the origin's.
@@ -217,7 +191,7 @@ awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
     }
     if (http::source_of(error.kind) == http::ErrorSource::Upstream) {
         core_.metrics().origin_errors[static_cast<std::size_t>(error.kind)].add();
-        log_failure(error, "head");
+        log_origin_failure(origin_.name, order_.fetch->trace().origin_address, "head", error);
     }
     worker_.cache.fail(*order_.fetch, std::move(error));
     co_return Attempt::Ended;
@@ -450,7 +424,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         }
         if (http::source_of(error.kind) == http::ErrorSource::Upstream) {
             core_.metrics().origin_errors[static_cast<std::size_t>(error.kind)].add();
-            log_failure(error, "content");
+            log_origin_failure(origin_.name, order_.fetch->trace().origin_address, "content", error);
         } else {
             // We ended it ourselves. Whoever is about to read it all the same has done nothing wrong.
             error = Error(ErrorKind::ResponseIncomplete, "the response was given up");
