@@ -42,19 +42,6 @@ Field<Config> workers_field() {
     return field;
 }
 
-Field<Config> trusted_proxies_field() {
-    Field<Config> field = texts<Config>(
-        {"trusted_proxies", "Networks whose X-Forwarded-* and Forwarded fields are appended to; those of all other "
-                            "clients are overwritten."},
-        &Config::trusted_proxies, kNetwork);
-    const auto read_texts_as_written = field.read;
-    field.read = [read_texts_as_written](const Spot& spot, Findings& findings, Config& out) {
-        read_texts_as_written(spot, findings, out);
-        for (std::string& network : out.trusted_proxies) network = parse_cidr(network).value_or(network);
-    };
-    return field;
-}
-
 // `access_log: off` says the same as `access_log: {enabled: false}`.
 Field<Config> access_log_field() {
     Field<Config> field = mapping<Config>({"access_log", "One JSON line for each request; `off` writes none."},
@@ -77,6 +64,8 @@ Field<Config> access_log_field() {
 } // namespace
 
 bool is_network(std::string_view text) { return parse_cidr(text).has_value(); }
+
+std::string plain_network(const std::string& text) { return parse_cidr(text).value_or(text); }
 
 const Record<Config>& language() {
     static const Record<Config> kFields{
@@ -103,7 +92,10 @@ const Record<Config>& language() {
                                           &Config::behaviors, behavior_fields())),
         list_of_mappings<Config>({"tests", "Tests of these rules, which `gatehouse test` runs."}, &Config::tests,
                                  test_fields()),
-        trusted_proxies_field(),
+        networks<Config>(
+            {"trusted_proxies", "Networks whose X-Forwarded-* and Forwarded fields are appended to; those of all "
+                                "other clients are overwritten."},
+            &Config::trusted_proxies),
         mapping<Config>({"dns", "How the names of origins are resolved."}, &Config::dns, dns_fields()),
         mapping<Config>({"limits", "The most of everything that a client or an origin could send too much of."},
                         &Config::limits, limit_fields()),

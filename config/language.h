@@ -53,10 +53,21 @@ inline constexpr Milliseconds kOneDay{86'400'000};
 inline constexpr DurationRange kLifetime{Milliseconds(0), kOneHundredYears};
 inline constexpr DurationRange kWait{Milliseconds(1), kOneDay};         // a wait that must end
 inline constexpr DurationRange kOptionalWait{Milliseconds(0), kOneDay}; // 0 has a meaning of its own
-// Read by parse_cidr(), which writes it as it is compared.
+// Networks, as parse_cidr() writes them.
 bool is_network(std::string_view text);
-inline constexpr TextRule kNetwork{"a network such as 10.0.0.0/8, 2001:db8::/32 or 127.0.0.1", is_network,
-                                   "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"};
+std::string plain_network(const std::string& text);
+template <class T, class Get>
+Field<T> networks(Name name, Get get) {
+    static constexpr TextRule kNetwork{"a network such as 10.0.0.0/8, 2001:db8::/32 or 127.0.0.1", is_network,
+                                       "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"};
+    Field<T> field = texts<T>(std::move(name), get, kNetwork);
+    const auto read_as_written = field.read;
+    field.read = [get, read_as_written](const Spot& spot, Findings& findings, T& out) {
+        read_as_written(spot, findings, out);
+        for (std::string& network : std::invoke(get, out)) network = plain_network(network);
+    };
+    return field;
+}
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 inline constexpr std::uint64_t kGiB = 1024 * kMiB;

@@ -112,28 +112,11 @@ Field<CachePolicy> range_field() {
     field.description.form = ranged_form(ValueForm::Kind::SliceSize, kSliceSize);
     field.description.form.words = kWords;
     field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
-        const DocumentNode& node = *spot.node;
-        if (node.kind == DocumentNode::Kind::Scalar) {
-            const auto word = std::find(kWords.begin(), kWords.end(), node.scalar);
-            if (word == kWords.end()) {
-                const auto meant = closest(node.scalar, kWords);
-                findings.expected(spot, kAccepted, meant ? "; did you mean " + *meant + "?" : "");
-                return;
-            }
-            out.range = kHandlings[word - kWords.begin()];
-            findings.accept(spot);
-            return;
-        }
-        if (node.kind != DocumentNode::Kind::Mapping) {
-            findings.expected(spot, kAccepted);
-            return;
-        }
-        const std::vector<MemberSpot> members = unique_members(spot, findings);
-        if (members.size() != 1 || members.front().key != "slice") {
-            findings.expected(spot, kAccepted);
-            return;
-        }
-        if (const auto bytes = read_size(members.front().value, findings, kSliceSize)) {
+        const auto read = read_word_or_member(spot, findings, kWords, "slice", kAccepted);
+        if (!read) return;
+        if (read->word) {
+            out.range = kHandlings[*read->word];
+        } else if (const auto bytes = read_size(*read->member, findings, kSliceSize)) {
             out.range = RangeHandling::Slice;
             out.slice_bytes = *bytes;
             findings.accept(spot);

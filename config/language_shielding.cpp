@@ -2,7 +2,6 @@
 // same.
 #include "config/language.h"
 
-#include "config/address.h"
 #include "http/ascii.h"
 
 #include <charconv>
@@ -61,19 +60,6 @@ Field<AuthorizedRequests> secrets_field() {
     return field;
 }
 
-Field<AuthorizedRequests> networks_field() {
-    Field<AuthorizedRequests> field = texts<AuthorizedRequests>(
-        {"networks", "Clients of these networks need no secret; a client is who connects, or who the trusted proxies "
-                     "say it is."},
-        &AuthorizedRequests::networks, kNetwork);
-    const auto read_texts_as_written = field.read;
-    field.read = [read_texts_as_written](const Spot& spot, Findings& findings, AuthorizedRequests& out) {
-        read_texts_as_written(spot, findings, out);
-        for (std::string& network : out.networks) network = parse_cidr(network).value_or(network);
-    };
-    return field;
-}
-
 const Record<AuthorizedRequests>& authorized_request_fields() {
     using Otherwise = AuthorizedRequests::Otherwise;
     static const Record<AuthorizedRequests> kFields{
@@ -85,7 +71,10 @@ const Record<AuthorizedRequests>& authorized_request_fields() {
              "^[Xx]-[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
             AuthorizedRequests().header),
         secrets_field(),
-        networks_field(),
+        networks<AuthorizedRequests>(
+            {"networks", "Clients of these networks need no secret; a client is who connects, or "
+                         "who the trusted proxies say it is."},
+            &AuthorizedRequests::networks),
         choice<AuthorizedRequests>(
             {"otherwise", "What becomes of the wishes of everybody else: warn ignores them and "
                           "says so in a Warning field, ignore says nothing, refuse answers 403."},
@@ -123,6 +112,8 @@ Field<CachePolicy> jitter_field() {
 // `on`, `off`, or {max_wait: DURATION}.
 Field<CachePolicy> collapse_field() {
     static constexpr std::string_view kAccepted = "on, off or {max_wait: 1ms to 1d}";
+    static const std::vector<std::string> kWords{"on", "true", "off", "false"};
+    static constexpr std::size_t kWordsForOn = 2;
     Field<CachePolicy> field;
     field.description = {"collapse", "on, off or longest wait", "on",
                          "Whether a request that comes while the same is being fetched waits for that answer, "
@@ -130,31 +121,14 @@ Field<CachePolicy> collapse_field() {
                          "itself.",
                          std::string(kAccepted)};
     field.description.form.kind = ValueForm::Kind::LongestWait;
-    field.description.form.words = {"on", "off", "true", "false"};
+    field.description.form.words = kWords;
     field.description.form.min = 1;
     field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
-        const DocumentNode& node = *spot.node;
-        if (node.kind == DocumentNode::Kind::Scalar) {
-            const std::string_view word = node.scalar;
-            const bool is_on = http::iequals(word, "on") || http::iequals(word, "true");
-            if (!is_on && !http::iequals(word, "off") && !http::iequals(word, "false")) {
-                findings.expected(spot, kAccepted);
-                return;
-            }
-            out.collapse = is_on;
-            findings.accept(spot);
-            return;
-        }
-        if (node.kind != DocumentNode::Kind::Mapping) {
-            findings.expected(spot, kAccepted);
-            return;
-        }
-        const std::vector<MemberSpot> members = unique_members(spot, findings);
-        if (members.size() != 1 || members.front().key != "max_wait") {
-            findings.expected(spot, kAccepted);
-            return;
-        }
-        if (const auto wait = read_duration(members.front().value, findings, kWait)) {
+        const auto read = read_word_or_member(spot, findings, kWords, "max_wait", kAccepted);
+        if (!read) return;
+        if (read->word) {
+            out.collapse = *read->word < kWordsForOn;
+        } else if (const auto wait = read_duration(*read->member, findings, kWait)) {
             out.collapse_max_wait = *wait;
             findings.accept(spot);
         }

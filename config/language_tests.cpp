@@ -128,6 +128,9 @@ Record<T> response_record() {
         text<T>({"error", "What goes wrong instead."}, &T::error,
                 {"an error of an origin such as connection_refused, dns_error or response_timeout", is_origin_error},
                 "not set"),
+        duration<T>({"delay", "How long the origin takes; the step ends when it has answered, whenever the client has "
+                              "its answer. Longer than first_byte_timeout is a response_timeout."},
+                    &T::delay, {Milliseconds(0), kOneDay}),
     };
 }
 

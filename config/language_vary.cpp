@@ -14,32 +14,12 @@ bool is_nominated(std::string_view text) { return http::is_token(text) && text !
 constexpr TextRule kNominated{"a field name such as User-Agent", is_nominated, "^(?!\\*$)[A-Za-z0-9!#$%&'*+.^_`|~-]+$"};
 constexpr std::string_view kAccepted = "honor, ignore or {ignore: [field names]}";
 
-void read_word(const Spot& spot, const std::vector<std::string>& words, Findings& findings, VaryRule& out) {
-    const auto word = std::find(words.begin(), words.end(), spot.node->scalar);
-    if (word == words.end()) {
-        const auto meant = closest(spot.node->scalar, words);
-        findings.expected(spot, kAccepted, meant ? "; did you mean " + *meant + "?" : "");
-        return;
-    }
-    out = {};
-    out.ignore_all = word != words.begin();
-    findings.accept(spot);
-}
-
 // Sorted, each once: the rule is part of keys.
-void read_names(const Spot& spot, Findings& findings, VaryRule& out) {
-    const std::vector<MemberSpot> members = unique_members(spot, findings);
-    if (members.size() != 1 || members.front().key != "ignore") {
-        findings.expected(spot, kAccepted);
-        return;
-    }
-    const auto names = read_texts(members.front().value, findings, kNominated);
-    if (!names) return;
-    out = {};
-    for (const std::string& name : *names) out.ignored.push_back(http::lower(name));
-    std::sort(out.ignored.begin(), out.ignored.end());
-    out.ignored.erase(std::unique(out.ignored.begin(), out.ignored.end()), out.ignored.end());
-    findings.accept(spot);
+std::vector<std::string> ordered(std::vector<std::string> names) {
+    for (std::string& name : names) name = http::lower(name);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
 }
 
 } // namespace
@@ -57,10 +37,14 @@ Field<CachePolicy> vary_field() {
     field.description.form.words = kWords;
     field.description.form.pattern = kNominated.pattern;
     field.read = [](const Spot& spot, Findings& findings, CachePolicy& out) {
-        switch (spot.node->kind) {
-        case DocumentNode::Kind::Scalar: read_word(spot, kWords, findings, out.vary); break;
-        case DocumentNode::Kind::Mapping: read_names(spot, findings, out.vary); break;
-        default: findings.expected(spot, kAccepted); break;
+        const auto read = read_word_or_member(spot, findings, kWords, "ignore", kAccepted);
+        if (!read) return;
+        out.vary = {};
+        if (read->word) {
+            out.vary.ignore_all = *read->word != 0;
+        } else if (auto names = read_texts(*read->member, findings, kNominated)) {
+            out.vary.ignored = ordered(std::move(*names));
+            findings.accept(spot);
         }
     };
     return field;

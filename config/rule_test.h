@@ -34,6 +34,7 @@ struct TestResponse {
     std::vector<HeaderLine> headers;
     std::string body;
     std::string error; // "connection_refused", ...; empty: none
+    std::chrono::milliseconds delay{0}; // until it answers, or fails
 };
 
 // What the origin of an error page answers, if that is asked for.

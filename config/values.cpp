@@ -232,6 +232,29 @@ std::optional<NameSelection> read_named_selection(const Spot& spot, Findings& fi
 
 } // namespace
 
+std::optional<WordOrMember> read_word_or_member(const Spot& spot, Findings& findings,
+                                                const std::vector<std::string>& words, std::string_view member,
+                                                std::string_view accepted) {
+    if (spot.node->kind == DocumentNode::Kind::Scalar) {
+        const auto word = std::find(words.begin(), words.end(), spot.node->scalar);
+        if (word == words.end()) {
+            const auto meant = closest(spot.node->scalar, words);
+            findings.expected(spot, accepted, meant ? "; did you mean " + *meant + "?" : "");
+            return std::nullopt;
+        }
+        findings.accept(spot);
+        return WordOrMember{static_cast<std::size_t>(word - words.begin()), std::nullopt};
+    }
+    if (spot.node->kind == DocumentNode::Kind::Mapping) {
+        const std::vector<MemberSpot> members = unique_members(spot, findings);
+        if (members.size() == 1 && members.front().key == member) {
+            return WordOrMember{std::nullopt, members.front().value};
+        }
+    }
+    findings.expected(spot, accepted);
+    return std::nullopt;
+}
+
 std::optional<NameSelection> read_selection(const Spot& spot, Findings& findings, const SelectionRule& rule) {
     using Mode = NameSelection::Mode;
     std::optional<NameSelection> out;

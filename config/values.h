@@ -54,6 +54,14 @@ std::optional<std::string> read_text(const Spot& spot, Findings& findings, const
 std::optional<std::vector<std::string>> read_texts(const Spot& spot, Findings& findings, const TextRule& rule);
 // The index of the word that is there.
 std::optional<std::size_t> read_choice(const Spot& spot, Findings& findings, const std::vector<std::string>& words);
+// One of a few words, which is accepted then, or a mapping with that one member, for the caller to read and to accept.
+struct WordOrMember {
+    std::optional<std::size_t> word; // its index
+    std::optional<Spot> member;
+};
+std::optional<WordOrMember> read_word_or_member(const Spot& spot, Findings& findings,
+                                                const std::vector<std::string>& words, std::string_view member,
+                                                std::string_view accepted);
 std::optional<NameSelection> read_selection(const Spot& spot, Findings& findings, const SelectionRule& rule);
 std::optional<StatusDurations> read_status_durations(const Spot& spot, Findings& findings, const DurationRange& range);
 

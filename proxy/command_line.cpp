@@ -158,6 +158,17 @@ bool add_header_lines(const std::vector<std::string>& texts, std::vector<config:
     return true;
 }
 
+// With -d, curl asks with POST and says that a form is sent; the content type is part of a cached POST's key.
+void ask_as_curl_does(bool has_method, config::TestRequest& request) {
+    request.method = has_method ? request.method : "POST";
+    const bool has_type = std::any_of(request.headers.begin(), request.headers.end(), [](const auto& line) {
+        return http::iequals(line.name, "Content-Type");
+    });
+    if (!has_type) {
+        request.headers.push_back({"Content-Type", "application/x-www-form-urlencoded"});
+    }
+}
+
 CommandLine explain_command(const CLI::App& command, CommandLine result, const ExplainOptions& asked) {
     const bool is_live = !asked.admin.empty();
     if (asked.first.empty() || asked.second.empty() != is_live) {
@@ -175,9 +186,8 @@ CommandLine explain_command(const CLI::App& command, CommandLine result, const E
         !add_header_lines(asked.response_headers, result.question.response.headers)) {
         return usage_error("a field must be written `Name: value`");
     }
-    // As curl does it.
-    if (command.count("--data") > 0 && command.count("-X") == 0) {
-        result.question.request.method = "POST";
+    if (command.count("--data") > 0) {
+        ask_as_curl_does(command.count("-X") > 0, result.question.request);
     }
     if (!http::is_token(result.question.request.method)) {
         return usage_error("-X takes a method such as GET");

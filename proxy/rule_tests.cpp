@@ -288,6 +288,7 @@ SimulatedRequest simulated_request(const config::TestRequest& request) {
 
 SimulatedOrigin simulated_origin(const config::TestResponse& response) {
     SimulatedOrigin origin;
+    origin.delay = response.delay;
     origin.head.status = response.status;
     origin.head.version = http::Version::Http11;
     for (const config::HeaderLine& line : response.headers) {

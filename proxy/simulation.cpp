@@ -23,6 +23,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <list>
 #include <utility>
 
 namespace gatehouse::proxy {
@@ -169,13 +170,23 @@ struct Simulation::Impl {
           trusted(std::make_shared<const TrustedProxies>(config->trusted_proxies)),
           worker(core, cache, pool, log, connections, trusted, config) {
         worker.random.seed(1);
-        worker.fetcher = [this](Worker&, FetchOrder& order) { answer(std::move(order)); };
+        worker.fetcher = [this](Worker&, FetchOrder& order) { take(std::move(order)); };
         core.poll();
     }
     ~Impl() { resolver.stop(); }
 
-    void answer(FetchOrder order);
-    bool answer_once(FetchOrder& order, const SimulatedOrigin& origin, http::ResponseHead head);
+    // A fetch whose origin has not answered yet.
+    struct Pending {
+        FetchOrder order;
+        const SimulatedOrigin& origin;
+        http::WallTime sent;
+        http::WallTime due;
+        bool too_late; // it is given up then
+    };
+    void take(FetchOrder order);
+    void answer(Pending& pending);
+    bool answer_once(Pending& pending, http::ResponseHead head);
+    bool move_on();
 
     StandingClock clock;
     std::shared_ptr<const config::Config> config;
@@ -196,10 +207,11 @@ struct Simulation::Impl {
     std::optional<http::RequestHead> asked;
     std::optional<http::RequestHead> page_asked;
     bool cookie_unkeyed = false;
+    std::list<Pending> pending; // in the order in which they were asked for
 };
 
-// What a fetch task does with an answer, without a connection.
-void Simulation::Impl::answer(FetchOrder order) {
+// What a fetch task does, without a connection.
+void Simulation::Impl::take(FetchOrder order) {
     cache.sending(*order.fetch);
     const bool is_page = order.client_request.target != target;
     std::optional<http::RequestHead>& noted = is_page ? page_asked : asked;
@@ -209,26 +221,43 @@ void Simulation::Impl::answer(FetchOrder order) {
     }
     const auto named = is_page ? pages->find(order.client_request.target) : pages->end();
     const SimulatedOrigin& origin = named == pages->end() ? *its_origin : named->second;
-    if (origin.error) {
-        cache.fail(*order.fetch, Error(*origin.error, "simulated"));
+    const http::Duration patience = order.behavior->origin_ref->timeouts.first_byte;
+    const bool too_late = patience > http::Duration::zero() && origin.delay > patience;
+    const http::WallTime now = clock.wall_now();
+    Pending asking{std::move(order), origin, now, now + (too_late ? patience : origin.delay), too_late};
+    if (asking.due > now) {
+        pending.push_back(std::move(asking));
+    } else {
+        answer(asking);
+    }
+}
+
+void Simulation::Impl::answer(Pending& asking) {
+    FetchOrder& order = asking.order;
+    const SimulatedOrigin& origin = asking.origin;
+    if (asking.too_late || origin.error) {
+        const ErrorKind error = asking.too_late ? ErrorKind::ResponseTimeout : *origin.error;
+        cache.fail(*order.fetch, Error(error, "simulated"));
         return;
     }
     http::ResponseHead head = origin.head;
     if (!head.fields.contains("Date")) {
         head.fields.add("Date", http::format_http_date(clock.wall_now()));
     }
-    if (!answer_once(order, origin, head)) {
+    if (!answer_once(asking, head)) {
         ask_anew(order.request, order.as_part);
         order.fetch->validating = {};
-        noted = order.request.head;
-        if (!answer_once(order, origin, std::move(head))) {
+        (order.client_request.target != target ? page_asked : asked) = order.request.head;
+        if (!answer_once(asking, std::move(head))) {
             cache.fail(*order.fetch, Error(ErrorKind::ProtocolError, "the answer fits no request"));
         }
     }
 }
 
 // False: it has to be asked again, without a condition.
-bool Simulation::Impl::answer_once(FetchOrder& order, const SimulatedOrigin& origin, http::ResponseHead head) {
+bool Simulation::Impl::answer_once(Pending& asking, http::ResponseHead head) {
+    FetchOrder& order = asking.order;
+    const SimulatedOrigin& origin = asking.origin;
     cache::FetchRequest sent = order.sent();
     apply_etag_rule(order.etag_rule(), origin.content, sent);
     if (order.unsafe) {
@@ -243,7 +272,7 @@ bool Simulation::Impl::answer_once(FetchOrder& order, const SimulatedOrigin& ori
         head.fields.set("Content-Length", std::to_string(origin.content.size()));
     }
     cache::Intake intake;
-    const auto begun = cache.begin(*order.fetch, sent, head, framing, clock.wall_now(), clock.wall_now(), intake);
+    const auto begun = cache.begin(*order.fetch, sent, head, framing, asking.sent, clock.wall_now(), intake);
     if (begun == cache::HttpCache::BeginResult::RetryUnconditional) {
         return false;
     }
@@ -257,6 +286,24 @@ bool Simulation::Impl::answer_once(FetchOrder& order, const SimulatedOrigin& ori
         return true;
     }
     static_cast<void>(cache.finish(*order.fetch, intake));
+    return true;
+}
+
+// To the next moment at which something may happen. False: nothing is waited for.
+bool Simulation::Impl::move_on() {
+    if (pending.empty()) {
+        return false;
+    }
+    const auto next = std::min_element(pending.begin(), pending.end(),
+                                       [](const Pending& a, const Pending& b) { return a.due < b.due; });
+    clock.move(std::min<http::Duration>(DeadlineWheel::kTick, next->due - clock.wall_now()));
+    core.wheel().advance();
+    core.poll(); // whoever waited for too long is gone before the answer comes
+    if (clock.wall_now() >= next->due) {
+        Pending due = std::move(*next);
+        pending.erase(next);
+        answer(due);
+    }
     return true;
 }
 
@@ -312,11 +359,12 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
         exchange.launch(body, nullptr);
         bool done = false;
         asio::co_spawn(impl.core.io(), exchange.finish(body, nullptr), [&done](std::exception_ptr) { done = true; });
-        while (!done && impl.core.poll() > 0) {}
+        while (!done && (impl.core.poll() > 0 || impl.move_on())) {}
         if (!done) {
             return Error(ErrorKind::Internal, "the request waits for something that never comes");
         }
     }
+    while (impl.core.poll() > 0 || impl.move_on()) {} // what goes on behind the client's back
     outcome.record = state.record;
     outcome.routed = state.behavior != nullptr;
     outcome.behavior = state.record.behavior;

@@ -31,6 +31,7 @@ struct SimulatedOrigin {
     http::ResponseHead head; // Date is added where it is not there
     std::string content;
     std::optional<http::ErrorKind> error; // instead of a response
+    http::Duration delay{0};              // until then; the clock moves on meanwhile
 };
 
 struct SimulatedOutcome {

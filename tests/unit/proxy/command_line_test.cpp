@@ -340,7 +340,7 @@ TEST_CASE("explain takes what curl takes, and says what the rules do") {
     CHECK(asked.file == file);
     CHECK(asked.question.request.url == "/a");
     CHECK(asked.question.request.method == "POST");
-    REQUIRE(asked.question.request.headers.size() == 2);
+    REQUIRE(asked.question.request.headers.size() == 3); // and what curl says of the content
     CHECK(asked.question.request.headers[1].name == "C");
     CHECK(asked.question.request.headers[1].value == "d");
     CHECK(asked.question.request.body == "content");
@@ -358,6 +358,24 @@ TEST_CASE("explain takes what curl takes, and says what the rules do") {
     CHECK(refused.status == kExitFailed);
     CHECK(contains(refused.err, "gatehouse: the request is refused: "));
     CHECK(perform({"explain", "/nowhere.yaml", "/"}).status == kExitFailed);
+}
+
+TEST_CASE("explain with -d asks as curl does, so that a cached POST has the same key") {
+    const auto asked = [](std::vector<std::string> options) {
+        std::vector<std::string> all{"explain", "--admin", "h:1", "http://h/a", "-d", "x=1"};
+        all.insert(all.end(), options.begin(), options.end());
+        return parse(all).question.request;
+    };
+    const auto form = asked({});
+    CHECK(form.method == "POST");
+    CHECK(form.body == "x=1");
+    REQUIRE(form.headers.size() == 1);
+    CHECK(form.headers[0].name == "Content-Type");
+    CHECK(form.headers[0].value == "application/x-www-form-urlencoded");
+    const auto given = asked({"-X", "PUT", "-H", "content-type: application/json"});
+    CHECK(given.method == "PUT");
+    REQUIRE(given.headers.size() == 1);
+    CHECK(given.headers[0].value == "application/json");
 }
 
 TEST_CASE("explain --admin takes a URL, or a path with a Host, and asks there") {

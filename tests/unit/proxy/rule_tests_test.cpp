@@ -155,6 +155,36 @@ TEST_CASE("a test of a cached POST has its content in the key") {
 )") == "");
 }
 
+TEST_CASE("an origin may take its time, and what is served meanwhile is tested like everything else") {
+    const std::string rules = R"(
+listeners: [{address: '127.0.0.1:0'}]
+origins: {api: {url: 'http://api.test', first_byte_timeout: 5s}}
+cache_policies: {slow: {default_ttl: 10s, stale_if_slow: 300ms, stale_if_error: 1m}}
+behaviors: [{path_pattern: '*', origin: api, cache_policy: slow}]
+tests:
+- name: a stale answer while the origin thinks, then the new one
+  steps:
+  - {request: {url: /a}, response: {body: one, delay: 2s}, expect: {cache: miss, stored: true, body: one}}
+  - {after: 11s, request: {url: /a}, response: {body: two, delay: 500ms}, expect: {cache: stale, reason: stale_if_slow, body: one, origin: {asked: true}}}
+  - {request: {url: /a}, expect: {cache: hit, body: two, origin: {asked: false}}}
+  - {after: 11s, request: {url: /a}, response: {body: three, delay: 200ms}, expect: {cache: miss, body: three}}
+- name: an origin that takes longer than it may has failed
+  steps:
+  - {request: {url: /b}, response: {delay: 5001ms}, expect: {status: 504, reason: origin_error}}
+  - {request: {url: /b}, response: {delay: 5s}, expect: {status: 200}}
+)";
+    const config::LoadResult loaded = config::load_text(rules, "rules.yaml");
+    std::string problems;
+    for (const config::Problem& problem : loaded.problems) {
+        problems += problem.to_string() + "\n";
+    }
+    REQUIRE_MESSAGE(loaded.config != nullptr, problems);
+    for (const RuleTestResult& result : proxy::run_rule_tests(loaded.config)) {
+        CAPTURE(proxy::report_of({result}, proxy::TestReport::Text));
+        CHECK(result.passed());
+    }
+}
+
 TEST_CASE("each test has a cache of its own, and knows its place") {
     const auto results = run("- {name: first, request: {url: /v1/a}, expect: {cache: miss}}\n"
                              "- {name: second, request: {url: /v1/a}, expect: {cache: hit}}\n");
