@@ -322,8 +322,10 @@ awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<
             found->cursor = std::move(cursor);
             break;
         }
-        if (plan.leader) {
-            fetch->initiator_left(); // its answer is not what this client gets
+        if (waited == Waited::Answered) {
+            leave_unread(*fetch); // its answer is not what this client gets
+        } else if (plan.leader) {
+            fetch->initiator_left();
         }
         if (resolution.kind == Resolution::Kind::Serve) {
             co_await serve(resolution.entry, resolution.head, resolution.result);

@@ -37,13 +37,6 @@ bool is_about_content(std::string_view name) noexcept {
                        [name](std::string_view one) { return http::iequals(one, name); });
 }
 
-bool is_page_itself(const http::Target& target, std::string_view page) noexcept {
-    const std::size_t mark = page.find('?');
-    const std::string_view query = mark == std::string_view::npos ? std::string_view() : page.substr(mark + 1);
-    return target.path == page.substr(0, mark) && target.has_query == (mark != std::string_view::npos) &&
-           target.query == query;
-}
-
 http::Target target_of_page(std::string_view page, const std::string& authority) {
     http::Target target;
     target.authority = authority;
@@ -58,21 +51,10 @@ http::Target target_of_page(std::string_view page, const std::string& authority)
 
 } // namespace
 
-// Nothing where the client gets the error. 412 and 416 answer the condition and the range of this client, which a page
-// knows nothing of.
+// Nothing where the client gets the error.
 const config::ErrorPage* Exchange::page_for(int status) const noexcept {
     const bool is_tried = page_ != nullptr || state_.page != nullptr;
-    if (status < 400 || status == 412 || status == 416 || is_tried || state_.behavior->error_pages.empty()) {
-        return nullptr;
-    }
-    const http::Method method = state_.facts.method;
-    const bool is_read = method == http::Method::Get || method == http::Method::Head;
-    if (!is_read || state_.facts.upgrade || state_.facts.cache_control.only_if_cached) {
-        return nullptr;
-    }
-    const config::ErrorPage* page = state_.behavior->error_pages.find(status);
-    // What just failed is not asked for again.
-    return page != nullptr && is_page_itself(state_.target, page->page) ? nullptr : page;
+    return is_tried ? nullptr : policy::page_for(*state_.behavior, state_.facts, state_.target, status);
 }
 
 // Whether this exchange is one for a page, and this answer is none. Then nothing is said to the client.

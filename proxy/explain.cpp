@@ -172,7 +172,8 @@ Simulation::Pages Explainer::assumed_pages() const {
 }
 
 void Explainer::tell_page(const SimulatedOutcome& outcome) {
-    ExplainedDecision* page = tell_error_page(outcome.record.cache.page_for);
+    const int status = outcome.record.cache.page_for; // 0: it was none
+    ExplainedDecision* page = tell_error_page(status, behavior_->error_pages.find(status));
     if (page != nullptr && outcome.page_asked) {
         page->steps.push_back({outcome.page_asked->method + " " + outcome.page_asked->target +
                                    " is sent to its origin; the answer is taken to be 200",

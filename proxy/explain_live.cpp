@@ -2,6 +2,7 @@
 
 #include "cache/inspection.h"
 #include "cache/policy/cache_status.h"
+#include "cache/policy/error_page.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/normalisation.h"
 #include "cache/policy/partial.h"
@@ -326,14 +327,10 @@ void LiveExplainer::tell_decision(const cache::Inspection& inspection, const pol
 
 // A stored error that is served gives way to its page.
 void LiveExplainer::tell_page(const policy::StoredHead& error, const policy::RequestFacts& facts) {
-    const bool is_read = facts.method == http::Method::Get || facts.method == http::Method::Head;
-    if (!is_read || facts.upgrade || facts.cache_control.only_if_cached) {
-        return;
-    }
-    if (ExplainedDecision* told = tell_error_page(error.facts.status)) {
-        const config::ErrorPage& page = *behavior_->error_pages.find(error.facts.status);
+    const config::ErrorPage* const page = policy::page_for(*behavior_, facts, target_, error.facts.status);
+    if (ExplainedDecision* told = tell_error_page(error.facts.status, page)) {
         told->steps.push_back({"what is stored for it is told by an explanation of " + std::string(scheme_) + "://" +
-                                   target_.authority + page.page,
+                                   target_.authority + page->page,
                                std::nullopt});
     }
 }

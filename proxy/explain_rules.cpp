@@ -175,9 +175,7 @@ policy::RequestFacts RulesExplainer::take_facts(std::string_view content) {
     return facts;
 }
 
-ExplainedDecision* RulesExplainer::tell_error_page(int status) {
-    const bool has_page = status >= 400 && status != 412 && status != 416;
-    const config::ErrorPage* page = has_page ? behavior_->error_pages.find(status) : nullptr;
+ExplainedDecision* RulesExplainer::tell_error_page(int status, const config::ErrorPage* page) {
     if (page == nullptr) {
         return nullptr;
     }

@@ -40,8 +40,8 @@ protected:
     // The facts of the request as the rules let it have a say. After tell_policy().
     cache::policy::RequestFacts take_facts(std::string_view content);
     void tell_lookup(const cache::policy::RequestFacts& facts);
-    // The page that the behavior has for an error with this status; null: none, and nothing is told.
-    ExplainedDecision* tell_error_page(int status);
+    // `page`: what takes the place of an error with this status. Null: nothing does, and nothing is told.
+    ExplainedDecision* tell_error_page(int status, const config::ErrorPage* page);
     // Returns the key.
     std::string tell_key(const cache::policy::RequestFacts& facts, std::string_view content);
 

@@ -18,6 +18,13 @@ bool is_one_of(std::string_view name, const std::string_view (&names)[Count]) no
                        [name](std::string_view one) { return http::iequals(one, name); });
 }
 
+bool is_page_itself(const http::Target& target, std::string_view page) noexcept {
+    const std::size_t mark = page.find('?');
+    const std::string_view query = mark == std::string_view::npos ? std::string_view() : page.substr(mark + 1);
+    return target.path == page.substr(0, mark) && target.has_query == (mark != std::string_view::npos) &&
+           target.query == query;
+}
+
 bool goes_with_status(std::string_view name) noexcept {
     static constexpr std::string_view kNames[] = {"Allow", "Retry-After", "WWW-Authenticate", "Proxy-Authenticate",
                                                   "Proxy-Status"};
@@ -30,6 +37,20 @@ bool is_about_page(std::string_view name) noexcept {
 }
 
 } // namespace
+
+const config::ErrorPage* page_for(const config::Behavior& behavior, const RequestFacts& request,
+                                  const http::Target& target, int status) noexcept {
+    if (status < 400 || status == 412 || status == 416 || behavior.error_pages.empty()) {
+        return nullptr;
+    }
+    const bool is_read = request.method == http::Method::Get || request.method == http::Method::Head;
+    if (!is_read || request.upgrade || request.cache_control.only_if_cached) {
+        return nullptr;
+    }
+    const config::ErrorPage* const page = behavior.error_pages.find(status);
+    // What just failed is not asked for again.
+    return page != nullptr && is_page_itself(target, page->page) ? nullptr : page;
+}
 
 bool belongs_to_error(std::string_view name) noexcept {
     return tells_lifetime(name) || is_about_page(name) || goes_with_status(name);

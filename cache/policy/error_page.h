@@ -3,11 +3,20 @@
 #pragma once
 
 #include "cache/policy/cache_status.h"
+#include "cache/policy/facts.h"
+#include "config/config.h"
+#include "http/target.h"
 
 #include <string>
 #include <string_view>
 
 namespace gatehouse::cache::policy {
+
+// The page that a request gets instead of an answer with this status; null: it gets the answer. There is none for what
+// answers the condition or the range of this client (412, 416), for methods other than GET and HEAD, for requests that
+// want nothing fetched or another protocol, nor where the page is what was asked for.
+const config::ErrorPage* page_for(const config::Behavior& behavior, const RequestFacts& request,
+                                  const http::Target& target, int status) noexcept;
 
 // Whether a field of this name belongs to the answer with the error's status and not to the page. It is about the
 // lifetime (the failed URL may be right again long before the page changes), a validator (it is the page's, and a

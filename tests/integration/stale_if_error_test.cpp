@@ -104,3 +104,28 @@ TEST_CASE("a refused connection is hidden, but not against must-revalidate, s-ma
     CHECK(error.get("X-Cache") == "Error from gatehouse");
     CHECK(origin.requests() == 5);
 }
+
+TEST_CASE("errors that a stale response hides leave their connection to the next request") {
+    ScriptedOrigin origin;
+    origin.on("/a", [](OriginExchange& x) {
+        if (x.number() == 1) {
+            x.ok("max-age=1, stale-if-error=600", "good");
+            return;
+        }
+        x.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\n");
+        x.pass("rest " + std::to_string(x.number())); // the client has its answer before the error has all of its content
+        x.send("down");
+    });
+    Yaml yaml;
+    yaml.workers = "1";
+    ProxyUnderTest proxy(origin, yaml);
+    CHECK(proxy.get("/a").content == "good");
+    proxy.advance(2s);
+    for (int number = 2; number <= 5; ++number) {
+        CHECK(proxy.get("/a").content == "good");
+        origin.open("rest " + std::to_string(number));
+        proxy.await_metric("gatehouse_not_stored_total", number - 1, "no_lifetime");
+    }
+    CHECK(origin.requests() == 5);
+    CHECK(origin.connections() == 1);
+}

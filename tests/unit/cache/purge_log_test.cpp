@@ -39,6 +39,17 @@ PurgeMatcher prefix(std::string path, std::optional<std::string> authority = std
 
 } // namespace
 
+TEST_CASE("a purge finds the keys of cached methods by their URI") {
+    const PurgeMatcher matcher = exact("a.example", "/search", "p=1");
+    for (const char* of_method :
+         {"@POST 0123456789abcdef\ncontent-type:application/json\n", "@OPTIONS\norigin:https://a\n"}) {
+        CAPTURE(of_method);
+        CHECK(matcher.matches(key_of("a.example", "/search", "p=1") + of_method));
+        CHECK_FALSE(matcher.matches(key_of("a.example", "/search", "p=2") + of_method));
+        CHECK_FALSE(matcher.matches(key_of("b.example", "/search", "p=1") + of_method));
+    }
+}
+
 TEST_CASE("a matcher names keys by authority, path and query") {
     PurgeMatcher any_query = exact(std::nullopt, "/a");
     any_query.any_query = true;

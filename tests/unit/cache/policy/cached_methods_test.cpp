@@ -3,7 +3,6 @@
 #include "cache/policy/facts.h"
 #include "cache/policy/reuse.h"
 #include "cache/policy/storability.h"
-#include "cache/purge_log.h"
 #include "tests/unit/cache/policy/support.h"
 
 #include <doctest/doctest.h>
@@ -163,18 +162,6 @@ TEST_CASE("no field or cookie of a GET looks like another method's key") {
     std::string key;
     make_cache_key(cached.behavior, target, request_of("GET\n!post: d1\npost: d1\nCookie: a; @POST d1"), key);
     CHECK(key.find("\n@") == std::string::npos);
-}
-
-TEST_CASE("a purge finds the key of a cached method by its URI") {
-    const Cached cached;
-    cache::PurgeMatcher matcher;
-    matcher.authority = "a.example";
-    matcher.path = "/search";
-    matcher.query = "p=1";
-    CHECK(matcher.matches(cached.key("POST", "d1")));
-    CHECK(matcher.matches(cached.key("OPTIONS\nOrigin: https://a")));
-    matcher.query = "p=2";
-    CHECK_FALSE(matcher.matches(cached.key("POST", "d1")));
 }
 
 TEST_CASE("the answer to a cached POST is stored as that to GET, but never for its validator alone") {

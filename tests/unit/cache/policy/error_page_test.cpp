@@ -1,9 +1,55 @@
 // What of an error stays where a page takes its place.
 #include "cache/policy/error_page.h"
 
+#include "tests/unit/cache/policy/support.h"
+
 #include <doctest/doctest.h>
 
+#include <string>
+
+using namespace gatehouse;
 using namespace gatehouse::cache::policy;
+using namespace gatehouse::cache::policy::testing;
+
+TEST_CASE("which requests get a page, and for which statuses") {
+    config::Behavior behavior;
+    behavior.error_pages.by_status[404] = {"/404.html?a=1", 0};
+    behavior.error_pages.by_class[4] = {"/4xx.html", 0};
+    behavior.error_pages.by_class[5] = {"/5xx.html", 0};
+    struct Row {
+        const char* name;
+        const char* request;
+        const char* target; // path and query
+        int status;
+        const char* page; // "": none
+    };
+    const Row rows[] = {
+        {"an exact status", "GET", "/a", 404, "/404.html?a=1"},
+        {"its class", "GET", "/a", 403, "/4xx.html"},
+        {"the last of a class", "HEAD", "/a", 599, "/5xx.html"},
+        {"below all errors", "GET", "/a", 399, ""},
+        {"the first of all errors", "GET", "/a", 400, "/4xx.html"},
+        {"a condition that failed", "GET", "/a", 412, ""},
+        {"between the two", "GET", "/a", 413, "/4xx.html"},
+        {"a range that cannot be", "GET", "/a", 416, ""},
+        {"another method", "POST", "/a", 404, ""},
+        {"nothing is to be fetched", "Cache-Control: only-if-cached", "/a", 504, ""},
+        {"the page itself", "GET", "/404.html?a=1", 404, ""},
+        {"the page with another query", "GET", "/404.html?a=2", 404, "/404.html?a=1"},
+        {"the page without a query", "GET", "/404.html", 404, "/404.html?a=1"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(std::string(row.name));
+        http::Target target;
+        const std::string text = row.target;
+        target.path = text.substr(0, text.find('?'));
+        target.has_query = target.path != text;
+        target.query = target.has_query ? text.substr(target.path.size() + 1) : "";
+        const config::ErrorPage* page = page_for(behavior, request_facts_of(row.request), target, row.status);
+        CHECK((page != nullptr ? page->page : "") == row.page);
+    }
+    CHECK(page_for(config::Behavior(), request_facts_of(""), http::Target(), 404) == nullptr);
+}
 
 TEST_CASE("the lifetime of an error goes with a page, and what its status wants only under that very status") {
     const char* lines =
