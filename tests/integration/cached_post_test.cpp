@@ -369,6 +369,32 @@ TEST_CASE("content that does not come in time is answered with 408, malformed co
     CHECK(origin.requests() == 0);
 }
 
+TEST_CASE("content beyond limits.keyed_content_size of all clients is forwarded uncached, until others let go") {
+    ScriptedOrigin origin;
+    echo(origin);
+    Yaml yaml = caching();
+    yaml.limits = "keyed_content_size: 4B";
+    ProxyUnderTest proxy(origin, yaml);
+    const std::string uncached = "gatehouse; fwd=bypass; fwd-status=200; detail=request_too_large";
+    {
+        RawClient holder(proxy.port());
+        const std::string begun = "POST /search HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 7\r\n\r\nabc";
+        const std::size_t before = proxy.received();
+        holder.send(begun);
+        proxy.await_received(before + begun.size());
+        const Response crowded = proxy.ask(post("{b}"));
+        CHECK(crowded.content == "POST {b} 1");
+        CHECK(crowded.get("Cache-Status") == uncached);
+        holder.reset();
+    }
+    ProxyUnderTest::await([&] { return proxy.metric("gatehouse_connections") == 0; }, "the connections have ended");
+    CHECK(proxy.ask(post("{b}")).content == "POST {b} 2");
+    CHECK(proxy.ask(post("{b}")).get("X-Cache") == "Hit from gatehouse");
+    CHECK(proxy.ask(post("{abc}")).get("Cache-Status") == uncached);
+    CHECK(proxy.ask(post("{abc")).get("X-Cache") == "Miss from gatehouse"); // all four bytes were given back
+    CHECK(proxy.ask(post("{abc")).get("X-Cache") == "Hit from gatehouse");
+}
+
 TEST_CASE("a POST with If-None-Match or If-Match is the origin's to decide, and its answer is nobody else's") {
     ScriptedOrigin origin;
     echo(origin, "ETag: \"tag\"\r\n");
