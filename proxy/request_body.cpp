@@ -73,6 +73,7 @@ awaitable<RequestBody::Read> RequestBody::read_raw(std::span<char> room) {
     switch (got.state) {
     case IoResult::State::Ok:
         read.bytes = got.bytes;
+        connection_->core.metrics().bytes_received.add(static_cast<std::uint64_t>(got.bytes));
         break;
     case IoResult::State::TimedOut:
         read.error = Error(ErrorKind::RequestTimeout, "the request content did not arrive within timeouts.body");

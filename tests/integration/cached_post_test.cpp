@@ -369,6 +369,28 @@ TEST_CASE("content that does not come in time is answered with 408, malformed co
     CHECK(origin.requests() == 0);
 }
 
+TEST_CASE("content that comes a byte now and then has timeouts.body in all") {
+    ScriptedOrigin origin;
+    echo(origin);
+    Yaml yaml = caching();
+    yaml.timeouts = "body: 2s";
+    ProxyUnderTest proxy(origin, yaml);
+    RawClient client(proxy.port());
+    const auto send = [&](const std::string& bytes) {
+        const std::size_t before = proxy.received();
+        client.send(bytes);
+        proxy.await_received(before + bytes.size());
+    };
+    send("POST /search HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nc\r\n");
+    proxy.advance(1500ms);
+    send("1\r\no\r\n");
+    proxy.advance(1s);
+    CHECK(client.is_quiet()); // no byte was late by itself
+    client.send("1\r\nn\r\n");
+    CHECK(client.read().status == 408);
+    CHECK(origin.requests() == 0);
+}
+
 TEST_CASE("content beyond limits.keyed_content_size of all clients is forwarded uncached, until others let go") {
     ScriptedOrigin origin;
     echo(origin);
