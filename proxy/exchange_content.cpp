@@ -58,7 +58,7 @@ awaitable<Exchange::Content> Exchange::read_content(RequestBody& body) {
     state_.head.fields.remove("Expect"); // the content is there when the origin is asked
     const std::uint64_t most = state_.behavior->policy_ref->key.max_body_bytes;
     const http::Framing& framing = body.framing();
-    const config::Config& limits = *state_.config;
+    const config::Config& config = *state_.config;
     const auto held = std::make_shared<HeldContent>(worker_.connections.keyed_content_bytes);
     const std::shared_ptr<std::string> content(held, &held->text);
     const http::SteadyTime begun = worker_.core.clock().steady_now();
@@ -73,10 +73,11 @@ awaitable<Exchange::Content> Exchange::read_content(RequestBody& body) {
         const std::span<char> room(content->data() + old, static_cast<std::size_t>(bytes));
         const RequestBody::Read got = co_await body.read_some(room);
         content->resize(old + got.bytes);
-        has_room = held->charge(got.bytes, limits.limits.keyed_content_bytes);
+        has_room = held->charge(got.bytes, config.limits.keyed_content_bytes);
         // A client that sends a byte now and then does not keep its content here for ever.
-        const bool is_late = !body.done() && worker_.core.clock().steady_now() - begun > limits.timeouts.body;
+        const bool is_late = !body.done() && worker_.core.clock().steady_now() - begun > config.timeouts.body;
         if (got.error || is_late) {
+            body.give_up();
             policy::CacheResult refused;
             refused.forwarded = policy::Forwarded::Bypass;
             refused.error = true;

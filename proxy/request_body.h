@@ -39,6 +39,8 @@ public:
     // All of it is in memory: it is read from its beginning again.
     void rewind() noexcept;
     bool is_in_memory() const noexcept { return connection_ == nullptr; }
+    // Nothing more of it is read: the connection ends.
+    void give_up() noexcept { failed_ = true; }
 
     const http::Framing& framing() const noexcept { return framing_; }
     bool done() const noexcept { return done_; }

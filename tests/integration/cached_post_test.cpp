@@ -388,6 +388,7 @@ TEST_CASE("content that comes a byte now and then has timeouts.body in all") {
     CHECK(client.is_quiet()); // no byte was late by itself
     client.send("1\r\nn\r\n");
     CHECK(client.read().status == 408);
+    CHECK(client.ended());
     CHECK(origin.requests() == 0);
 }
 
