@@ -1,5 +1,5 @@
-// The keyed hash of cache keys: XXH3 with a secret of this process.
-#include "cache/store/store.h"
+// The keyed hash of cache keys: XXH3 with a secret of this process, or with one that is kept.
+#include "cache/store/secret_hash.h"
 
 #include <cerrno>
 #include <system_error>
@@ -9,35 +9,31 @@
 
 namespace gatehouse::cache::store {
 
-namespace {
+static_assert(std::tuple_size_v<HashSecret> >= XXH3_SECRET_SIZE_MIN);
 
-// As long as XXH3's own secret: with fewer bytes the same ones would be used at several places of a long key.
-constexpr std::size_t kSecretBytes = 192;
-static_assert(kSecretBytes >= XXH3_SECRET_SIZE_MIN);
-
-struct Secret {
-    Secret() {
-        std::size_t filled = 0;
-        while (filled < bytes.size()) {
-            const ssize_t got = getrandom(bytes.data() + filled, bytes.size() - filled, 0);
-            if (got > 0) {
-                filled += static_cast<std::size_t>(got);
-            } else if (errno != EINTR) {
-                // Without a secret anybody could prepare colliding keys, so it is better not to start.
-                throw std::system_error(errno, std::system_category(), "getrandom");
-            }
+HashSecret draw_secret() {
+    HashSecret secret{};
+    std::size_t filled = 0;
+    while (filled < secret.size()) {
+        const ssize_t got = getrandom(secret.data() + filled, secret.size() - filled, 0);
+        if (got > 0) {
+            filled += static_cast<std::size_t>(got);
+        } else if (errno != EINTR) {
+            throw std::system_error(errno, std::system_category(), "getrandom");
         }
     }
-    std::array<unsigned char, kSecretBytes> bytes{};
-};
+    return secret;
+}
 
-} // namespace
+KeyHash hash_with(const HashSecret& secret, std::string_view key) noexcept {
+    const XXH128_hash_t hash = XXH3_128bits_withSecret(key.data(), key.size(), secret.data(), secret.size());
+    return KeyHash{hash.low64, hash.high64};
+}
 
 KeyHash hash_key(std::string_view key) noexcept {
-    static const Secret secret;
-    const XXH128_hash_t hash =
-        XXH3_128bits_withSecret(key.data(), key.size(), secret.bytes.data(), secret.bytes.size());
-    return KeyHash{hash.low64, hash.high64};
+    // A process that cannot draw one does not start.
+    static const HashSecret secret = draw_secret();
+    return hash_with(secret, key);
 }
 
 } // namespace gatehouse::cache::store
