@@ -40,8 +40,9 @@ std::int64_t ttl_seconds(const policy::Freshness& freshness) {
 
 } // namespace
 
-HttpCache::HttpCache(store::Store& store, CorePoster& poster, const Options& options)
-    : store_(store), poster_(poster), options_(options) {}
+HttpCache::HttpCache(store::Store& store, CorePoster& poster, const Options& options,
+                     std::unique_ptr<PurgeFile> purge_file, std::uint64_t begin_behind)
+    : store_(store), poster_(poster), options_(options), purges_(std::move(purge_file), begin_behind) {}
 
 std::shared_ptr<Fetch> HttpCache::make_private_fetch(unsigned core) {
     return std::make_shared<Fetch>(poster_, core, true);

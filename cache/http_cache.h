@@ -76,7 +76,9 @@ public:
         std::uint32_t waiters_per_fetch = 100'000; // more go to the origin alone
         bool throws_dice = true;                   // false: every lifetime is as if there were no jitter
     };
-    HttpCache(store::Store& store, CorePoster& poster, const Options& options);
+    // `purge_file`, `begin_behind`: as PurgeLog takes them.
+    HttpCache(store::Store& store, CorePoster& poster, const Options& options,
+              std::unique_ptr<PurgeFile> purge_file = nullptr, std::uint64_t begin_behind = 0);
 
     // What to do with a request now. `decision` comes from policy::decide_request.
     Plan plan(const RequestContext& context, const policy::RequestDecision& decision);

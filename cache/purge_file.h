@@ -9,13 +9,15 @@
 // reorder is kept in order by release stores and fences. So each change has an order in which every step leaves a file
 // that kills at least what was answered:
 // - A set of a table: the floor is raised before the slot is taken (cache/purge_table.cpp).
+// - The newest number of a kind of purge is raised after the tables have the purge: it keeps others from looking in
+// vain.
 // - A prefix is written into a free slot, and its number last, which is what makes the slot count. What it takes the
 //   place of is dropped after that. Killed in between, both are there; a start drops what another one covers.
 // - The largest number is nowhere: a start looks for it in what is there.
 //
-// A power failure is another thing: pages reach the disk in any order, or not at all. It is told by the machine's boot id,
-// and by the lack of a mark that a clean stop makes. Then, and whenever the file cannot be believed, it is replaced by
-// an empty one, and what was stored before has to be purged as a whole. PurgeLog's constructor does that; a file for
+// A power failure is another thing: pages reach the disk in any order, or not at all. It is told by the machine's boot
+// id, and by the lack of a mark that a clean stop makes. Then, and whenever the file cannot be believed, it is replaced
+// by an empty one, and what was stored before has to be purged as a whole. PurgeLog's constructor does that; a file for
 // which it was not done yet (the process was killed in between) counts as new again.
 //
 // The file belongs to who holds the directory's LOCK. Whoever else shortens it ends the process by SIGBUS.
@@ -27,12 +29,14 @@
 
 #include <boost/system/result.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::cache {
@@ -50,6 +54,8 @@ public:
     static constexpr std::uint32_t kVersion = 1;
     static constexpr std::size_t kPathSets = 1024; // 64 KiB
     static constexpr std::size_t kPrefixSlots = 1028;
+    static constexpr std::size_t kMinFreeSlots = 2; // in a file that is believed
+    static constexpr std::size_t kKinds = 8;        // of exact purges, for PurgeLog to say
     // Of one prefix. A longer path is cut, a longer authority left out: it then kills more.
     static constexpr std::size_t kPrefixAuthority = 256;
     static constexpr std::size_t kPrefixPath = 736;
@@ -57,6 +63,7 @@ public:
     static constexpr std::uint64_t kMaxNumber = std::uint64_t{1} << 47;
 
     static constexpr std::size_t kHeaderBytes = 4096;
+    static constexpr std::size_t kNewestAt = 512; // from here on, what the mark of a clean stop has the checksum of
     static constexpr std::size_t kExactAt = kHeaderBytes;
     static constexpr std::size_t kAnyHostAt = kExactAt + PurgeTable::kSets * sizeof(PurgeTable::Set);
     static constexpr std::size_t kPathsAt = kAnyHostAt + PurgeTable::kSets * sizeof(PurgeTable::Set);
@@ -75,8 +82,8 @@ public:
 
     // The machine's, from /proc; empty where that cannot be read. Then only a file that was closed is believed.
     static std::string current_boot_id();
-    // Makes the file where there is none, for its owner only. An error: it cannot be opened, made or mapped, or the file
-    // system has no room for it. Throws std::system_error without random numbers, std::bad_alloc.
+    // Makes the file where there is none, for its owner only. An error: it cannot be opened, made or mapped, or the
+    // file system has no room for it. Throws std::system_error without random numbers, std::bad_alloc.
     static boost::system::result<std::unique_ptr<PurgeFile>> open(const std::string& path,
                                                                   const store::disk::StoreId& store_id,
                                                                   const std::string& boot_id = current_boot_id());
@@ -94,6 +101,10 @@ public:
     const store::HashSecret& secret() const noexcept { return secret_; }
     std::span<PurgeTable::Set> exact() noexcept { return sets(kExactAt, PurgeTable::kSets); }
     std::span<PurgeTable::Set> any_host() noexcept { return sets(kAnyHostAt, PurgeTable::kSets); }
+    // The newest number of each kind in exact() and in any_host().
+    using Newest = std::span<std::atomic<std::uint64_t>, kKinds>;
+    Newest exact_newest() noexcept { return newest(kNewestAt); }
+    Newest any_host_newest() noexcept { return newest(kNewestAt + kKinds * sizeof(std::uint64_t)); }
     std::span<PurgeTable::Set> paths() noexcept { return sets(kPathsAt, kPathSets); }
 
     struct StoredPrefix {
@@ -108,10 +119,17 @@ public:
     void drop_prefix(std::size_t slot) noexcept;
 
 private:
-    PurgeFile(char* pages, bool is_file) noexcept : pages_(pages), is_file_(is_file) {}
+    // `pages`: kFileBytes; unmapped by the destructor.
+    PurgeFile(char* pages, bool is_file);
+    static boost::system::result<std::unique_ptr<PurgeFile>> replace(const std::string& path,
+                                                                     const store::disk::StoreId& store_id,
+                                                                     const std::string& boot_id, Found found);
     std::span<PurgeTable::Set> sets(std::size_t offset, std::size_t count) noexcept;
-    bool read_content();
-    bool read_prefix(std::size_t slot);
+    Newest newest(std::size_t offset) noexcept;
+    Found check_state(const std::string& boot_id);
+    bool restore();
+    bool restore_prefix(std::size_t slot);
+    bool write_back(std::size_t bytes) noexcept;
 
     char* pages_; // kFileBytes
     bool is_file_;

@@ -5,6 +5,9 @@
 #include "cache/policy/no_vary_search.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 namespace gatehouse::cache {
 
@@ -44,18 +47,52 @@ bool matches_parts(const PurgeMatcher& matcher, const KeyParts& parts) noexcept 
     return parts.path == matcher.path && (matcher.any_query || parts.query == matcher.query);
 }
 
-// The hash of a group of a host, without putting both into one text. The halves change places, so that host and name
-// cannot. What is purged by path has another hash, but by accident.
-store::KeyHash hash_of_group(std::string_view authority, std::string_view group) noexcept {
-    const store::KeyHash host = store::hash_key(authority);
-    const store::KeyHash name = store::hash_key(group);
-    return {name.low + host.high, name.high + host.low};
-}
-
 } // namespace
 
 bool PurgeMatcher::matches(std::string_view key) const noexcept {
     return matches_parts(*this, policy::split_cache_key(key));
+}
+
+PurgeLog::PurgeLog(std::unique_ptr<PurgeFile> file, std::uint64_t begin_behind)
+    : file_(file ? std::move(file) : PurgeFile::in_memory()),
+      exact_{PurgeTable(file_->exact()), file_->exact_newest()},
+      any_host_{PurgeTable(file_->any_host()), file_->any_host_newest()},
+      paths_(file_->paths()) {
+    restore_prefixes();
+    newest_ = std::max({exact_.table.largest(), any_host_.table.largest(), paths_.largest(), newest_prefix_.load()});
+    counter_ = std::max(newest_.load(), begin_behind);
+    if (file_->found() != PurgeFile::Found::Restored) {
+        PurgeMatcher everything;
+        everything.prefix = true;
+        record(std::move(everything));
+        file_->settle();
+    }
+}
+
+// A process that was killed while it replaced prefixes leaves what it had written beside what was to be dropped: at
+// most one more than the list takes, and the new one covers the others.
+void PurgeLog::restore_prefixes() {
+    auto found = file_->found_prefixes();
+    const auto key = [](const PurgeFile::StoredPrefix& each) {
+        return std::tuple(~each.prefix.number, each.prefix.path.size(), each.prefix.authority.has_value());
+    };
+    std::sort(found.begin(), found.end(), [&key](const auto& a, const auto& b) { return key(a) < key(b); });
+    for (auto& [slot, prefix] : found) { // the newest first, of one number the widest first
+        PurgeMatcher matcher;
+        matcher.authority = std::move(prefix.authority);
+        matcher.path = std::move(prefix.path);
+        matcher.prefix = true;
+        matcher.sequence = prefix.number;
+        const bool is_covered = std::any_of(prefixes_.begin(), prefixes_.end(), [&matcher](const KeptPrefix& newer) {
+            return covers(newer.matcher, matcher);
+        });
+        if (is_covered) {
+            file_->drop_prefix(slot);
+        } else {
+            prefixes_.push_front({std::move(matcher), slot});
+        }
+    }
+    newest_prefix_ = prefixes_.empty() ? 0 : prefixes_.back().matcher.sequence;
 }
 
 std::uint64_t PurgeLog::record(PurgeMatcher matcher) {
@@ -83,7 +120,7 @@ void PurgeLog::record_exact(const PurgeMatcher& matcher, std::uint64_t number) {
     const Shape shape = !matcher.authority ? every_host : matcher.any_query ? HostPath : HostUri;
     exact_.record(hash_of(parts, shape), shape, number);
     any_host_.record(hash_of(parts, every_host), every_host, number);
-    paths_.record(store::hash_key(matcher.path), number);
+    paths_.record(hash(matcher.path), number);
 }
 
 std::uint64_t PurgeLog::record_group(std::optional<std::string_view> authority, std::string_view group) {
@@ -96,15 +133,36 @@ std::uint64_t PurgeLog::record_group(std::optional<std::string_view> authority, 
     return number;
 }
 
+// What takes the place of others is in the file before they are dropped from it.
 void PurgeLog::record_prefix(PurgeMatcher matcher) {
     const std::unique_lock lock(prefixes_mutex_);
-    std::erase_if(prefixes_, [&matcher](const PurgeMatcher& older) { return covers(matcher, older); });
-    if (prefixes_.size() >= kMaxPrefixes) {
-        PurgeMatcher merged = widened(prefixes_[0], prefixes_[1]);
-        prefixes_.pop_front();
-        prefixes_.front() = std::move(merged);
+    std::vector<std::size_t> replaced;
+    std::erase_if(prefixes_, [&](const KeptPrefix& older) {
+        const bool is_covered = covers(matcher, older.matcher);
+        if (is_covered) {
+            replaced.push_back(older.slot);
+        }
+        return is_covered;
+    });
+    while (prefixes_.size() >= kMaxPrefixes) {
+        const KeptPrefix oldest = std::move(prefixes_[0]);
+        const KeptPrefix second = std::move(prefixes_[1]);
+        prefixes_.erase(prefixes_.begin(), prefixes_.begin() + 2);
+        keep_prefix(widened(oldest.matcher, second.matcher), true);
+        file_->drop_prefix(oldest.slot);
+        file_->drop_prefix(second.slot);
     }
-    prefixes_.push_back(std::move(matcher));
+    keep_prefix(std::move(matcher), false);
+    for (const std::size_t slot : replaced) {
+        file_->drop_prefix(slot);
+    }
+}
+
+void PurgeLog::keep_prefix(PurgeMatcher matcher, bool as_oldest) {
+    // One more is written before what it replaces is dropped.
+    static_assert(kMaxPrefixes + 1 <= PurgeFile::kPrefixSlots);
+    const std::size_t slot = file_->add_prefix(matcher.authority, matcher.path, matcher.sequence);
+    prefixes_.insert(as_oldest ? prefixes_.begin() : prefixes_.end(), {std::move(matcher), slot});
 }
 
 bool PurgeLog::kills(std::string_view key, std::uint64_t sequence, std::uint64_t checked) const {
@@ -124,25 +182,31 @@ bool PurgeLog::kills_group(std::string_view key, std::string_view groups, std::u
     }
     const std::string_view authority = policy::split_cache_key(key).authority;
     const Exact& exact = authority == kAnyHost ? any_host_ : exact_;
-    const auto newest = std::max(exact.newest[HostGroup].load(std::memory_order_relaxed),
-                                 exact.newest[EveryHostGroup].load(std::memory_order_relaxed));
-    if (newest <= after) {
+    const bool of_host = exact.may_kill(HostGroup, after);
+    const bool of_every_host = exact.may_kill(EveryHostGroup, after);
+    if (!of_host && !of_every_host) {
         return false;
     }
     bool is_dead = false;
     policy::for_each_group(groups, [&](std::string_view group) {
-        is_dead = is_dead || group == policy::kEveryGroup || exact.kills_group(authority, group, HostGroup, after) ||
-                  exact.kills_group(kAnyHost, group, EveryHostGroup, after);
+        is_dead = is_dead || group == policy::kEveryGroup ||
+                  (of_host && exact.table.kills(hash_of_group(authority, group), after)) ||
+                  (of_every_host && exact.table.kills(hash_of_group(kAnyHost, group), after));
     });
     return is_dead;
 }
 
 bool PurgeLog::killed_exactly(const KeyParts& parts, std::uint64_t after) const {
-    if (parts.authority == "*") {
-        return any_host_.kills(parts, EveryHostUri, after) || any_host_.kills(parts, EveryHostPath, after);
+    if (parts.authority == kAnyHost) {
+        return kills_shape(any_host_, parts, EveryHostUri, after) ||
+               kills_shape(any_host_, parts, EveryHostPath, after);
     }
-    return exact_.kills(parts, HostUri, after) || exact_.kills(parts, HostPath, after) ||
-           exact_.kills(parts, EveryHostUri, after) || exact_.kills(parts, EveryHostPath, after);
+    return kills_shape(exact_, parts, HostUri, after) || kills_shape(exact_, parts, HostPath, after) ||
+           kills_shape(exact_, parts, EveryHostUri, after) || kills_shape(exact_, parts, EveryHostPath, after);
+}
+
+bool PurgeLog::kills_shape(const Exact& exact, const KeyParts& parts, Shape shape, std::uint64_t after) const {
+    return exact.may_kill(shape, after) && exact.table.kills(hash_of(parts, shape), after);
 }
 
 bool PurgeLog::killed_by_prefix(const KeyParts& parts, std::uint64_t after) const {
@@ -152,8 +216,8 @@ bool PurgeLog::killed_by_prefix(const KeyParts& parts, std::uint64_t after) cons
     const std::shared_lock lock(prefixes_mutex_);
     // Newest first: a purge is usually asked about soon after it was made. Numbers fall towards the front, merged
     // ones keep the newer number, so the order holds.
-    for (auto it = prefixes_.rbegin(); it != prefixes_.rend() && it->sequence > after; ++it) {
-        if (matches_parts(*it, parts)) {
+    for (auto it = prefixes_.rbegin(); it != prefixes_.rend() && it->matcher.sequence > after; ++it) {
+        if (matches_parts(it->matcher, parts)) {
             return true;
         }
     }
@@ -165,30 +229,30 @@ bool PurgeLog::killed_by_prefix(const KeyParts& parts, std::uint64_t after) cons
 // time.
 bool PurgeLog::killed_before_rule(const KeyParts& parts, std::uint64_t after) const {
     const auto rule = policy::rule_number(parts);
-    return rule && after < *rule && paths_.kills(store::hash_key(parts.path), after);
+    return rule && after < *rule && paths_.kills(hash(parts.path), after);
 }
 
 void PurgeLog::Exact::record(const store::KeyHash& hash, Shape shape, std::uint64_t number) {
     table.record(hash, number);
-    newest[shape].store(number, std::memory_order_relaxed);
-}
-
-bool PurgeLog::Exact::kills(const KeyParts& parts, Shape shape, std::uint64_t after) const {
-    return newest[shape].load(std::memory_order_relaxed) > after && table.kills(hash_of(parts, shape), after);
-}
-
-bool PurgeLog::Exact::kills_group(std::string_view authority, std::string_view group, Shape shape,
-                                  std::uint64_t after) const {
-    return newest[shape].load(std::memory_order_relaxed) > after && table.kills(hash_of_group(authority, group), after);
+    // Behind the table, for the next process too: then it has to look only where something was recorded as a whole.
+    newest[shape].store(number, std::memory_order_release);
 }
 
 // The parts follow each other in a key, so that what a purge of this shape says of it is a piece of it. An authority
 // does not begin with a slash as a path does: pieces of two shapes are the same by accident only.
-store::KeyHash PurgeLog::hash_of(const KeyParts& parts, Shape shape) noexcept {
+store::KeyHash PurgeLog::hash_of(const KeyParts& parts, Shape shape) const noexcept {
     const bool with_authority = shape == HostUri || shape == HostPath;
     const std::string_view last = shape == HostUri || shape == EveryHostUri ? parts.query : parts.path;
     const char* const begin = with_authority ? parts.authority.data() : parts.path.data();
-    return store::hash_key({begin, static_cast<std::size_t>(last.data() + last.size() - begin)});
+    return hash({begin, static_cast<std::size_t>(last.data() + last.size() - begin)});
+}
+
+// The hash of a group of a host, without putting both into one text. The halves change places, so that host and name
+// cannot. What is purged by path has another hash, but by accident.
+store::KeyHash PurgeLog::hash_of_group(std::string_view authority, std::string_view group) const noexcept {
+    const store::KeyHash host = hash(authority);
+    const store::KeyHash name = hash(group);
+    return {name.low + host.high, name.high + host.low};
 }
 
 std::size_t PurgeLog::prefix_count() const {

@@ -25,17 +25,21 @@
 // one of them records the normal query of each rule that is known (HttpCache::purge). For what was asked for before its
 // rule was known, the path of each exact purge is recorded too, in a small table where only such keys look.
 //
+// All of it lies in the memory of a PurgeFile (cache/purge_file.h): with a file, purges outlive the process. The
+// prefixes are held a second time, as text that is compared.
+//
 // Any thread may call everything.
 #pragma once
 
 #include "cache/policy/cache_key.h"
+#include "cache/purge_file.h"
 #include "cache/purge_table.h"
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
@@ -60,7 +64,11 @@ struct PurgeMatcher {
 class PurgeLog {
 public:
     static constexpr std::size_t kMaxPrefixes = 1024;
-    static constexpr std::size_t kPathSets = 1024; // 64 KiB
+
+    // What `file` has is in force, and numbers continue behind it and behind `begin_behind`: the largest number of what
+    // is stored already. If the file was not restored, all of that is purged here. Without a file nothing outlives the
+    // process; `begin_behind` counts all the same, and nothing is purged. Throws std::bad_alloc, std::system_error.
+    explicit PurgeLog(std::unique_ptr<PurgeFile> file = nullptr, std::uint64_t begin_behind = 0);
 
     // The number of the newest purge, 0 before the first.
     std::uint64_t current() const noexcept { return newest_.load(std::memory_order_acquire); }
@@ -89,30 +97,42 @@ public:
 private:
     // What an exact purge said. Uri: path and query; Path: the path with any query; Group: by its name.
     enum Shape : std::uint8_t { HostUri, HostPath, EveryHostUri, EveryHostPath, HostGroup, EveryHostGroup, kShapes };
+    static_assert(std::size_t{kShapes} <= PurgeFile::kKinds);
     // Exact purges by hash, and the newest of each shape, so that nothing is looked for in vain.
     struct Exact {
         PurgeTable table;
-        std::array<std::atomic<std::uint64_t>, kShapes> newest{};
-        bool kills(const policy::KeyParts& parts, Shape shape, std::uint64_t after) const;
-        bool kills_group(std::string_view authority, std::string_view group, Shape shape, std::uint64_t after) const;
+        PurgeFile::Newest newest;
+        bool may_kill(Shape shape, std::uint64_t after) const noexcept {
+            return newest[shape].load(std::memory_order_relaxed) > after;
+        }
         void record(const store::KeyHash& hash, Shape shape, std::uint64_t number);
     };
-    static store::KeyHash hash_of(const policy::KeyParts& parts, Shape shape) noexcept;
+    struct KeptPrefix {
+        PurgeMatcher matcher;
+        std::size_t slot = 0; // in the file
+    };
+    store::KeyHash hash(std::string_view text) const noexcept { return store::hash_with(file_->secret(), text); }
+    store::KeyHash hash_of(const policy::KeyParts& parts, Shape shape) const noexcept;
+    store::KeyHash hash_of_group(std::string_view authority, std::string_view group) const noexcept;
+    void restore_prefixes();
+    void keep_prefix(PurgeMatcher matcher, bool as_oldest);
     void record_exact(const PurgeMatcher& matcher, std::uint64_t number);
     void record_prefix(PurgeMatcher matcher);
+    bool kills_shape(const Exact& exact, const policy::KeyParts& parts, Shape shape, std::uint64_t after) const;
     bool killed_exactly(const policy::KeyParts& parts, std::uint64_t after) const;
     bool killed_by_prefix(const policy::KeyParts& parts, std::uint64_t after) const;
     bool killed_before_rule(const policy::KeyParts& parts, std::uint64_t after) const;
 
+    std::unique_ptr<PurgeFile> file_; // never null
     std::mutex recording_;
     std::atomic<std::uint64_t> counter_{0};
     std::atomic<std::uint64_t> newest_{0};
     Exact exact_;
-    Exact any_host_;              // what exact purges mean to keys made with host: any
-    PurgeTable paths_{kPathSets}; // of exact purges
+    Exact any_host_;   // what exact purges mean to keys made with host: any
+    PurgeTable paths_; // of exact purges
     mutable std::shared_mutex prefixes_mutex_;
     std::atomic<std::uint64_t> newest_prefix_{0};
-    std::deque<PurgeMatcher> prefixes_; // oldest first
+    std::deque<KeptPrefix> prefixes_; // oldest first
 };
 
 } // namespace gatehouse::cache

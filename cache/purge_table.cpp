@@ -1,6 +1,8 @@
 // Sets of slots that are written in place; whoever asks reads the slots first and the floor last.
 #include "cache/purge_table.h"
 
+#include <algorithm>
+
 namespace gatehouse::cache {
 
 void PurgeTable::record(const store::KeyHash& hash, std::uint64_t number) noexcept {
@@ -19,7 +21,8 @@ void PurgeTable::record(const store::KeyHash& hash, std::uint64_t number) noexce
     }
     const std::uint64_t old = place->load(std::memory_order_relaxed);
     if (old != 0 && (old & kTagMask) != tag) {
-        // Before the slot is written: whoever finds the old purge gone finds the floor that covers it.
+        // Before the slot is written: whoever finds the old purge gone finds the floor that covers it, be it another
+        // thread or the process that comes after this one was killed between the two.
         set.floor.store(old >> kTagBits, std::memory_order_release);
     }
     place->store(number << kTagBits | tag, std::memory_order_release);
@@ -35,6 +38,22 @@ bool PurgeTable::kills(const store::KeyHash& hash, std::uint64_t after) const no
         }
     }
     return set.floor.load(std::memory_order_acquire) > after;
+}
+
+std::uint64_t PurgeTable::Set::largest() const noexcept {
+    std::uint64_t found = floor.load(std::memory_order_relaxed);
+    for (const auto& slot : slots) {
+        found = std::max(found, slot.load(std::memory_order_relaxed) >> kTagBits);
+    }
+    return found;
+}
+
+std::uint64_t PurgeTable::largest() const noexcept {
+    std::uint64_t found = 0;
+    for (const Set& set : sets_) {
+        found = std::max(found, set.largest());
+    }
+    return found;
 }
 
 } // namespace gatehouse::cache

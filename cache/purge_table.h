@@ -9,7 +9,8 @@
 // 16,384 sets of seven: 1 MiB. Tags have 16 bits, so that a purge kills one thing in a billion by mistake; numbers have
 // 48, enough for a million a second over eight years.
 //
-// One thread at a time may record, any number may ask meanwhile without a lock.
+// One thread at a time may record, any number may ask meanwhile without a lock. The order of the two stores serves a
+// third reader as well: the process that finds the sets in a file after this one was killed (cache/purge_file.h).
 #pragma once
 
 #include "cache/store/store.h"
@@ -19,6 +20,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 
 namespace gatehouse::cache {
 
@@ -27,25 +30,33 @@ public:
     static constexpr std::size_t kSets = std::size_t{1} << 14;
     static constexpr std::size_t kSlots = 7;
 
+    // All in one cache line: a question costs one miss at most. All zeros is an empty one.
+    struct alignas(64) Set {
+        std::array<std::atomic<std::uint64_t>, kSlots> slots{}; // number << kTagBits | tag; 0 when free
+        std::atomic<std::uint64_t> floor{0};
+
+        std::uint64_t largest() const noexcept;
+    };
+    static_assert(sizeof(Set) == 64 && std::atomic<std::uint64_t>::is_always_lock_free);
+
     // `sets`: a power of two.
-    explicit PurgeTable(std::size_t sets = kSets) : sets_(sets) {}
+    explicit PurgeTable(std::size_t sets = kSets) : own_(std::in_place, sets), sets_(&(*own_)[0], sets) {}
+    // In memory of the caller, with what is recorded there.
+    explicit PurgeTable(std::span<Set> sets) noexcept : sets_(sets) {}
 
     // `number` is larger than any before.
     void record(const store::KeyHash& hash, std::uint64_t number) noexcept;
     // Whether what has this hash was purged, or may have been, with a number larger than `after`.
     bool kills(const store::KeyHash& hash, std::uint64_t after) const noexcept;
+    // The largest number that is there; 0: nothing was recorded. Reads everything.
+    std::uint64_t largest() const noexcept;
 
 private:
-    // All in one cache line: a question costs one miss at most.
-    struct alignas(64) Set {
-        std::array<std::atomic<std::uint64_t>, kSlots> slots{}; // number << kTagBits | tag; 0 when free
-        std::atomic<std::uint64_t> floor{0};
-    };
-    static_assert(sizeof(Set) == 64);
     static constexpr unsigned kTagBits = 16;
     static constexpr std::uint64_t kTagMask = (1U << kTagBits) - 1;
 
-    store::ZeroedArray<Set> sets_; // most are never touched
+    std::optional<store::ZeroedArray<Set>> own_; // most are never touched
+    std::span<Set> sets_;
 };
 
 } // namespace gatehouse::cache
