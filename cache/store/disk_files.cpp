@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace gatehouse::cache::store::disk {
@@ -35,6 +36,27 @@ public:
             if (got <= 0) {
                 return got < 0 ? last_error() : errc::make_error_code(errc::io_error);
             }
+            bytes = bytes.subspan(static_cast<std::size_t>(got));
+            offset += static_cast<std::uint64_t>(got);
+        }
+        return {};
+    }
+
+    FileError read_at_hand(std::span<char> bytes, std::uint64_t offset) const override {
+        while (!bytes.empty()) {
+            const iovec room{bytes.data(), bytes.size()};
+            const ssize_t got = ::preadv2(descriptor_, &room, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+            if (got < 0 && errno == EINTR) {
+                continue;
+            }
+            if (got < 0) {
+                const bool cannot_say = errno == EOPNOTSUPP || errno == ENOSYS;
+                return cannot_say ? errc::make_error_code(errc::resource_unavailable_try_again) : last_error();
+            }
+            if (got == 0) {
+                return errc::make_error_code(errc::io_error);
+            }
+            // Fewer than asked for: the next call says whether the rest is missing in memory or in the file.
             bytes = bytes.subspan(static_cast<std::size_t>(got));
             offset += static_cast<std::uint64_t>(got);
         }
@@ -142,6 +164,10 @@ FileError PosixFiles::replace(const std::string& path, std::string_view content)
         return error;
     }
     return ::rename(beside.c_str(), path.c_str()) == 0 ? FileError() : last_error();
+}
+
+FileError PosixFiles::remove(const std::string& path) {
+    return ::unlink(path.c_str()) == 0 ? FileError() : last_error();
 }
 
 } // namespace gatehouse::cache::store::disk

@@ -23,6 +23,9 @@ public:
     virtual ~File() = default;
     // All of `bytes`, from `offset` on; an error where the file ends before.
     virtual FileError read(std::span<char> bytes, std::uint64_t offset) const = 0;
+    // The same without waiting for a disk. resource_unavailable_try_again: not all of it is in memory, or the file
+    // system cannot say; what `bytes` has then means nothing.
+    virtual FileError read_at_hand(std::span<char> bytes, std::uint64_t offset) const = 0;
     virtual FileError write(std::string_view bytes, std::uint64_t offset) = 0;
     // Makes room for that many bytes in all; what is new reads as zeros.
     virtual FileError allocate(std::uint64_t bytes) = 0;
@@ -41,6 +44,8 @@ public:
     virtual FileResult<std::unique_ptr<File>> lock(const std::string& path) = 0;
     // Under a name beside it first, so that it is there whole or as it was.
     virtual FileError replace(const std::string& path, std::string_view content) = 0;
+    // Takes the name away; who has it open goes on with it.
+    virtual FileError remove(const std::string& path) = 0;
 };
 
 class PosixFiles final : public Files {
@@ -50,6 +55,7 @@ public:
     FileResult<std::unique_ptr<File>> open(const std::string& path) override;
     FileResult<std::unique_ptr<File>> lock(const std::string& path) override;
     FileError replace(const std::string& path, std::string_view content) override;
+    FileError remove(const std::string& path) override;
 };
 
 } // namespace gatehouse::cache::store::disk

@@ -31,10 +31,6 @@ Number get(const char* bytes, std::size_t at) noexcept {
     return number;
 }
 
-constexpr std::uint64_t padded(std::uint64_t bytes) noexcept {
-    return (bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
-}
-
 constexpr std::uint64_t checksums_for(std::uint64_t body_bytes) noexcept {
     return body_bytes / kBodyBytesPerChecksum + (body_bytes % kBodyBytesPerChecksum == 0 ? 0 : 1);
 }
@@ -135,6 +131,7 @@ std::array<char, kSegmentHeaderBytes> encode(const SegmentHeader& header) noexce
     put(out.data(), 16, header.generation);
     put(out.data(), 24, header.segment_bytes);
     std::memcpy(out.data() + 32, header.store.data(), header.store.size());
+    put(out.data(), 48, header.oldest_generation);
     seal_block(out.data(), kSegmentMagic);
     return out;
 }
@@ -150,6 +147,7 @@ Decoded decode(std::span<const char> bytes, SegmentHeader& header) noexcept {
     header.generation = get<std::uint64_t>(bytes.data(), 16);
     header.segment_bytes = get<std::uint64_t>(bytes.data(), 24);
     std::memcpy(header.store.data(), bytes.data() + 32, header.store.size());
+    header.oldest_generation = get<std::uint64_t>(bytes.data(), 48);
     return Decoded::Whole;
 }
 
@@ -198,13 +196,14 @@ std::string encode_record_head(const RecordFacts& facts, std::string_view key, s
     return out;
 }
 
+RecordLength record_length(std::uint64_t text_bytes, std::uint64_t body_bytes) noexcept {
+    const std::uint64_t head = padded(kRecordHeaderBytes + text_bytes + 8 * checksums_for(body_bytes));
+    return {head, head + padded(body_bytes)};
+}
+
 std::optional<RecordLength> record_length(std::span<const char> header) noexcept {
     const auto numbers = read_header(header);
-    if (!numbers) {
-        return std::nullopt;
-    }
-    const std::uint64_t head = padded(numbers->unpadded_head_bytes());
-    return RecordLength{head, head + padded(numbers->facts.body_bytes)};
+    return numbers ? std::optional(record_length(numbers->text_bytes(), numbers->facts.body_bytes)) : std::nullopt;
 }
 
 Decoded decode(std::span<const char> bytes, std::uint64_t generation, RecordHead& head) {

@@ -31,6 +31,10 @@ inline constexpr std::uint64_t kMostHeadBytes = 16 * 1024 * 1024;
 
 using StoreId = std::array<unsigned char, 16>;
 
+constexpr std::uint64_t padded(std::uint64_t bytes) noexcept {
+    return (bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+}
+
 enum class Decoded : std::uint8_t {
     Whole,
     OtherVersion, // well-formed, but not ours to read
@@ -42,6 +46,7 @@ struct SegmentHeader {
     std::uint64_t generation = 0;
     std::uint64_t segment_bytes = 0;
     StoreId store{};
+    std::uint64_t oldest_generation = 0; // segments of a smaller one were given up when this one was begun
     bool operator==(const SegmentHeader&) const = default;
 };
 std::array<char, kSegmentHeaderBytes> encode(const SegmentHeader& header) noexcept;
@@ -88,12 +93,14 @@ struct RecordHead {
 };
 // `bytes` begin where the record does. Damaged: no whole head of a record of that generation.
 Decoded decode(std::span<const char> bytes, std::uint64_t generation, RecordHead& head);
-// How long the head and the whole record are, from its first kRecordHeaderBytes alone; nothing is checked but that the
-// numbers make sense. For who reads a record piece by piece.
+// How long the head and the whole record will be. `text_bytes`: of key, secondary key and metadata.
 struct RecordLength {
     std::uint64_t head_bytes = 0;
     std::uint64_t record_bytes = 0;
 };
+RecordLength record_length(std::uint64_t text_bytes, std::uint64_t body_bytes) noexcept;
+// How long the head and the whole record are, from its first kRecordHeaderBytes alone; nothing is checked but that the
+// numbers make sense. For who reads a record piece by piece.
 std::optional<RecordLength> record_length(std::span<const char> header) noexcept;
 
 // One for each MiB of the body that was begun; none for an empty body.

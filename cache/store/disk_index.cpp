@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace gatehouse::cache::store::disk {
 
@@ -18,6 +19,15 @@ constexpr unsigned kVerifiedShift = 5;
 constexpr unsigned kMarkerShift = 6;
 
 bool is_full(std::size_t used, std::size_t slots) noexcept { return used * 100 >= slots * kFullPercent; }
+
+// Another number for each part, so that they do not all grow together.
+std::size_t first_slots(std::size_t number) noexcept { return kFirstSlots + number / 4; }
+
+// So many that they are not full, and from the first part to the last up to one growth more.
+std::size_t slots_for(std::size_t entries, std::size_t number) noexcept {
+    const std::size_t least = entries * 100 / kFullPercent + 2;
+    return std::max(first_slots(number), least + least * (kGrowthPercent - 100) / 100 * number / DiskIndex::kParts);
+}
 
 } // namespace
 
@@ -55,38 +65,92 @@ IndexEntry DiskIndex::unpack(const Slot& slot) noexcept {
     return entry;
 }
 
-void DiskIndex::place(std::vector<Slot>& slots, const Slot& slot) noexcept {
+// Returns how many slots there are with its hash: all of them lie between its home and the next free one.
+std::size_t DiskIndex::place(std::vector<Slot>& slots, const Slot& slot) noexcept {
+    std::size_t same = 1;
     std::size_t index = home_of(slot, slots.size());
     while (slots[index].location != 0) {
+        same += slots[index].low == slot.low && slots[index].high == slot.high ? 1 : 0;
         index = index + 1 == slots.size() ? 0 : index + 1;
     }
     slots[index] = slot;
+    return same;
 }
 
-// The first size of each part is another one, so that they do not all grow together.
-void DiskIndex::grow(Part& part, std::size_t number) {
-    const std::size_t wanted =
-        part.slots.empty() ? kFirstSlots + number / 4 : part.slots.size() * kGrowthPercent / 100 + 1;
-    std::vector<Slot> larger;
-    larger.reserve(wanted); // exactly, which resize alone would not promise
-    larger.resize(wanted);
+void DiskIndex::resize(Part& part, std::size_t slots) {
+    std::vector<Slot> resized;
+    resized.reserve(slots); // exactly, which resize alone would not promise
+    resized.resize(slots);
     for (const Slot& slot : part.slots) {
         if (slot.location != 0) {
-            place(larger, slot);
+            place(resized, slot);
         }
     }
-    part.slots = std::move(larger);
+    part.slots = std::move(resized);
 }
 
-void DiskIndex::insert(const KeyHash& hash, const IndexEntry& entry) {
+void DiskIndex::grow_if_full(Part& part, std::size_t number) {
+    if (part.slots.empty()) {
+        resize(part, first_slots(number));
+    } else if (is_full(part.used + 1, part.slots.size())) {
+        resize(part, part.slots.size() * kGrowthPercent / 100 + 1);
+    }
+}
+
+void DiskIndex::reserve(const PartSizes& entries) {
+    for (std::size_t number = 0; number < kParts; ++number) {
+        Part& part = parts_[number];
+        const std::lock_guard lock(part.mutex);
+        const std::size_t slots = slots_for(entries[number], number);
+        if (entries[number] > 0 && slots > part.slots.size()) {
+            resize(part, slots);
+        }
+    }
+}
+
+void DiskIndex::fit() {
+    for (std::size_t number = 0; number < kParts; ++number) {
+        Part& part = parts_[number];
+        const std::lock_guard lock(part.mutex);
+        const std::size_t slots = slots_for(part.used, number);
+        if (slots < part.slots.size()) {
+            resize(part, slots);
+        }
+    }
+}
+
+std::size_t DiskIndex::insert(const KeyHash& hash, const IndexEntry& entry) {
     const std::size_t number = part_of(hash);
     Part& part = parts_[number];
     const std::lock_guard lock(part.mutex);
-    if (part.slots.empty() || is_full(part.used + 1, part.slots.size())) {
-        grow(part, number);
-    }
-    place(part.slots, pack(hash, entry));
+    grow_if_full(part, number);
     ++part.used;
+    return place(part.slots, pack(hash, entry));
+}
+
+std::size_t DiskIndex::replace(const KeyHash& hash, const IndexEntry& entry) {
+    const std::size_t number = part_of(hash);
+    Part& part = parts_[number];
+    const std::lock_guard lock(part.mutex);
+    grow_if_full(part, number);
+    std::size_t same = 0;
+    Slot* older = nullptr;
+    std::size_t index = home_of({hash.low, 0, 0, 0, 0}, part.slots.size());
+    while (part.slots[index].location != 0) {
+        Slot& slot = part.slots[index];
+        if (slot.low == hash.low && slot.high == hash.high) {
+            ++same;
+            older = unpack(slot).secondary_marker == entry.secondary_marker ? &slot : older;
+        }
+        index = index + 1 == part.slots.size() ? 0 : index + 1;
+    }
+    if (older == nullptr) {
+        ++same;
+        ++part.used;
+        older = &part.slots[index];
+    }
+    *older = pack(hash, entry);
+    return same;
 }
 
 std::vector<IndexEntry> DiskIndex::find(const KeyHash& hash, std::size_t most) const {
@@ -107,20 +171,24 @@ std::vector<IndexEntry> DiskIndex::find(const KeyHash& hash, std::size_t most) c
     return found;
 }
 
-DiskIndex::Slot* DiskIndex::find_slot(Part& part, const KeyHash& hash, const Location& location) noexcept {
+const DiskIndex::Slot* DiskIndex::find_slot(const Part& part, const KeyHash& hash, const Location& location) noexcept {
     if (part.slots.empty()) {
         return nullptr;
     }
     const std::uint64_t wanted = pack(location);
     std::size_t index = home_of({hash.low, 0, 0, 0, 0}, part.slots.size());
     while (part.slots[index].location != 0) {
-        Slot& slot = part.slots[index];
+        const Slot& slot = part.slots[index];
         if (slot.location == wanted && slot.low == hash.low && slot.high == hash.high) {
             return &slot;
         }
         index = index + 1 == part.slots.size() ? 0 : index + 1;
     }
     return nullptr;
+}
+
+DiskIndex::Slot* DiskIndex::find_slot(Part& part, const KeyHash& hash, const Location& location) noexcept {
+    return const_cast<Slot*>(find_slot(std::as_const(part), hash, location));
 }
 
 // What follows in the row moves up, so that no search ends too early; there are no tombstones.
@@ -156,28 +224,58 @@ bool DiskIndex::erase(const KeyHash& hash, const Location& location) {
     return true;
 }
 
-std::optional<IndexEntry> DiskIndex::use(const KeyHash& hash, const Location& location) {
+void DiskIndex::erase_marked(const KeyHash& hash, std::uint16_t marker) {
+    Part& part = parts_[part_of(hash)];
+    const std::lock_guard lock(part.mutex);
+    if (part.slots.empty()) {
+        return;
+    }
+    std::size_t index = home_of({hash.low, 0, 0, 0, 0}, part.slots.size());
+    while (part.slots[index].location != 0) {
+        const Slot& slot = part.slots[index];
+        if (slot.low == hash.low && slot.high == hash.high && unpack(slot).secondary_marker == marker) {
+            free_slot(part, index); // what moved up is looked at next
+        } else {
+            index = index + 1 == part.slots.size() ? 0 : index + 1;
+        }
+    }
+}
+
+void DiskIndex::erase_segments(const std::function<bool(std::uint32_t segment)>& is_gone) {
+    for (Part& part : parts_) {
+        const std::lock_guard lock(part.mutex);
+        // What moves up into the place that becomes free is looked at next. What moves from the front of the table to
+        // its end, round the corner, was looked at already.
+        for (std::size_t index = 0; index < part.slots.size();) {
+            const Slot& slot = part.slots[index];
+            if (slot.location != 0 && is_gone(unpack(slot).location.segment)) {
+                free_slot(part, index);
+            } else {
+                ++index;
+            }
+        }
+    }
+}
+
+std::optional<IndexEntry> DiskIndex::look(const KeyHash& hash, const Location& location) const {
+    const Part& part = parts_[part_of(hash)];
+    const std::lock_guard lock(part.mutex);
+    const Slot* const slot = find_slot(part, hash, location);
+    return slot == nullptr ? std::nullopt : std::optional(unpack(*slot));
+}
+
+bool DiskIndex::use(const KeyHash& hash, const Location& location) {
     Part& part = parts_[part_of(hash)];
     const std::lock_guard lock(part.mutex);
     Slot* const slot = find_slot(part, hash, location);
     if (slot == nullptr) {
-        return std::nullopt;
+        return false;
     }
-    const IndexEntry before = unpack(*slot);
-    if (before.uses < kMostUses) {
+    if (unpack(*slot).uses < kMostUses) {
         slot->rest += 1U << kUsesShift;
     }
-    return before;
-}
-
-bool DiskIndex::mark_verified(const KeyHash& hash, const Location& location) {
-    Part& part = parts_[part_of(hash)];
-    const std::lock_guard lock(part.mutex);
-    Slot* const slot = find_slot(part, hash, location);
-    if (slot != nullptr) {
-        slot->rest |= 1U << kVerifiedShift;
-    }
-    return slot != nullptr;
+    slot->rest |= 1U << kVerifiedShift;
+    return true;
 }
 
 std::size_t DiskIndex::size() const {

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -34,7 +35,7 @@ struct IndexEntry {
     std::uint16_t secondary_marker = 0;  // of the secondary key, so that of many variants few are read
     RecordKind kind = RecordKind::Whole; // Whole, Manifest or Metadata
     std::uint8_t uses = 0;               // reads since it was written, up to 3
-    bool verified = false;               // its checksums were found right since the start
+    bool verified = false;               // its body was read once and found right
     bool operator==(const IndexEntry&) const = default;
 };
 
@@ -47,16 +48,31 @@ public:
     DiskIndex(const DiskIndex&) = delete;
     DiskIndex& operator=(const DiskIndex&) = delete;
 
-    // Requires: no entry of that hash has that location. Throws std::bad_alloc, and then nothing has changed.
-    void insert(const KeyHash& hash, const IndexEntry& entry);
+    // Returns how many entries the hash has now. Requires: no entry of that hash has that location. Throws
+    // std::bad_alloc, and then nothing has changed.
+    std::size_t insert(const KeyHash& hash, const IndexEntry& entry);
+    // The same in place of the entry with its secondary marker, if there is one.
+    std::size_t replace(const KeyHash& hash, const IndexEntry& entry);
     // All entries of that hash, in no order; at most `most`.
     std::vector<IndexEntry> find(const KeyHash& hash, std::size_t most) const;
     // Removes exactly the entry that has this location. False: there is none.
     bool erase(const KeyHash& hash, const Location& location);
-    // Counts a read. Returns what the entry was before; nullopt: there is none.
-    std::optional<IndexEntry> use(const KeyHash& hash, const Location& location);
-    bool mark_verified(const KeyHash& hash, const Location& location);
+    // Removes the entries of that hash whose secondary key has this marker.
+    void erase_marked(const KeyHash& hash, std::uint16_t marker);
+    // Removes the entries of those segments. It looks at every entry.
+    void erase_segments(const std::function<bool(std::uint32_t segment)>& is_gone);
+    // nullopt: there is no entry at that location.
+    std::optional<IndexEntry> look(const KeyHash& hash, const Location& location) const;
+    // Counts a read that found everything right. False: there is no such entry.
+    bool use(const KeyHash& hash, const Location& location);
 
+    // Room for so many entries in each part (part_of()), before many are entered; and what is not used of it given
+    // back.
+    using PartSizes = std::array<std::size_t, kParts>;
+    void reserve(const PartSizes& entries);
+    void fit();
+
+    static std::size_t part_of(const KeyHash& hash) noexcept { return hash.high >> 58; }
     std::size_t size() const;
     std::uint64_t memory_bytes() const; // of the tables
 
@@ -76,14 +92,15 @@ private:
         std::size_t used = 0;
     };
 
-    static std::size_t part_of(const KeyHash& hash) noexcept { return hash.high >> 58; }
     static std::size_t home_of(const Slot& slot, std::size_t slots) noexcept;
     static std::uint64_t pack(const Location& location) noexcept;
     static Slot pack(const KeyHash& hash, const IndexEntry& entry) noexcept;
     static IndexEntry unpack(const Slot& slot) noexcept;
-    static void place(std::vector<Slot>& slots, const Slot& slot) noexcept;
+    static std::size_t place(std::vector<Slot>& slots, const Slot& slot) noexcept;
+    static const Slot* find_slot(const Part& part, const KeyHash& hash, const Location& location) noexcept;
     static Slot* find_slot(Part& part, const KeyHash& hash, const Location& location) noexcept;
-    static void grow(Part& part, std::size_t number);
+    static void resize(Part& part, std::size_t slots);
+    static void grow_if_full(Part& part, std::size_t number);
     static void free_slot(Part& part, std::size_t index) noexcept;
 
     std::array<Part, kParts> parts_;

@@ -4,17 +4,23 @@
 // One thread appends, removes and seals; any thread reads. What append() returns is in the file as a whole, and in the
 // index. Reusing a segment takes its records out of the index; those that were read since they were written go to the
 // front of the log instead, up to half a segment.
+//
+// A segment whose write fails is set aside: what it holds is found until its turn to be reused comes, and it is not
+// filled again before the next start.
+//
+// disk_log.cpp has the calls, disk_read.cpp what any thread does, disk_recovery.cpp the start, disk_reuse.cpp how room
+// is made.
 #pragma once
 
 #include "cache/store/disk_files.h"
 #include "cache/store/disk_index.h"
+#include "cache/store/zeroed_array.h"
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +30,11 @@ namespace gatehouse::cache::store::disk {
 struct LogOptions {
     std::string directory;
     std::uint64_t segment_bytes = 64 * 1024 * 1024;
-    std::uint32_t segments = 16; // at least 4
+    std::uint32_t segments = 16; // at least kFewestSegments
+    // Every read checks the body. Otherwise the first read does since the start or since the record was written, also
+    // where this process wrote it: between its write and that read lies the disk. Heads are checked at every read.
+    bool verify_always = false;
+    unsigned max_variants = 32; // records kept for one hash of a key, at least 1; the oldest beyond it go
 };
 
 // What opening a log found, for the program's log.
@@ -34,11 +44,12 @@ struct LogRecovery {
     std::uint32_t scanned_segments = 0; // read record by record
     std::uint32_t foreign_segments = 0; // of another version or another store: left alone
     std::uint32_t damaged_segments = 0; // to be filled anew
+    std::uint32_t removed_segments = 0; // the oldest, because there are to be fewer
     std::uint64_t largest_sequence = 0;
 };
 
 struct NewRecord {
-    RecordKind kind = RecordKind::Whole; // not Chunk
+    RecordKind kind = RecordKind::Whole; // not Chunk or Metadata
     std::string_view key;
     std::string_view secondary_key;
     std::string_view metadata;
@@ -48,11 +59,21 @@ struct NewRecord {
     std::int64_t expires_ms = 0;
 };
 
-// One record as it was read, checked.
+enum class Blocking : std::uint8_t { Allowed, Refused };
+
+enum class ReadState : std::uint8_t {
+    Whole,
+    Absent,     // not there, not right, or written over by now
+    WouldBlock, // Refused, and not all of it is in memory, or the file system cannot say
+    Failed      // an error of the file, in ReadRecord::error
+};
+
+// One record as it was read, checked. May be used for one read after the other: its room is kept.
 struct ReadRecord {
-    std::string bytes; // the views below refer to it
+    std::string bytes; // the views below refer to it; it may be longer than what was read
     RecordHead head;
     std::string_view body;
+    FileError error;
 };
 
 struct LogStats {
@@ -60,10 +81,15 @@ struct LogStats {
     std::uint64_t bytes_admitted = 0; // of records that were appended, without those that were written again
     std::uint64_t records_rewritten = 0;
     std::uint64_t segments_reused = 0;
+    std::uint32_t bad_segments = 0; // set aside since the start
 };
+
+struct Segment;
 
 class DiskLog {
 public:
+    static constexpr std::uint32_t kFewestSegments = 4;
+
     // Opens what is in the directory, or begins anew, and fills `index`, which has to be empty and outlives the log.
     // resource_unavailable_try_again: another process uses the directory.
     static FileResult<std::unique_ptr<DiskLog>> open(Files& files, const LogOptions& options, DiskIndex& index,
@@ -78,71 +104,99 @@ public:
     std::uint64_t most_record_bytes() const noexcept { return options_.segment_bytes / 4; }
 
     // ---- the writing thread
+    // Records for which it is true are not written again when their segment is reused: a purge killed them.
+    using IsDead = std::function<bool(std::string_view key, std::string_view metadata, std::uint64_t sequence)>;
+    void set_is_dead(IsDead is_dead) { is_dead_ = std::move(is_dead); }
     // Takes the place of what the index has for the key and secondary key. An error: nothing was stored, and what was
-    // there for the key is gone; value_too_large: it is larger than most_record_bytes().
+    // there for the key is gone; value_too_large: it is larger than most_record_bytes(). Where a write fails it is
+    // tried once more in the next segment. Where no room can be made the next append tries again.
     FileResult<Location> append(const NewRecord& record);
     // What is stored for the key and secondary key is no more, also after the next start.
     FileError remove(std::string_view key, std::string_view secondary_key, std::uint64_t sequence);
+    // More segments, or fewer: then the oldest go with what they hold, and their files are removed. An error: as far
+    // as it came; invalid_argument: less than kFewestSegments, or more than there can be.
+    FileError resize(std::uint32_t segments);
     // Seals the open segment, so that the next start reads footers only.
     FileError close();
 
     // ---- any thread
-    // Reads the record and checks every byte of it. nullopt: it is not there as a whole, or is another one by now; it
-    // is taken out of the index then.
-    std::optional<ReadRecord> read(const KeyHash& hash, const Location& location);
+    // Whole counts as a use. Absent and Failed: the entry is out of the index.
+    ReadState read(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking);
     // The places where a record for the key and secondary key may stand, newest first.
     std::vector<IndexEntry> find(const KeyHash& hash) const;
     static std::uint16_t marker_of(std::string_view secondary_key) noexcept;
     LogStats stats() const noexcept;
 
 private:
-    enum class State : std::uint8_t { Free, Open, Sealed, Foreign };
-    struct Segment {
-        std::unique_ptr<File> file;
-        std::uint32_t number = 0;
-        std::atomic<std::uint64_t> generation{0};
-        State state = State::Free; // the writing thread's
-    };
     struct Found;
 
     DiskLog(Files& files, const LogOptions& options, DiskIndex& index);
     FileError open_identity();
-    FileError open_segments(LogRecovery& found);
-    FileError look_at(Segment& segment, LogRecovery& found, std::vector<Found>& all);
-    bool read_footer(Segment& segment, const SegmentHeader& header, std::vector<FooterEntry>& entries) const;
-    std::vector<FooterEntry> scan(const Segment& segment, std::uint64_t& end) const;
-    void enter(const Segment& segment, const std::vector<FooterEntry>& entries, LogRecovery& found);
 
+    // ---- disk_recovery.cpp
+    FileError open_segments(LogRecovery& found);
+    FileError look_at(Segment& segment, LogRecovery& found);
+    void keep_newest(std::vector<Segment*>& ours, LogRecovery& found);
+    void recover(LogRecovery& found);
+    void seal_scanned(Segment& segment, std::vector<FooterEntry>& entries);
+    bool read_footer(const Segment& segment, std::vector<FooterEntry>& entries) const;
+    std::vector<FooterEntry> scan(const Segment& segment, std::uint64_t& end) const;
+    void enter(const Segment& segment, const FooterEntry& footer);
+
+    // ---- disk_reuse.cpp
     FileError make_room(std::uint64_t record_bytes);
     FileError begin_segment();
-    std::size_t free_segments() const noexcept;
+    void keep_free_segments();
     FileError seal();
-    FileError reuse_oldest();
-    FileError rewrite(const Segment& segment, const FooterEntry& entry);
-    FileResult<Location> write_record(RecordFacts facts, const NewRecord& record);
-    void forget(const KeyHash& hash, std::string_view secondary_key);
-    std::optional<ReadRecord> read_from(const Segment& segment, std::uint64_t generation,
-                                        const Location& location) const;
+    FileResult<Segment*> open_segment(std::uint32_t number);
+    FileError add_segments();
+    FileError give_up(Segment& segment);
+    void close_given_up();
+    std::string path_of(const Segment& segment) const;
+    void set_aside_open();
+    void reuse_oldest();
+    void keep_or_drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left);
+    FileError rewrite(const KeyHash& hash, const IndexEntry& entry);
     std::uint64_t room() const noexcept;
+
+    // ---- disk_read.cpp
+    ReadState read_entry(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
+                         bool check_body);
+    static ReadState read_record(const Segment& segment, std::uint64_t generation, const KeyHash& hash,
+                                 const Location& location, ReadRecord& record, Blocking blocking, bool check_body);
+    Segment* segment_at(std::uint32_t number) const noexcept;
+
+    FileResult<Location> write_record(RecordFacts facts, const NewRecord& record);
+    FileError write_open(const std::string& bytes);
+    Location enter_written(const RecordFacts& facts, const NewRecord& record, std::uint64_t record_bytes);
+    void drop_oldest(const KeyHash& hash);
 
     Files& files_;
     LogOptions options_;
     DiskIndex& index_;
+    IsDead is_dead_;
     std::unique_ptr<File> lock_;
     StoreId id_{};
     std::string secret_;
-    std::vector<std::unique_ptr<Segment>> segments_; // by number; never shrinks while the log is open
-    std::deque<Segment*> sealed_;                    // oldest first
+    std::vector<std::unique_ptr<Segment>> segments_;        // all of them, until the log is closed
+    ZeroedArray<std::atomic<Segment*>> segments_by_number_; // for readers: it never moves
+    std::deque<Segment*> free_;                             // in the order in which they are begun
+    std::deque<Segment*> sealed_;                           // oldest first, with those that were set aside
+    std::deque<Segment*> spent_;                            // set aside, and holding nothing any more
+    std::uint32_t in_use_ = 0;                              // segments without Foreign and GivenUp
+    std::vector<Segment*> closing_;                         // given up, with readers
     Segment* open_ = nullptr;
     std::uint64_t open_end_ = 0; // where the next record goes
     std::string footer_;         // of the open segment
     std::uint64_t open_largest_sequence_ = 0;
     std::uint64_t next_generation_ = 1;
+    std::uint64_t oldest_generation_ = 0; // what is older is not valid any more, wherever it may still stand
     bool reusing_ = false;
     std::atomic<std::uint64_t> bytes_written_{0};
     std::atomic<std::uint64_t> bytes_admitted_{0};
     std::atomic<std::uint64_t> records_rewritten_{0};
     std::atomic<std::uint64_t> segments_reused_{0};
+    std::atomic<std::uint32_t> bad_segments_{0};
 };
 
 } // namespace gatehouse::cache::store::disk

@@ -18,7 +18,7 @@ namespace {
 constexpr std::uint64_t kMiB = 1024 * 1024;
 
 SegmentHeader a_segment() {
-    SegmentHeader header{7, 42, 64 * kMiB, {}};
+    SegmentHeader header{7, 42, 64 * kMiB, {}, 35};
     for (std::size_t i = 0; i < header.store.size(); ++i) {
         header.store[i] = static_cast<unsigned char>(i * 17);
     }

@@ -71,21 +71,38 @@ TEST_CASE("Entries of one hash are told apart by their place") {
     CHECK(index.find(hash_of(1), 100).size() == 39);
 }
 
-TEST_CASE("Uses are counted up to three, and an entry is verified once") {
+TEST_CASE("Uses are counted up to three, and an entry is verified from the first on") {
     DiskIndex index;
     const Location location{1, 2, 3};
     index.insert(hash_of(1), entry_at(1, 2));
     for (const int before : {0, 1, 2, 3, 3}) {
-        const auto used = index.use(hash_of(1), location);
-        REQUIRE(used);
-        CHECK(used->uses == before);
-        CHECK_FALSE(used->verified);
+        const auto entry = index.look(hash_of(1), location);
+        REQUIRE(entry);
+        CHECK(entry->uses == before);
+        CHECK(entry->verified == (before > 0));
+        CHECK(index.use(hash_of(1), location));
     }
-    CHECK(index.mark_verified(hash_of(1), location));
-    CHECK(index.use(hash_of(1), location)->verified);
-    CHECK(index.use(hash_of(1), location)->uses == 3);
+    CHECK_FALSE(index.look(hash_of(1), {1, 3, 3}));
     CHECK_FALSE(index.use(hash_of(1), {1, 3, 3}));
-    CHECK_FALSE(index.mark_verified(hash_of(2), location));
+    CHECK_FALSE(index.use(hash_of(2), location));
+}
+
+TEST_CASE("Entries of one marker go together, and an insertion says how many its hash has") {
+    DiskIndex index;
+    for (std::uint32_t i = 0; i < 12; ++i) {
+        IndexEntry entry = entry_at(i, 1);
+        entry.secondary_marker = static_cast<std::uint16_t>(i % 3);
+        CHECK(index.insert(hash_of(1), entry) == i + 1);
+    }
+    CHECK(index.insert(hash_of(2), entry_at(20, 1)) == 1);
+    index.erase_marked(hash_of(1), 1);
+    index.erase_marked(hash_of(3), 1);
+    CHECK(index.size() == 9);
+    for (const IndexEntry& entry : index.find(hash_of(1), 100)) {
+        CHECK(entry.secondary_marker != 1);
+        CHECK(entry.location.segment % 3 != 1);
+    }
+    CHECK(index.insert(hash_of(1), entry_at(30, 1)) == 9);
 }
 
 TEST_CASE("A random sequence of insertions and removals leaves what a plain map has") {

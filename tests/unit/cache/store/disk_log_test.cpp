@@ -69,6 +69,7 @@ public:
     FileError replace(const std::string& path, std::string_view content) override {
         return fails() ? broken() : real_.replace(path, content);
     }
+    FileError remove(const std::string& path) override { return fails() ? broken() : real_.remove(path); }
     std::size_t operations() const { return operations_; }
 
 private:
@@ -77,6 +78,9 @@ private:
         FaultyFile(FaultyFiles& all, std::unique_ptr<File> real) : all_(all), real_(std::move(real)) {}
         FileError read(std::span<char> bytes, std::uint64_t offset) const override {
             return all_.fails() ? broken() : real_->read(bytes, offset);
+        }
+        FileError read_at_hand(std::span<char> bytes, std::uint64_t offset) const override {
+            return all_.fails() ? broken() : real_->read_at_hand(bytes, offset);
         }
         // Half of it arrives, as on a disk that fills up.
         FileError write(std::string_view bytes, std::uint64_t offset) override {
@@ -138,12 +142,11 @@ struct OpenLog {
         const KeyHash hash = log->hash(key);
         for (const IndexEntry& entry : log->find(hash)) {
             if (entry.secondary_marker != DiskLog::marker_of(secondary)) continue;
-            const auto record = log->read(hash, entry.location);
-            if (!record) continue;
-            CHECK(record->head.key == key);
-            CHECK(record->head.secondary_key == secondary);
-            CHECK(record->head.metadata == "head of " + key);
-            return std::string(record->body);
+            if (log->read(hash, entry.location, got, Blocking::Allowed) != ReadState::Whole) continue;
+            CHECK(got.head.key == key);
+            CHECK(got.head.secondary_key == secondary);
+            CHECK(got.head.metadata == "head of " + key);
+            return std::string(got.body);
         }
         return "-";
     }
@@ -153,6 +156,7 @@ struct OpenLog {
     LogRecovery found;
     FileError error;
     std::unique_ptr<DiskLog> log;
+    ReadRecord got;
 };
 
 std::string body_of(std::size_t number, std::size_t bytes) {
@@ -441,12 +445,13 @@ TEST_CASE("Readers find what they ask for or nothing, while the log goes round u
     for (std::size_t t = 0; t < 3; ++t) {
         readers.emplace_back([&, t] {
             chance::Dice dice(static_cast<unsigned>(t));
+            ReadRecord record;
             while (!over) {
                 const std::size_t number = dice.below(100);
                 const KeyHash hash = disk.log->hash("key " + std::to_string(number));
                 for (const IndexEntry& entry : disk.log->find(hash)) {
-                    if (const auto record = disk.log->read(hash, entry.location)) {
-                        const bool is_it = record->body == body_of(number, 1000 + number);
+                    if (disk.log->read(hash, entry.location, record, Blocking::Allowed) == ReadState::Whole) {
+                        const bool is_it = record.body == body_of(number, 1000 + number);
                         ++(is_it ? right : wrong);
                     }
                 }

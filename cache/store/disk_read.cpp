@@ -1,0 +1,87 @@
+// What any thread does with the disk store's log: find and read.
+#include "cache/store/disk_log.h"
+#include "cache/store/disk_segment.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace gatehouse::cache::store::disk {
+
+namespace errc = boost::system::errc;
+
+Segment* DiskLog::segment_at(std::uint32_t number) const noexcept {
+    return number < segments_by_number_.size() ? segments_by_number_[number].load(std::memory_order_acquire) : nullptr;
+}
+
+std::uint16_t DiskLog::marker_of(std::string_view secondary_key) noexcept {
+    return marker(secondary_hash(secondary_key));
+}
+
+std::vector<IndexEntry> DiskLog::find(const KeyHash& hash) const {
+    std::vector<IndexEntry> entries = index_.find(hash, std::numeric_limits<std::size_t>::max());
+    const auto written = [this](const IndexEntry& entry) {
+        const Segment* const segment = segment_at(entry.location.segment);
+        return std::pair(segment == nullptr ? 0 : segment->generation.load(), entry.location.units);
+    };
+    std::sort(entries.begin(), entries.end(),
+              [&](const IndexEntry& a, const IndexEntry& b) { return written(a) > written(b); });
+    return entries;
+}
+
+ReadState DiskLog::read(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking) {
+    const ReadState state = read_entry(hash, location, record, blocking, options_.verify_always);
+    if (state == ReadState::Whole) {
+        index_.use(hash, location);
+    } else if (state != ReadState::WouldBlock) {
+        index_.erase(hash, location);
+    }
+    return state;
+}
+
+// The generation is looked at first: what the index has after that is of this generation or of a later one, because
+// the entries of a segment go before it is begun anew.
+ReadState DiskLog::read_entry(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
+                              bool check_body) {
+    record.error = {};
+    Segment* const segment = segment_at(location.segment);
+    if (segment == nullptr) {
+        return ReadState::Absent;
+    }
+    const SegmentReader reader(*segment);
+    const std::uint64_t generation = segment->generation.load(std::memory_order_seq_cst);
+    const auto entry = generation == 0 ? std::nullopt : index_.look(hash, location);
+    if (!entry) {
+        return ReadState::Absent;
+    }
+    return read_record(*segment, generation, hash, location, record, blocking, check_body || !entry->verified);
+}
+
+ReadState DiskLog::read_record(const Segment& segment, std::uint64_t generation, const KeyHash& hash,
+                               const Location& location, ReadRecord& record, Blocking blocking, bool check_body) {
+    const std::size_t size = std::size_t{location.length_units} * kUnitBytes;
+    const std::uint64_t offset = std::uint64_t{location.units} * kUnitBytes;
+    if (record.bytes.size() < size) {
+        record.bytes.resize(size);
+    }
+    const std::span<char> bytes(record.bytes.data(), size);
+    const FileError error =
+        blocking == Blocking::Refused ? segment.file->read_at_hand(bytes, offset) : segment.file->read(bytes, offset);
+    if (!segment.is_still(generation)) {
+        return ReadState::Absent;
+    }
+    if (error) {
+        const bool would_block = error == errc::resource_unavailable_try_again && blocking == Blocking::Refused;
+        record.error = would_block ? FileError() : error;
+        return would_block ? ReadState::WouldBlock : ReadState::Failed;
+    }
+    if (decode(bytes, generation, record.head) != Decoded::Whole || record.head.record_bytes != size ||
+        record.head.facts.hash != hash) {
+        return ReadState::Absent;
+    }
+    record.body = std::string_view(bytes.data(), size).substr(record.head.head_bytes, record.head.facts.body_bytes);
+    const bool is_right = !check_body || checksums_of(record.body) == record.head.body_checksums;
+    return is_right ? ReadState::Whole : ReadState::Absent;
+}
+
+} // namespace gatehouse::cache::store::disk

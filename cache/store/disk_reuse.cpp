@@ -1,0 +1,269 @@
+// How the disk store's log makes room: segments are begun, sealed, set aside and reused.
+#include "cache/store/disk_log.h"
+#include "cache/store/disk_segment.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+namespace gatehouse::cache::store::disk {
+
+namespace {
+
+namespace errc = boost::system::errc;
+
+constexpr std::size_t kFreeSegments = 2; // kept ready, so that what is written again has somewhere to go
+
+} // namespace
+
+std::uint64_t DiskLog::room() const noexcept {
+    if (open_ == nullptr) {
+        return 0;
+    }
+    const std::uint64_t behind = padded(footer_.size() + kFooterEntryBytes) + kTrailerBytes;
+    return options_.segment_bytes - open_end_ > behind ? options_.segment_bytes - open_end_ - behind : 0;
+}
+
+FileError DiskLog::make_room(std::uint64_t record_bytes) {
+    while (record_bytes > room()) {
+        if (open_ != nullptr) {
+            seal(); // where it fails the segment is set aside, and what it holds stays
+        }
+        // After a start all may be sealed. Nothing was read since, so nothing of the oldest is written again.
+        while (!reusing_ && free_.empty() && !sealed_.empty()) {
+            reuse_oldest();
+        }
+        if (const FileError error = begin_segment()) {
+            return error;
+        }
+        keep_free_segments();
+    }
+    return {};
+}
+
+// Ahead of need, and not while records of a segment that is being reused are written again.
+void DiskLog::keep_free_segments() {
+    while (!reusing_ && free_.size() < kFreeSegments && !sealed_.empty()) {
+        reuse_oldest();
+    }
+}
+
+// The free segment that was written longest ago. From its first new byte on nothing is valid that is as old as what it
+// held: of two records for one key the older must not outlive the newer, whichever of their segments is left.
+FileError DiskLog::begin_segment() {
+    if (free_.empty()) {
+        return errc::make_error_code(errc::no_space_on_device);
+    }
+    Segment& segment = *free_.front();
+    if (const FileError error = segment.file->allocate(options_.segment_bytes)) {
+        return error; // it stays free, for the next time
+    }
+    free_.pop_front();
+    oldest_generation_ = std::max(oldest_generation_, segment.generation + 1);
+    const SegmentHeader header{segment.number, next_generation_, options_.segment_bytes, id_, oldest_generation_};
+    const auto bytes = encode(header);
+    segment.begin_generation(next_generation_++);
+    if (const FileError error = segment.file->write({bytes.data(), bytes.size()}, 0)) {
+        segment.state = Segment::State::Bad;
+        spent_.push_back(&segment);
+        ++bad_segments_;
+        return error;
+    }
+    bytes_written_ += bytes.size();
+    segment.state = Segment::State::Open;
+    open_ = &segment;
+    open_end_ = kSegmentHeaderBytes;
+    open_largest_sequence_ = 0;
+    footer_.clear();
+    return {};
+}
+
+std::string DiskLog::path_of(const Segment& segment) const {
+    return options_.directory + "/" + std::string(kSegmentPrefix) + std::to_string(segment.number);
+}
+
+// The file is made where it is not there.
+FileResult<Segment*> DiskLog::open_segment(std::uint32_t number) {
+    Segment* segment = segment_at(number);
+    if (segment == nullptr) {
+        segments_.push_back(std::make_unique<Segment>());
+        segment = segments_.back().get();
+        segment->number = number;
+        segment->state = Segment::State::GivenUp;
+        segments_by_number_[number].store(segment, std::memory_order_release);
+    }
+    auto file = files_.open(path_of(*segment));
+    if (!file) {
+        return file.error();
+    }
+    segment->file = std::move(*file);
+    segment->state = Segment::State::Free;
+    return segment;
+}
+
+// As many as are missing, with the lowest numbers that are not in use. They are begun before those that still hold
+// something.
+FileError DiskLog::add_segments() {
+    std::ptrdiff_t added = 0;
+    for (std::uint32_t number = 0; in_use_ < options_.segments && number < Location::kMostSegments; ++number) {
+        const Segment* const known = segment_at(number);
+        if (known != nullptr && (known->state != Segment::State::GivenUp || known->file != nullptr)) {
+            continue;
+        }
+        const auto segment = open_segment(number);
+        if (!segment) {
+            return segment.error();
+        }
+        free_.insert(free_.begin() + added++, *segment);
+        ++in_use_;
+    }
+    return {};
+}
+
+// The caller takes it out of free_ or sealed_, and its entries out of the index.
+FileError DiskLog::give_up(Segment& segment) {
+    oldest_generation_ = std::max(oldest_generation_, segment.generation + 1);
+    segment.state = Segment::State::GivenUp;
+    segment.begin_generation(0);
+    --in_use_;
+    closing_.push_back(&segment);
+    const FileError error = files_.remove(path_of(segment));
+    close_given_up();
+    return error;
+}
+
+// A reader that comes after this looked sees generation 0, and leaves the file alone.
+void DiskLog::close_given_up() {
+    std::erase_if(closing_, [](Segment* segment) {
+        const bool has_readers = segment->readers.load(std::memory_order_seq_cst) > 0;
+        if (!has_readers) {
+            segment->file.reset();
+        }
+        return !has_readers;
+    });
+}
+
+FileError DiskLog::resize(std::uint32_t segments) {
+    if (segments < kFewestSegments || segments > Location::kMostSegments) {
+        return errc::make_error_code(errc::invalid_argument);
+    }
+    options_.segments = segments;
+    FileError first_error;
+    const auto give_up_first_of = [&](std::deque<Segment*>& order) {
+        Segment& segment = *order.front();
+        order.pop_front();
+        const FileError error = give_up(segment);
+        first_error = first_error ? first_error : error;
+    };
+    const bool shrinks = in_use_ > segments;
+    while (in_use_ > segments && !spent_.empty()) {
+        give_up_first_of(spent_);
+    }
+    while (in_use_ > segments && !free_.empty()) {
+        give_up_first_of(free_);
+    }
+    while (in_use_ > segments && !sealed_.empty()) {
+        give_up_first_of(sealed_);
+    }
+    if (shrinks) {
+        index_.erase_segments(
+            [this](std::uint32_t number) { return segment_at(number)->state == Segment::State::GivenUp; });
+        keep_free_segments();
+    }
+    close_given_up();
+    const FileError error = add_segments();
+    return first_error ? first_error : error;
+}
+
+// Without footer and trailer its records are found all the same, one by one.
+void DiskLog::set_aside_open() {
+    Segment& segment = *std::exchange(open_, nullptr);
+    segment.state = Segment::State::Bad;
+    sealed_.push_back(&segment);
+    footer_.clear();
+    ++bad_segments_;
+}
+
+FileError DiskLog::seal() {
+    const Trailer trailer{open_->generation, padded(open_end_), footer_.size() / kFooterEntryBytes,
+                          open_largest_sequence_, checksum(footer_)};
+    const auto bytes = encode(trailer);
+    FileError error = open_->file->write(footer_, trailer.footer_offset);
+    if (!error) {
+        error = open_->file->write({bytes.data(), bytes.size()}, options_.segment_bytes - kTrailerBytes);
+    }
+    if (error) {
+        set_aside_open();
+        return error;
+    }
+    bytes_written_ += footer_.size() + bytes.size();
+    Segment& segment = *std::exchange(open_, nullptr);
+    segment.state = Segment::State::Sealed;
+    sealed_.push_back(&segment);
+    footer_.clear();
+    return {};
+}
+
+// What was read since it was written is written again.
+void DiskLog::reuse_oldest() {
+    Segment& segment = *sealed_.front();
+    sealed_.pop_front();
+    std::vector<FooterEntry> entries;
+    const bool has_footer = read_footer(segment, entries);
+    if (!has_footer) {
+        std::uint64_t end = 0;
+        entries = scan(segment, end);
+    }
+    reusing_ = true;
+    std::uint64_t left = options_.segment_bytes / 2;
+    for (const FooterEntry& entry : entries) {
+        keep_or_drop(segment, entry, left);
+    }
+    reusing_ = false;
+    if (!has_footer) {
+        index_.erase_segments([&segment](std::uint32_t number) { return number == segment.number; });
+    }
+    if (segment.state == Segment::State::Sealed) {
+        segment.state = Segment::State::Free;
+        free_.push_back(&segment);
+    } else {
+        spent_.push_back(&segment);
+    }
+    ++segments_reused_;
+}
+
+void DiskLog::keep_or_drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left) {
+    const auto known = index_.look(entry.hash, {segment.number, entry.units, entry.length_units});
+    if (!known) {
+        return; // replaced or removed since
+    }
+    const std::uint64_t bytes = std::uint64_t{entry.length_units} * kUnitBytes;
+    if (known->uses > 0 && open_ != nullptr && bytes <= left && !rewrite(entry.hash, *known)) {
+        left -= bytes;
+    }
+    index_.erase(entry.hash, known->location);
+}
+
+FileError DiskLog::rewrite(const KeyHash& hash, const IndexEntry& entry) {
+    ReadRecord record;
+    if (read_entry(hash, entry.location, record, Blocking::Allowed, true) != ReadState::Whole) {
+        return errc::make_error_code(errc::io_error);
+    }
+    if (is_dead_ && is_dead_(record.head.key, record.head.metadata, record.head.facts.sequence)) {
+        return errc::make_error_code(errc::no_such_file_or_directory);
+    }
+    NewRecord again;
+    again.key = record.head.key;
+    again.secondary_key = record.head.secondary_key;
+    again.metadata = record.head.metadata;
+    again.body = record.body;
+    const auto written = write_record(record.head.facts, again);
+    if (!written) {
+        return written.error();
+    }
+    ++records_rewritten_;
+    return {};
+}
+
+} // namespace gatehouse::cache::store::disk
