@@ -33,8 +33,6 @@ ReadState DiskLog::read(const KeyHash& hash, const Location& location, ReadRecor
     const ReadState state = read_entry(hash, location, record, blocking, options_.verify_always);
     if (state == ReadState::Whole) {
         index_.use(hash, location);
-    } else if (state != ReadState::WouldBlock) {
-        index_.erase(hash, location);
     }
     return state;
 }
@@ -54,7 +52,13 @@ ReadState DiskLog::read_entry(const KeyHash& hash, const Location& location, Rea
     if (!entry) {
         return ReadState::Absent;
     }
-    return read_record(*segment, generation, hash, location, record, blocking, check_body || !entry->verified);
+    const ReadState state =
+        read_record(*segment, generation, hash, location, record, blocking, check_body || !entry->verified);
+    // What was written over is out of the index already, and the same place may have an entry of the same key again.
+    if ((state == ReadState::Absent || state == ReadState::Failed) && segment->is_still(generation)) {
+        index_.erase(hash, location);
+    }
+    return state;
 }
 
 ReadState DiskLog::read_record(const Segment& segment, std::uint64_t generation, const KeyHash& hash,

@@ -3,6 +3,7 @@
 #include "cache/store/disk_log.h"
 
 #include "tests/unit/cache/policy/dice.h"
+#include "tests/unit/cache/store/disk_log_support.h"
 
 #include <doctest/doctest.h>
 
@@ -10,171 +11,15 @@
 #include <atomic>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <unistd.h>
-
 using namespace gatehouse::cache::store;
 using namespace gatehouse::cache::store::disk;
+using namespace gatehouse::cache::store::disk::testing;
 namespace chance = gatehouse::cache::policy::testing;
-namespace fs = std::filesystem;
-
-namespace {
-
-constexpr std::uint64_t kSegment = 64 * 1024;
-
-class TemporaryDirectory {
-public:
-    TemporaryDirectory() {
-        std::string name = (fs::temp_directory_path() / "gatehouse-disk-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ~TemporaryDirectory() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    std::string file(const std::string& name) const { return path_ + "/" + name; }
-    const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
-
-// Fails every operation from the n-th on, or only that one.
-class FaultyFiles final : public Files {
-public:
-    FaultyFiles(std::size_t nth, bool only_once) : nth_(nth), only_once_(only_once) {}
-    bool fails() {
-        ++operations_;
-        return only_once_ ? operations_ == nth_ : operations_ >= nth_;
-    }
-    static FileError broken() { return boost::system::errc::make_error_code(boost::system::errc::io_error); }
-    FileError make_directory(const std::string& path) override {
-        return fails() ? broken() : real_.make_directory(path);
-    }
-    FileResult<std::vector<std::string>> list(const std::string& directory) override {
-        if (fails()) return broken();
-        return real_.list(directory);
-    }
-    FileResult<std::unique_ptr<File>> open(const std::string& path) override { return wrap(path, &Files::open); }
-    FileResult<std::unique_ptr<File>> lock(const std::string& path) override { return wrap(path, &Files::lock); }
-    FileError replace(const std::string& path, std::string_view content) override {
-        return fails() ? broken() : real_.replace(path, content);
-    }
-    FileError remove(const std::string& path) override { return fails() ? broken() : real_.remove(path); }
-    std::size_t operations() const { return operations_; }
-
-private:
-    class FaultyFile final : public File {
-    public:
-        FaultyFile(FaultyFiles& all, std::unique_ptr<File> real) : all_(all), real_(std::move(real)) {}
-        FileError read(std::span<char> bytes, std::uint64_t offset) const override {
-            return all_.fails() ? broken() : real_->read(bytes, offset);
-        }
-        FileError read_at_hand(std::span<char> bytes, std::uint64_t offset) const override {
-            return all_.fails() ? broken() : real_->read_at_hand(bytes, offset);
-        }
-        // Half of it arrives, as on a disk that fills up.
-        FileError write(std::string_view bytes, std::uint64_t offset) override {
-            if (!all_.fails()) return real_->write(bytes, offset);
-            real_->write(bytes.substr(0, bytes.size() / 2), offset);
-            return broken();
-        }
-        FileError allocate(std::uint64_t bytes) override { return all_.fails() ? broken() : real_->allocate(bytes); }
-        FileError sync() override { return all_.fails() ? broken() : real_->sync(); }
-        FileResult<std::uint64_t> size() const override {
-            if (all_.fails()) return broken();
-            return real_->size();
-        }
-
-    private:
-        FaultyFiles& all_;
-        std::unique_ptr<File> real_;
-    };
-    FileResult<std::unique_ptr<File>> wrap(const std::string& path,
-                                           FileResult<std::unique_ptr<File>> (Files::*make)(const std::string&)) {
-        if (fails()) return broken();
-        auto file = (real_.*make)(path);
-        if (!file) return file.error();
-        return std::unique_ptr<File>(std::make_unique<FaultyFile>(*this, std::move(*file)));
-    }
-
-    PosixFiles real_;
-    std::size_t nth_;
-    bool only_once_;
-    std::size_t operations_ = 0;
-};
-
-// A log with its index; destroyed without close() it leaves what a killed process leaves.
-struct OpenLog {
-    explicit OpenLog(const TemporaryDirectory& directory, std::uint32_t segments = 4)
-        : OpenLog(directory, segments, posix) {}
-    OpenLog(const TemporaryDirectory& directory, std::uint32_t segments, Files& files) {
-        auto opened = DiskLog::open(files, {directory.path(), kSegment, segments}, index, found);
-        error = opened ? FileError() : opened.error();
-        if (opened) {
-            log = std::move(*opened);
-        }
-    }
-    FileError put(const std::string& key, const std::string& body, const std::string& secondary = "",
-                  std::uint64_t sequence = 1) {
-        NewRecord record;
-        record.key = key;
-        record.secondary_key = secondary;
-        const std::string metadata = "head of " + key;
-        record.metadata = metadata;
-        record.body = body;
-        record.total_bytes = body.size();
-        record.sequence = sequence;
-        const auto written = log->append(record);
-        return written ? FileError() : written.error();
-    }
-    // What is stored for the key; "-" for nothing.
-    std::string get(const std::string& key, const std::string& secondary = "") {
-        const KeyHash hash = log->hash(key);
-        for (const IndexEntry& entry : log->find(hash)) {
-            if (entry.secondary_marker != DiskLog::marker_of(secondary)) continue;
-            if (log->read(hash, entry.location, got, Blocking::Allowed) != ReadState::Whole) continue;
-            CHECK(got.head.key == key);
-            CHECK(got.head.secondary_key == secondary);
-            CHECK(got.head.metadata == "head of " + key);
-            return std::string(got.body);
-        }
-        return "-";
-    }
-
-    PosixFiles posix;
-    DiskIndex index;
-    LogRecovery found;
-    FileError error;
-    std::unique_ptr<DiskLog> log;
-    ReadRecord got;
-};
-
-std::string body_of(std::size_t number, std::size_t bytes) {
-    std::string body = std::to_string(number) + ":";
-    body.resize(bytes, static_cast<char>('a' + number % 26));
-    return body;
-}
-
-std::string file_content(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write_file(const std::string& path, const std::string& content) {
-    std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
-}
-
-} // namespace
 
 TEST_CASE("What is appended is read, replaced and removed") {
     const TemporaryDirectory directory;
