@@ -266,6 +266,10 @@ PurgeFile::Newest PurgeFile::newest(std::size_t offset) noexcept {
     return Newest(reinterpret_cast<std::atomic<std::uint64_t>*>(pages_ + offset), kKinds);
 }
 
+std::atomic<std::uint64_t>& PurgeFile::everything() noexcept {
+    return *reinterpret_cast<std::atomic<std::uint64_t>*>(pages_ + kEverythingAt);
+}
+
 PurgeFile::Found PurgeFile::check_state(const std::string& boot_id) {
     const std::uint64_t state = word(pages_, kStateAt).load(std::memory_order_acquire);
     if (state == kUnsettled) {
@@ -288,7 +292,8 @@ PurgeFile::Found PurgeFile::check_state(const std::string& boot_id) {
 // False: there is something that is never written.
 bool PurgeFile::restore() {
     const std::uint64_t largest =
-        std::max({PurgeTable(exact()).largest(), PurgeTable(any_host()).largest(), PurgeTable(paths()).largest()});
+        std::max({PurgeTable(exact()).largest(), PurgeTable(any_host()).largest(), PurgeTable(paths()).largest(),
+                  everything().load(std::memory_order_relaxed)});
     if (largest > kMaxNumber) {
         return false;
     }

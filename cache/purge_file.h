@@ -12,7 +12,8 @@
 // - The newest number of a kind of purge is raised after the tables have the purge: it keeps others from looking in
 // vain.
 // - A prefix is written into a free slot, and its number last, which is what makes the slot count. What it takes the
-//   place of is dropped after that. Killed in between, both are there; a start drops what another one covers.
+//   place of is dropped after that. Killed in between, both are there; a start drops what another one covers. A purge
+//   of everything is a number alone.
 // - The largest number is nowhere: a start looks for it in what is there.
 //
 // A power failure is another thing: pages reach the disk in any order, or not at all. It is told by the machine's boot
@@ -64,6 +65,7 @@ public:
 
     static constexpr std::size_t kHeaderBytes = 4096;
     static constexpr std::size_t kNewestAt = 512; // from here on, what the mark of a clean stop has the checksum of
+    static constexpr std::size_t kEverythingAt = 640;
     static constexpr std::size_t kExactAt = kHeaderBytes;
     static constexpr std::size_t kAnyHostAt = kExactAt + PurgeTable::kSets * sizeof(PurgeTable::Set);
     static constexpr std::size_t kPathsAt = kAnyHostAt + PurgeTable::kSets * sizeof(PurgeTable::Set);
@@ -105,6 +107,8 @@ public:
     using Newest = std::span<std::atomic<std::uint64_t>, kKinds>;
     Newest exact_newest() noexcept { return newest(kNewestAt); }
     Newest any_host_newest() noexcept { return newest(kNewestAt + kKinds * sizeof(std::uint64_t)); }
+    // Everything that has a smaller number is dead.
+    std::atomic<std::uint64_t>& everything() noexcept;
     std::span<PurgeTable::Set> paths() noexcept { return sets(kPathsAt, kPathSets); }
 
     struct StoredPrefix {

@@ -37,6 +37,8 @@ bool covers(const PurgeMatcher& wide, const PurgeMatcher& narrow) {
     return narrow.path.starts_with(wide.path) && (!wide.authority || wide.authority == narrow.authority);
 }
 
+bool is_everything(const PurgeMatcher& prefix) { return prefix.path.empty() && !prefix.authority; }
+
 bool matches_parts(const PurgeMatcher& matcher, const KeyParts& parts) noexcept {
     if (matcher.authority && parts.authority != "*" && parts.authority != *matcher.authority) {
         return false;
@@ -83,16 +85,17 @@ void PurgeLog::restore_prefixes() {
         matcher.path = std::move(prefix.path);
         matcher.prefix = true;
         matcher.sequence = prefix.number;
-        const bool is_covered = std::any_of(prefixes_.begin(), prefixes_.end(), [&matcher](const KeptPrefix& newer) {
-            return covers(newer.matcher, matcher);
-        });
+        const bool is_covered = prefix.number <= everything() ||
+                                std::any_of(prefixes_.begin(), prefixes_.end(), [&matcher](const KeptPrefix& newer) {
+                                    return covers(newer.matcher, matcher);
+                                });
         if (is_covered) {
             file_->drop_prefix(slot);
         } else {
             prefixes_.push_front({std::move(matcher), slot});
         }
     }
-    newest_prefix_ = prefixes_.empty() ? 0 : prefixes_.back().matcher.sequence;
+    newest_prefix_ = std::max(everything(), prefixes_.empty() ? 0 : prefixes_.back().matcher.sequence);
 }
 
 std::uint64_t PurgeLog::record(PurgeMatcher matcher) {
@@ -159,6 +162,10 @@ void PurgeLog::record_prefix(PurgeMatcher matcher) {
 }
 
 void PurgeLog::keep_prefix(PurgeMatcher matcher, bool as_oldest) {
+    if (is_everything(matcher)) {
+        file_->everything().store(std::max(matcher.sequence, everything()), std::memory_order_release);
+        return;
+    }
     // One more is written before what it replaces is dropped.
     static_assert(kMaxPrefixes + 1 <= PurgeFile::kPrefixSlots);
     const std::size_t slot = file_->add_prefix(matcher.authority, matcher.path, matcher.sequence);
@@ -212,6 +219,9 @@ bool PurgeLog::kills_shape(const Exact& exact, const KeyParts& parts, Shape shap
 bool PurgeLog::killed_by_prefix(const KeyParts& parts, std::uint64_t after) const {
     if (newest_prefix_.load(std::memory_order_relaxed) <= after) {
         return false;
+    }
+    if (everything() > after) {
+        return true;
     }
     const std::shared_lock lock(prefixes_mutex_);
     // Newest first: a purge is usually asked about soon after it was made. Numbers fall towards the front, merged

@@ -12,7 +12,8 @@
 //   checked: mostly one probe of one cache line, without a lock. The last 60,000 are told apart; then those entries
 //   begin to die by mistake that nobody has asked for since.
 // - A prefix is in a list of kMaxPrefixes. One that covers older ones takes their place. When the list is full, the two
-//   oldest are merged into one that matches at least what both did.
+//   oldest are merged into one that matches at least what both did. One that matches everything is a number beside the
+//   list, or all that is merged later would become as wide.
 //
 // Without an authority a matcher means every host. A key made with host: any has the authority "*" and is matched by
 // every authority: an exact purge with one is recorded a second time without it, in a table where only such keys look.
@@ -121,6 +122,7 @@ private:
     bool kills_shape(const Exact& exact, const policy::KeyParts& parts, Shape shape, std::uint64_t after) const;
     bool killed_exactly(const policy::KeyParts& parts, std::uint64_t after) const;
     bool killed_by_prefix(const policy::KeyParts& parts, std::uint64_t after) const;
+    std::uint64_t everything() const noexcept { return file_->everything().load(std::memory_order_relaxed); }
     bool killed_before_rule(const policy::KeyParts& parts, std::uint64_t after) const;
 
     std::unique_ptr<PurgeFile> file_; // never null
