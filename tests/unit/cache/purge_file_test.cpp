@@ -172,7 +172,6 @@ TEST_CASE("a flipped bit in the header of a file of purges is found, wherever it
         }
         return believed.empty() ? std::string() : "believed at " + std::to_string(believed.front());
     };
-    CHECK(wrong(files.in_use, 0, kHeaderEnd) == "");
     CHECK(wrong(files.in_use, kBootIdAt, kBootIdEnd) == "");
     CHECK(wrong(files.in_use, kBootIdEnd + 8, kStateEnd) == ""); // between them the checksum that nobody has made yet
     CHECK(wrong(files.closed, 0, kHeaderEnd) == "");
