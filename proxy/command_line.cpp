@@ -31,7 +31,7 @@ namespace {
 
 using Command = CommandLine::Command;
 
-constexpr const char* kCommands = "run, check, test, explain, schema, version, purge, help";
+constexpr const char* kCommands = "run, check, test, explain, schema, version, purge, cache, help";
 constexpr const char* kVersionText = "gatehouse " GATEHOUSE_VERSION;
 
 CommandLine usage_error(const std::string& what) {
@@ -357,9 +357,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     purge->add_option("--group", wanted.group, "what the origin put into this group by Cache-Groups (RFC 9875)");
     purge->add_option("--host", wanted.host, "with --group: of this host only");
     purge->add_option("TARGET", wanted.target, "a URL, or a path for every host; a * at the end purges all that begin so");
+    CLI::App* cache = app.add_subcommand("cache", "Look into a cache directory, also while a proxy uses it");
+    add_cache_commands(*cache, result.cache);
     CLI::App* help = app.add_subcommand("help", "Print this text, or what a command takes");
     std::string topic;
-    help->add_option("COMMAND", topic, "run, check, test, explain, schema, version or purge");
+    help->add_option("COMMAND", topic, "run, check, test, explain, schema, version, purge or cache");
 
     try {
         app.parse(argc, argv);
@@ -372,6 +374,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         const std::string first = argc > 1 ? argv[1] : "";
         if (!first.empty() && !first.starts_with('-') && find_command(app, first) == nullptr) {
             return usage_error("no such command: " + first + "; there are " + kCommands);
+        }
+        if (first == "cache" && (argc < 3 || find_command(*cache, argv[2]) == nullptr)) {
+            return usage_error(std::string("cache takes a command; there are ") + kCacheCommands);
         }
         return usage_error(first.empty() ? std::string("a command is missing; there are ") + kCommands : error.what());
     }
@@ -387,6 +392,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         result.command = Command::Schema;
     } else if (purge->parsed()) {
         return purge_command(admin_url, wanted);
+    } else if (cache->parsed()) {
+        if (std::string wrong = check_cache_question(result.cache); !wrong.empty()) {
+            return usage_error(wrong);
+        }
+        result.command = Command::Cache;
     } else if (help->parsed()) {
         app.clear(); // or the help would be that of the command `help`
         if (topic.empty()) {
@@ -498,6 +508,7 @@ int run_command(const CommandLine& command_line, std::ostream& out, std::ostream
     case Command::Schema: out << config::json_schema(); return kExitOk;
     case Command::Version: out << kVersionText << '\n'; return kExitOk;
     case Command::Purge: return run_purge(command_line, out, err);
+    case Command::Cache: return run_cache(command_line.cache, out, err);
     case Command::Help: out << command_line.text; return kExitOk;
     case Command::UsageError:
     case Command::Run: // performed by main()

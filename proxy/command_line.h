@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "config/loader.h"
+#include "proxy/cache_command.h"
 #include "proxy/explain.h"
 #include "proxy/rule_tests.h"
 
@@ -19,7 +20,7 @@ inline constexpr int kExitFailed = 1; // problems in a file, a start that failed
 inline constexpr int kExitUsage = 2;  // the command line itself is wrong
 
 struct CommandLine {
-    enum class Command : unsigned char { Run, Check, Test, Explain, Schema, Version, Purge, Help, UsageError };
+    enum class Command : unsigned char { Run, Check, Test, Explain, Schema, Version, Purge, Cache, Help, UsageError };
     Command command = Command::UsageError;
     std::string file;                     // Run and Explain
     std::vector<std::string> files;       // Check and Test; never empty
@@ -31,6 +32,7 @@ struct CommandLine {
     bool json = false;                    // Explain
     std::string admin_url;                // Purge: "http://127.0.0.1:9180"; Explain: the same, or empty for `file`
     std::string purge_json;               // Purge: the content for POST /purge
+    CacheQuestion cache;                  // Cache
     std::string text;                     // Help: for standard output; UsageError: for standard error
 };
 

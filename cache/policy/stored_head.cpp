@@ -113,6 +113,22 @@ StoredHead view_stored_head(std::string_view bytes) noexcept {
             part(prefix.date), part(prefix.vary_names),  part(prefix.vary_values), part(prefix.groups), false};
 }
 
+std::optional<StoredHead> read_stored_head(std::string_view bytes) noexcept {
+    StoredHeadPrefix prefix;
+    if (bytes.size() < sizeof prefix) {
+        return std::nullopt;
+    }
+    std::memcpy(static_cast<void*>(&prefix), bytes.data(), sizeof prefix);
+    const std::size_t rest = bytes.size() - sizeof prefix;
+    for (const Slice& slice : {prefix.field_lines, prefix.etag, prefix.last_modified, prefix.date, prefix.vary_names,
+                               prefix.vary_values, prefix.groups}) {
+        if (slice.at > rest || slice.size > rest - slice.at) {
+            return std::nullopt;
+        }
+    }
+    return view_stored_head(bytes);
+}
+
 http::Fields fields_to_store(const http::ResponseHead& response, WallTime response_time, http::Fields* left_out) {
     http::Fields fields = end_to_end_fields(response, response_time);
     fields.remove("Age");

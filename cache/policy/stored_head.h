@@ -10,6 +10,7 @@
 #include "http/fields.h"
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ std::string encode_stored_head(const ResponseFacts& facts, const http::Fields& l
 // Reads it in place: no allocation; the views live as long as the bytes. Precondition: bytes came from
 // encode_stored_head of this process.
 StoredHead view_stored_head(std::string_view bytes) noexcept;
+// The same for bytes from anywhere. nullopt: they are no stored head.
+std::optional<StoredHead> read_stored_head(std::string_view bytes) noexcept;
 
 // The fields of a response that go into the store (RFC 9111 section 3.1) and to those who are answered from it:
 // without hop-by-hop fields, Content-Length, Age (computed at sending), and without those named by no-cache="..." and

@@ -109,7 +109,7 @@ TEST_CASE("what is wrong is said on standard error, with status 2") {
         std::string message; // a part of it
     };
     const Row rows[] = {
-        {{}, "a command is missing; there are run, check, test, explain, schema, version, purge, help"},
+        {{}, "a command is missing; there are run, check, test, explain, schema, version, purge, cache, help"},
         {{"serve"}, "no such command: serve; there are run"},
         {{"run"}, "FILE"},
         {{"run", "a.yaml", "b.yaml"}, "b.yaml"},

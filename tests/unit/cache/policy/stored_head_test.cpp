@@ -50,6 +50,19 @@ TEST_CASE("what is absent reads back empty") {
     CHECK(head.vary_values.empty());
 }
 
+TEST_CASE("bytes from anywhere are read as a stored head, or refused") {
+    http::Fields fields;
+    fields.add("ETag", "\"a\"");
+    const std::string block = encode_stored_head(ResponseFacts(), fields, "accept", "=a\n");
+    const auto whole = read_stored_head(block);
+    REQUIRE(whole);
+    CHECK(whole->etag == "\"a\"");
+    CHECK(whole->vary_values == "=a\n");
+    for (std::size_t size = 0; size < block.size(); ++size) {
+        CHECK_FALSE(read_stored_head(std::string_view(block).substr(0, size)));
+    }
+}
+
 TEST_CASE("which fields are stored (RFC 9111 section 3.1)") {
     const std::string date = "Date: " + http_date(0) + "\r\n";
     struct Row {
