@@ -29,6 +29,13 @@ bool wants_newer(const http::RequestCacheControl& request) noexcept {
     return request.no_cache || (request.max_age.valid() && request.max_age.seconds == 0);
 }
 
+Plan plan_load(const std::shared_ptr<store::Load>& load) {
+    Plan plan;
+    plan.kind = Plan::Kind::Load;
+    plan.load = load;
+    return plan;
+}
+
 std::uint64_t asker_of(const RequestContext& context) {
     return store::hash_key(policy::identity_of(context.request, context.policy)).low;
 }
@@ -72,6 +79,21 @@ bool HttpCache::alive(const store::EntryRef& entry) {
 HttpCache::Match HttpCache::find(const RequestContext& context) {
     store::Candidates found;
     store_.lookup(context.hash, context.key, found);
+    Match match = choose(context, found);
+    if (match.entry) {
+        return match;
+    }
+    store::Below below = store_.bring(context.hash, context.key, found, !context.loaded);
+    if (below.kind == store::Below::Kind::Brought) {
+        found.clear();
+        store_.lookup(context.hash, context.key, found);
+        match = choose(context, found);
+    }
+    match.load = std::move(below.load);
+    return match;
+}
+
+HttpCache::Match HttpCache::choose(const RequestContext& context, const store::Candidates& found) {
     Match match;
     boost::container::static_vector<StoredHead, store::Candidates::kMax> heads;
     boost::container::static_vector<std::size_t, store::Candidates::kMax> index; // of each head among the found
@@ -111,12 +133,18 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         return plan;
     }
     const Match match = find(context);
+    if (match.load) {
+        return plan_load(match.load);
+    }
     const auto equal = match.entry ? std::nullopt : equal_key(rules_, context);
     if (!equal) {
         return plan_with(context, decision, match);
     }
     const RequestContext by_rule = under_rule(context, *equal);
     Match found = find(by_rule);
+    if (found.load) {
+        return plan_load(found.load);
+    }
     // Of parts that are stored for the very query the whole can be made.
     const bool has_parts = match.length || match.ends || match.manifest;
     if (!found.entry && has_parts) {

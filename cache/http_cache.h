@@ -95,7 +95,7 @@ public:
                                               const Patience& patience);
 
     // ---- slices (http_cache_slices.cpp)
-    // Serve, from a stored slice; or Wait, for a fetch whose answer is a slice, Freshened, or no slice after all.
+    // Serve, from a stored slice; Load; or Wait, for a fetch whose answer is a slice, Freshened, or no slice after all.
     Plan plan_slice(const RequestContext& context, const SliceNeed& need);
     // Whether the answer of a fetch that was joined is a slice for this request.
     bool takes_slice(const RequestContext& context, const SliceNeed& need, const Fetch& fetch) const;
@@ -143,6 +143,11 @@ public:
     // What is known of the request's key (cache/inspection.h). Nothing is erased, touched or asked for.
     Inspection inspect(const RequestContext& context) const;
 
+    // Whether purges killed what has this key, policy::encode_stored_head and number.
+    bool is_dead(std::string_view key, std::string_view head, std::uint64_t sequence) const {
+        return killed(key, head, sequence, 0);
+    }
+
     store::Store& store() noexcept { return store_; }
     const PurgeLog& purges() const noexcept { return purges_; }
     std::size_t fetches_in_flight() const { return table_.size(); }
@@ -160,8 +165,10 @@ private:
         std::optional<std::uint64_t> length;
         StoredEnds ends;
         store::EntryRef manifest; // of its slices
+        std::shared_ptr<store::Load> load; // there may be one, which has to be waited for
     };
     Match find(const RequestContext& context);
+    Match choose(const RequestContext& context, const store::Candidates& found);
     Plan plan_with(const RequestContext& context, const policy::RequestDecision& decision, const Match& match);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);
@@ -210,7 +217,9 @@ private:
     // ---- slices (http_cache_slices.cpp)
     bool is_sliced(const RequestContext& context) const noexcept;
     void plan_slices(const RequestContext& context, const Match& match, Plan& plan) const;
-    store::EntryRef find_slice(const RequestContext& context, const policy::SliceOf& slice, std::string_view validator);
+    // `load`: what has to be waited for before it is known whether there is one.
+    store::EntryRef find_slice(const RequestContext& context, const policy::SliceOf& slice, std::string_view validator,
+                               std::shared_ptr<store::Load>& load);
     void take_no_slice(const Fetch& fetch, const http::ResponseHead& response, http::WallTime now);
     // `unsatisfied`: the Content-Range of a 416. Whether the manifest says the same length.
     bool has_manifest_of(const Fetch& fetch, std::string_view unsatisfied) const;

@@ -58,8 +58,14 @@ Plan HttpCache::plan_slice(const RequestContext& context, const SliceNeed& need)
     plan.may_store = true;
     plan.as_part = true;
     plan.result = need.result;
-    const store::EntryRef stored =
-        need.validator.empty() ? store::EntryRef() : find_slice(context, need.slice, need.validator);
+    store::EntryRef stored;
+    if (!need.validator.empty()) {
+        stored = find_slice(context, need.slice, need.validator, plan.load);
+        if (plan.load) {
+            plan.kind = Plan::Kind::Load;
+            return plan;
+        }
+    }
     if (stored && need.current) {
         plan.kind = Plan::Kind::Serve;
         plan.entry = stored;
@@ -128,18 +134,32 @@ Plan HttpCache::plan_slice(const RequestContext& context, const SliceNeed& need)
 }
 
 store::EntryRef HttpCache::find_slice(const RequestContext& context, const policy::SliceOf& slice,
-                                      std::string_view validator) {
+                                      std::string_view validator, std::shared_ptr<store::Load>& load) {
     const std::string key = policy::slice_key(context.key, slice, validator);
+    const store::KeyHash hash = store::hash_key(key);
     store::Candidates found;
-    store_.lookup(store::hash_key(key), key, found);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-        const StoredHead head = policy::view_stored_head(found[i]->metadata());
-        const auto part = policy::part_of(head);
-        if (part && part->span.size() == found[i]->body_size() && is_variant(head, context) && alive(found[i])) {
-            return found[i];
+    const auto choose = [&]() -> store::EntryRef {
+        store_.lookup(hash, key, found);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            const StoredHead head = policy::view_stored_head(found[i]->metadata());
+            const auto part = policy::part_of(head);
+            if (part && part->span.size() == found[i]->body_size() && is_variant(head, context) && alive(found[i])) {
+                return found[i];
+            }
         }
+        return {};
+    };
+    store::EntryRef slice_at_hand = choose();
+    if (slice_at_hand) {
+        return slice_at_hand;
     }
-    return {};
+    store::Below below = store_.bring(hash, key, found, !context.loaded);
+    load = std::move(below.load);
+    if (below.kind != store::Below::Kind::Brought) {
+        return {};
+    }
+    found.clear();
+    return choose();
 }
 
 bool HttpCache::is_current(const RequestContext& context, const store::Entry& manifest, bool asked) const {

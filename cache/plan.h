@@ -33,6 +33,7 @@ struct RequestContext {
     const Fetch* given_up = nullptr; // planned again, because this one was waited for too long
     // Within HttpCache, where `key` is one by a rule of No-Vary-Search: that of the query itself.
     std::string_view exact_key = {};
+    bool loaded = false; // planned again after a Load: what the disk has is not waited for once more
 };
 
 struct Plan {
@@ -40,6 +41,7 @@ struct Plan {
         Serve,         // from `entry`, now
         Wait,          // for `fetch`
         Alone,         // a private fetch; nothing to share (`may_store`: its answer may be stored all the same)
+        Load,          // nothing yet: plan again when `load` has brought what the disk has
         Slices,        // put together from slices, one plan_slice after the other
         GatewayTimeout // only-if-cached
     };
@@ -59,6 +61,7 @@ struct Plan {
     bool as_part = false;     // Alone: the request keeps its Range, and a 206 is stored as a part
     store::EntryRef manifest; // Slices: what is known of them; null: nothing
     bool manifest_current = false;
+    std::shared_ptr<store::Load> load;
     policy::CacheResult result;
 };
 

@@ -17,6 +17,7 @@ constexpr std::uint64_t kLeastMemory = kMiB;
 constexpr std::uint64_t kMemoryWhenUnknown = 256 * kMiB; // of which a quarter is 64 MiB
 constexpr std::uint64_t kMostObjectByDefault = 8 * kMiB;
 constexpr std::uint64_t kMostRelayByDefault = 64 * kMiB;
+constexpr std::uint64_t kHeadOnDisk = kMiB / 16; // left for what stands in front of a body
 
 void complete_memory(MemoryCache& memory, std::uint64_t available) {
     if (available == 0) available = kMemoryWhenUnknown;
@@ -25,11 +26,20 @@ void complete_memory(MemoryCache& memory, std::uint64_t available) {
     if (memory.relay_bytes == 0) memory.relay_bytes = std::min(kMostRelayByDefault, memory.size_bytes / 8);
 }
 
+void complete_disk(DiskCache& disk, const MemoryCache& memory) {
+    if (disk.max_object_bytes == 0) {
+        disk.max_object_bytes = std::min(memory.max_object_bytes, disk.segment_bytes / 4 - kHeadOnDisk);
+    }
+}
+
 // Relative paths start at the file that they stand in.
 void complete_paths(Config& config, const Findings& findings) {
     for (auto& [name, origin] : config.origins) {
         std::string& ca_file = origin.tls_options.ca_file;
         ca_file = path_beside(origin.place.file, ca_file);
+    }
+    if (const auto disk = findings.place_of("cache.disk.path")) {
+        config.cache.disk.path = path_beside(findings.file(disk->file), config.cache.disk.path);
     }
     const auto place = findings.place_of("access_log.path");
     std::string& log = config.access_log.path;
@@ -57,6 +67,7 @@ std::vector<CachePolicy> builtin_policies() {
 
 void complete(Config& config, const Findings& findings, std::uint64_t memory_bytes) {
     complete_memory(config.cache.memory, memory_bytes);
+    complete_disk(config.cache.disk, config.cache.memory);
     complete_paths(config, findings);
     for (auto& [name, policy] : config.cache_policies) {
         if (policy.default_ttl) policy.heuristic = false;

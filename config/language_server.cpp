@@ -59,6 +59,30 @@ const Record<MemoryCache>& memory_fields() {
     return kFields;
 }
 
+const Record<DiskCache>& disk_fields() {
+    static const Record<DiskCache> kFields{
+        required(text<DiskCache>({"path", "The directory, which is made where it is not there. One process at a time "
+                                          "uses it. A relative path starts at the directory of the YAML file."},
+                                 &DiskCache::path, {"the path of a directory"}, "")),
+        size<DiskCache>({"size", "Bytes on the disk. They are taken as the store grows, segment by segment."},
+                        &DiskCache::size_bytes, {4 * kMiB, 1024 * 1024 * kGiB}),
+        size<DiskCache>({"segment_size", "Bytes of one file. Another size than that of the files that are there "
+                                         "begins anew."},
+                        &DiskCache::segment_bytes, {kMiB, 256 * kMiB}),
+        size<DiskCache>({"max_object_size", "A response larger than this is not written."},
+                        &DiskCache::max_object_bytes, {1, 64 * kMiB},
+                        "cache.memory.max_object_size, or what fits a quarter of segment_size if that is less"),
+        size<DiskCache>({"write_budget", "How much is written in a second, on average over ten, so that a disk that "
+                                         "wears lasts; what would be more is not kept on it. 0: no bound."},
+                        &DiskCache::write_bytes_per_second, {0, 1024 * kGiB}),
+        choice<DiskCache>({"verify", "When the checksum of a body is compared with its bytes: at its first read since the "
+                                     "start, or each time."},
+                          &DiskCache::verify_always,
+                          std::vector<std::pair<std::string, bool>>{{"first_read", false}, {"always", true}}),
+    };
+    return kFields;
+}
+
 } // namespace
 
 const Record<Listener>& listener_fields() {
@@ -100,6 +124,9 @@ const Record<Admin>& admin_fields() {
 const Record<Cache>& cache_fields() {
     static const Record<Cache> kFields{
         mapping<Cache>({"memory", "The store in memory."}, &Cache::memory, memory_fields()),
+        mapping<Cache>({"disk", "A store below the one in memory, which keeps what memory evicts, and over a restart; "
+                                "see [DISK.md](DISK.md). Without it there is none."},
+                       &Cache::disk, disk_fields()),
     };
     return kFields;
 }

@@ -62,6 +62,23 @@ void check_memory(const MemoryCache& memory, Findings& findings) {
                "larger than cache.memory.size, which is " + format_size(memory.size_bytes));
 }
 
+void check_disk(const DiskCache& disk, Findings& findings) {
+    constexpr std::uint64_t kLeastSegments = 4;
+    constexpr std::uint64_t kMostSegments = std::uint64_t{1} << 20;
+    if (findings.failed("cache.disk.segment_size")) return;
+    const std::string of_segments = " segments of " + format_size(disk.segment_bytes);
+    if (disk.size_bytes < kLeastSegments * disk.segment_bytes) {
+        problem_at(findings, "cache.disk.size", "less than " + std::to_string(kLeastSegments) + of_segments);
+    }
+    if (disk.size_bytes / disk.segment_bytes > kMostSegments) {
+        problem_at(findings, "cache.disk.size", "more than " + std::to_string(kMostSegments) + of_segments);
+    }
+    if (disk.max_object_bytes > disk.segment_bytes / 4) {
+        problem_at(findings, "cache.disk.max_object_size",
+                   "larger than a quarter of cache.disk.segment_size, which is " + format_size(disk.segment_bytes));
+    }
+}
+
 void check_origins(const Config& config, Findings& findings, const Surroundings& surroundings) {
     check_names(config.origins, "origins", findings);
     if (config.origins.empty()) problem_at(findings, "origins", "at least one origin is needed");
@@ -282,6 +299,7 @@ void check_limits(const Limits& limits, Findings& findings) {
 void validate(const Config& config, Findings& findings, const Surroundings& surroundings) {
     check_listeners(config, findings);
     check_memory(config.cache.memory, findings);
+    if (!config.cache.disk.path.empty()) check_disk(config.cache.disk, findings);
     check_origins(config, findings, surroundings);
     check_policies(config, findings);
     check_behaviors(config, findings);

@@ -157,6 +157,7 @@ bool Exchange::begin_routed() {
         return true;
     case Plan::Kind::Wait:
     case Plan::Kind::Alone:
+    case Plan::Kind::Load:
     case Plan::Kind::Slices: return false;
     }
     return false;
@@ -166,7 +167,7 @@ cache::RequestContext Exchange::context() const {
     const config::CachePolicy& rules = *state_.behavior->policy_ref;
     const std::uint64_t dice = rules.refresh_ahead > 0 ? worker_.random() : 0;
     return {state_.head, state_.facts, rules, state_.key, state_.hash, worker_.core.index(), worker_.core.turn_wall(),
-            arrived_,    unsliced_,    dice, given_up_.get()};
+            arrived_,    unsliced_,    dice, given_up_.get(), {}, loaded_};
 }
 
 // A request that was not looked up has no use for its key, and one that was refused has no behavior.
@@ -270,13 +271,18 @@ awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<
             answer_gateway_timeout();
             break;
         }
+        if (plan.kind == Plan::Kind::Load) {
+            co_await wait_for_load();
+            plan_again();
+            continue;
+        }
         if (plan.kind == Plan::Kind::Slices) {
             const bool served = co_await serve_slices();
             if (served) {
                 break;
             }
             unsliced_ = true;
-            state_.plan = worker_.cache.plan(context(), state_.decision);
+            plan_again();
             continue;
         }
         if (joins > 0 || is_planned_here) {
@@ -346,7 +352,7 @@ awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<
         if (resolution.kind == Resolution::Kind::Rejoin && joins < kMaxJoins) {
             arrived_ = plan.arrived;
             given_up_ = waited == Waited::TooLong ? fetch : given_up_;
-            state_.plan = worker_.cache.plan(context(), state_.decision);
+            plan_again();
             state_.plan.result.collapse_failed = !state_.plan.result.collapsed;
             if (waited == Waited::TooLong && state_.plan.kind != Plan::Kind::Serve) {
                 state_.plan.result.reason = Reason::WaitedTooLong;

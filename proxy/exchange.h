@@ -78,6 +78,9 @@ private:
     awaitable<std::optional<Found>> find_answer(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel,
                                                 bool is_planned_here);
     enum class Waited : std::uint8_t { Answered, TooLong, ClientLeft };
+    void plan_again();
+    // A while at most: a disk that does not answer keeps nobody from the origin.
+    awaitable<void> wait_for_load();
     // Answered, or TooLong where the wait was given up for what `given_up` says.
     awaitable<Waited> wait_patiently(const std::shared_ptr<cache::Fetch>& fetch,
                                      std::optional<cache::Resolution>& given_up);
@@ -152,6 +155,7 @@ private:
     std::shared_ptr<cache::Fetch> given_up_;    // cache::RequestContext::given_up
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
     bool unsliced_ = false;  // cache::RequestContext::unsliced
+    bool loaded_ = false;    // cache::RequestContext::loaded, of the next plan
     bool content_first_ = false; // nothing can be planned before the content has come
     PageTurn* page_ = nullptr; // this exchange is for a page
 };

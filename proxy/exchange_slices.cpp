@@ -85,6 +85,11 @@ awaitable<Exchange::Got> Exchange::get_slice(cache::SliceNeed& need, Piece& piec
     for (int asked = 0; asked < kMostQuestions; ++asked) {
         state_.plan = worker_.cache.plan_slice(context(), need);
         const Plan& plan = state_.plan;
+        if (plan.kind == Plan::Kind::Load) {
+            co_await wait_for_load();
+            state_.plan = worker_.cache.plan_slice(context(), need);
+            loaded_ = false;
+        }
         if (plan.kind == Plan::Kind::Serve) {
             piece.take(need.slice, plan.entry);
             co_return Got::Slice;

@@ -99,8 +99,8 @@ void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::share
     if (content_first_) {
         return; // there is no plan yet
     }
-    if (plan.kind == Plan::Kind::Slices) {
-        return; // each slice has a plan of its own
+    if (plan.kind == Plan::Kind::Slices || plan.kind == Plan::Kind::Load) {
+        return; // each slice has a plan of its own, and there is none before what the disk has is known
     }
     if (plan.kind == Plan::Kind::Alone) {
         plan_private();

@@ -1,4 +1,4 @@
-// How an exchange waits for its fetch: for the answer, and for more of its content.
+// How an exchange waits: for what the disk has, for the answer of its fetch, and for more of its content.
 #include "proxy/exchange.h"
 #include "proxy/fetch_waiter.h"
 
@@ -8,6 +8,35 @@ namespace gatehouse::proxy {
 
 using cache::Fetch;
 using cache::store::Body;
+
+namespace {
+
+constexpr http::Duration kLongestLoad{1'000}; // then it counts as not stored
+
+} // namespace
+
+void Exchange::plan_again() {
+    state_.plan = worker_.cache.plan(context(), state_.decision);
+    loaded_ = false;
+}
+
+awaitable<void> Exchange::wait_for_load() {
+    loaded_ = true;
+    const auto event = std::make_shared<Event>(worker_.core.io()); // the disk may answer later than anybody waits
+    Core& core = worker_.core;
+    const bool is_coming = state_.plan.load->when_done([&core, weak = std::weak_ptr<Event>(event)] {
+        core.post([weak] {
+            if (const auto waiting = weak.lock()) {
+                waiting->signal();
+            }
+        });
+    });
+    if (is_coming) {
+        Deadline deadline(core.wheel(), [](void* waiting) { static_cast<Event*>(waiting)->signal(); }, event.get());
+        deadline.arm(kLongestLoad);
+        co_await event->wait();
+    }
+}
 
 awaitable<Exchange::Waited> Exchange::wait_patiently(const std::shared_ptr<Fetch>& fetch,
                                                      std::optional<cache::Resolution>& given_up) {

@@ -28,6 +28,7 @@ struct Facts {
     std::span<const CoreMetrics* const> cores;
     Series behaviors;
     const cache::store::StoreStats& store;
+    const cache::store::DiskStats& disk;
     std::uint64_t config_generation;
     const ProcessMetrics& process;
 };
@@ -134,6 +135,32 @@ template <std::uint64_t cache::store::StoreStats::*Member>
 void render_store(Samples& samples) {
     samples.add(samples.facts().store.*Member);
 }
+
+template <std::uint64_t cache::store::DiskStats::*Member>
+void render_disk(Samples& samples) {
+    samples.add(samples.facts().disk.*Member);
+}
+
+void render_disk_reads(Samples& samples) {
+    const cache::store::DiskStats& disk = samples.facts().disk;
+    samples.add("by", "loop", disk.read_at_once);
+    samples.add("by", "reader", disk.read_by_readers);
+}
+
+void render_not_written(Samples& samples) {
+    const cache::store::DiskStats& disk = samples.facts().disk;
+    samples.add("reason", "first_time", disk.not_admitted);
+    samples.add("reason", "queue", disk.over_queue);
+    samples.add("reason", "too_large", disk.too_large);
+    samples.add("reason", "write_budget", disk.over_write_budget);
+}
+
+void render_disk_errors(Samples& samples) {
+    samples.add("operation", "read", samples.facts().disk.read_errors);
+    samples.add("operation", "write", samples.facts().disk.write_errors);
+}
+
+void render_disk_writable(Samples& samples) { samples.add(samples.facts().disk.is_failing ? 0 : 1); }
 
 template <std::array<Counter, cache::policy::kReasonCount> CoreMetrics::*Member>
 void render_reasons(Samples& samples) {
@@ -282,6 +309,73 @@ constexpr Metric kMetrics[] = {
      render_escaped},
 };
 
+using Disk = cache::store::DiskStats;
+
+// Only where there is a disk store.
+constexpr Metric kDiskMetrics[] = {
+    {"gatehouse_disk_objects", "gauge", "", "Responses on the disk.", render_disk<&Disk::objects>},
+    {"gatehouse_disk_index_bytes", "gauge", "", "Memory of the index of what is on the disk.",
+     render_disk<&Disk::bytes_index>},
+    {"gatehouse_disk_reads_total", "counter", "by",
+     "Responses read from the disk: on the event loop, because they were in the kernel's memory, or by a thread that may "
+     "wait for the disk.",
+     render_disk_reads},
+    {"gatehouse_disk_reads_in_vain_total", "counter", "",
+     "Responses read from the disk and not used, because another one was stored or purged meanwhile.",
+     render_disk<&Disk::read_in_vain>},
+    {"gatehouse_disk_reads_refused_total", "counter", "",
+     "Requests that went to the origin because too many others waited for the disk.", render_disk<&Disk::reads_refused>},
+    {"gatehouse_disk_written_bytes_total", "counter", "",
+     "Bytes written to the disk, with all that is written beside the responses.", render_disk<&Disk::bytes_written>},
+    {"gatehouse_disk_admitted_bytes_total", "counter", "",
+     "Bytes of responses that were written to the disk for the first time.", render_disk<&Disk::bytes_admitted>},
+    {"gatehouse_disk_rewritten_total", "counter", "",
+     "Responses that were written once more because they were in use when their place was needed.",
+     render_disk<&Disk::records_rewritten>},
+    {"gatehouse_disk_segments_reused_total", "counter", "", "Segments whose place was taken by newer responses.",
+     render_disk<&Disk::segments_reused>},
+    {"gatehouse_disk_not_written_total", "counter", "reason",
+     "Stored responses that were kept off the disk: first_time (it is full, and they were stored for the first time), queue "
+     "(too much waited to be written), too_large (cache.disk.max_object_size), write_budget (cache.disk.write_budget).",
+     render_not_written},
+    {"gatehouse_disk_queued_bytes", "gauge", "", "Bytes that wait to be written to the disk.",
+     render_disk<&Disk::bytes_queued>},
+    {"gatehouse_disk_errors_total", "counter", "operation", "Operations of the disk that failed.", render_disk_errors},
+    {"gatehouse_disk_bad_segments", "gauge", "", "Segments that could not be written and were set aside.",
+     render_disk<&Disk::bad_segments>},
+    {"gatehouse_disk_writable", "gauge", "", "1, or 0 while the disk cannot be written.", render_disk_writable},
+};
+
+void append_metrics(std::string& out, std::span<const Metric> metrics, const Facts& facts) {
+    for (const Metric& metric : metrics) {
+        out += "# HELP ";
+        out += metric.name;
+        out += ' ';
+        out += metric.help;
+        out += "\n# TYPE ";
+        out += metric.name;
+        out += ' ';
+        out += metric.type;
+        out += '\n';
+        Samples samples(out, metric.name, facts);
+        metric.render(samples);
+    }
+}
+
+void describe(std::string& out, std::span<const Metric> metrics) {
+    for (const Metric& metric : metrics) {
+        out += "| `";
+        out += metric.name;
+        out += "` | ";
+        out += metric.type;
+        out += " | ";
+        out += metric.labels;
+        out += " | ";
+        out += metric.help;
+        out += " |\n";
+    }
+}
+
 Series group_behaviors(std::span<const CoreMetrics* const> cores, std::span<const std::string> names) {
     Series series;
     // All cores have the same number; the last one is for requests that were not routed.
@@ -376,23 +470,16 @@ void CoreMetrics::on_lag(void* self, std::chrono::microseconds lag) noexcept {
 }
 
 std::string render_metrics(std::span<const CoreMetrics* const> cores, std::span<const std::string> behavior_names,
-                           const cache::store::StoreStats& store, std::uint64_t config_generation,
-                           const ProcessMetrics& process) {
-    const Facts facts{cores, group_behaviors(cores, behavior_names), store, config_generation, process};
+                           const cache::store::StoreStats& store, const std::optional<cache::store::DiskStats>& disk,
+                           std::uint64_t config_generation, const ProcessMetrics& process) {
+    const cache::store::DiskStats none;
+    const Facts facts{cores,        group_behaviors(cores, behavior_names), store, disk ? *disk : none,
+                      config_generation, process};
     std::string out;
     out.reserve(16 * 1024);
-    for (const Metric& metric : kMetrics) {
-        out += "# HELP ";
-        out += metric.name;
-        out += ' ';
-        out += metric.help;
-        out += "\n# TYPE ";
-        out += metric.name;
-        out += ' ';
-        out += metric.type;
-        out += '\n';
-        Samples samples(out, metric.name, facts);
-        metric.render(samples);
+    append_metrics(out, kMetrics, facts);
+    if (disk) {
+        append_metrics(out, kDiskMetrics, facts);
     }
     return out;
 }
@@ -403,17 +490,10 @@ std::string describe_metrics() {
                       "Counters start at 0\nwith the process. This page is made from the table in "
                       "`proxy/metrics.cpp`; a test compares the two.\n\n"
                       "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n";
-    for (const Metric& metric : kMetrics) {
-        out += "| `";
-        out += metric.name;
-        out += "` | ";
-        out += metric.type;
-        out += " | ";
-        out += metric.labels;
-        out += " | ";
-        out += metric.help;
-        out += " |\n";
-    }
+    describe(out, kMetrics);
+    out += "\nWhere `cache.disk` is configured ([DISK.md](DISK.md)):\n\n"
+           "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n";
+    describe(out, kDiskMetrics);
     append_reason_table(out);
     out += "\n## Kinds of origin errors\n\nThe values of the label `kind`, of `error` in the access log and of `error` "
            "in the body of an error response.\n\n";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cache/policy/reason.h"
+#include "cache/store/disk_stats.h"
 #include "cache/store/store.h"
 #include "http/result.h"
 #include "proxy/exchange_record.h"
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -100,9 +102,11 @@ struct ProcessMetrics {
 };
 
 // Prometheus text exposition 0.0.4 of the sum over cores. `behavior_names` has one name per behavior; behaviors of
-// the same name are one series, because a scraper refuses everything when one series comes twice.
+// the same name are one series, because a scraper refuses everything when one series comes twice. Without a disk there
+// are no metrics of one.
 std::string render_metrics(std::span<const CoreMetrics* const> cores, std::span<const std::string> behavior_names,
-                           const cache::store::StoreStats& store, std::uint64_t config_generation,
+                           const cache::store::StoreStats& store,
+                           const std::optional<cache::store::DiskStats>& disk, std::uint64_t config_generation,
                            const ProcessMetrics& process = {});
 
 // docs/METRICS.md, from the very table that render_metrics walks.

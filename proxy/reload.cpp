@@ -12,6 +12,11 @@ auto memory_of(const config::MemoryCache& memory) {
     return std::tie(memory.size_bytes, memory.max_object_bytes, memory.relay_bytes, memory.shards, memory.max_variants);
 }
 
+// Its size and its write budget follow.
+auto disk_of(const config::DiskCache& disk) {
+    return std::tie(disk.path, disk.segment_bytes, disk.max_object_bytes, disk.verify_always);
+}
+
 auto dns_of(const config::Dns& dns) { return std::tie(dns.servers, dns.min_ttl, dns.max_ttl, dns.stale, dns.timeout); }
 
 auto log_of(const config::AccessLog& log) { return std::tie(log.enabled, log.path, log.queue_records); }
@@ -28,6 +33,7 @@ std::vector<std::string> fields_that_need_a_restart(const config::Config& curren
         {"admin.address", text_of(current.admin) != text_of(next.admin)},
         {"admin.allowed_hosts", current.admin.allowed_hosts != next.admin.allowed_hosts},
         {"cache.memory", memory_of(current.cache.memory) != memory_of(next.cache.memory)},
+        {"cache.disk", disk_of(current.cache.disk) != disk_of(next.cache.disk)},
         {"dns", dns_of(current.dns) != dns_of(next.dns)},
         {"access_log", log_of(current.access_log) != log_of(next.access_log)},
         {"limits.unsent_size", current.limits.unsent_bytes != next.limits.unsent_bytes},

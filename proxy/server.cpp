@@ -1,7 +1,6 @@
 // Composition: what is made, in which order it starts, and in which order it ends.
 #include "proxy/server.h"
 
-#include "cache/store/memory_store.h"
 #include "config/address.h"
 #include "proxy/admin.h"
 #include "proxy/explain_live.h"
@@ -10,6 +9,7 @@
 #include "proxy/reload.h"
 #include "proxy/session.h"
 #include "proxy/spawn.h"
+#include "proxy/stores.h"
 #include "proxy/worker.h"
 
 #include <spdlog/spdlog.h>
@@ -81,6 +81,7 @@ struct Server::Impl final : cache::CorePoster {
     http::Status open_listeners();
     http::Status start_admin();
     AdminHandlers admin_handlers();
+    ReadinessCheck disk_check() const;
     std::string metrics_text() const;
     void spawn_threads();
     void on_core(Core& core, std::function<void()> job);
@@ -103,7 +104,8 @@ struct Server::Impl final : cache::CorePoster {
     std::function<config::LoadResult()> load;
     ConnectionCount connections;
     AccessLog log;
-    std::unique_ptr<cache::store::Store> store;
+    cache::store::disk::PosixFiles files;
+    Stores stores;
     cache::HttpCache cache;
     std::unique_ptr<Core> control; // admin, names, no client traffic
     std::unique_ptr<Resolver> resolver;
@@ -130,16 +132,6 @@ bool is_same_endpoint(const config::Address& a, const config::Address& b) {
     const std::string key = config::endpoint_key(a);
     return key.empty() ? a.text == b.text : key == config::endpoint_key(b);
 }
-
-cache::store::MemoryStoreOptions store_options(const config::Config& config) {
-    cache::store::MemoryStoreOptions options;
-    options.size_bytes = config.cache.memory.size_bytes;
-    options.max_object_bytes = config.cache.memory.max_object_bytes;
-    options.relay_bytes = config.cache.memory.relay_bytes;
-    options.shards = config.cache.memory.shards;
-    options.max_variants = config.cache.memory.max_variants;
-    return options;
-}
 } // namespace
 
 Server::Impl::Impl(const Options& options)
@@ -150,9 +142,10 @@ Server::Impl::Impl(const Options& options)
       worker_count(config->workers != 0 ? config->workers : granted_cpus()),
       load(options.load),
       log(config->access_log, worker_count),
-      store(cache::store::make_memory_store(store_options(*config))),
-      cache(*store, *this,
-            cache::HttpCache::Options{config->timeouts.uncacheable_memory, config->limits.waiters_per_fetch}),
+      stores(open_stores(config->cache, files)),
+      cache(*stores.store, *this,
+            cache::HttpCache::Options{config->timeouts.uncacheable_memory, config->limits.waiters_per_fetch},
+            std::move(stores.purges), stores.largest_sequence),
       control(std::make_unique<Core>(worker_count, clock, config->behaviors.size())),
       resolver(std::make_unique<Resolver>(*control, config->dns)),
       totals(UpstreamPool::make_totals()) {
@@ -164,6 +157,11 @@ Server::Impl::Impl(const Options& options)
     const std::vector<std::string> names = behavior_names(*config);
     for (Core* core : all_cores()) {
         core->metrics().set_behaviors(names);
+    }
+    if (stores.tiered != nullptr) {
+        stores.tiered->log().set_is_dead([this](std::string_view key, std::string_view head, std::uint64_t sequence) {
+            return cache.is_dead(key, head, sequence);
+        });
     }
 }
 
@@ -236,7 +234,11 @@ AdminHandlers Server::Impl::admin_handlers() {
         serving.name = "serving";
         serving.ok = ready.load(std::memory_order_acquire);
         serving.detail = serving.ok ? "" : "starting or stopping";
-        return Readiness{serving};
+        Readiness checks{serving};
+        if (!config->cache.disk.path.empty()) {
+            checks.push_back(disk_check());
+        }
+        return checks;
     };
     handlers.metrics_text = [this] { return metrics_text(); };
     handlers.purge = [this](const PurgeRequest& request) {
@@ -249,6 +251,19 @@ AdminHandlers Server::Impl::admin_handlers() {
         return explain_live(state, request);
     };
     return handlers;
+}
+
+// A disk that cannot be used is told of, but takes nobody out of service: requests are answered without it.
+ReadinessCheck Server::Impl::disk_check() const {
+    ReadinessCheck check;
+    check.name = "disk";
+    check.ok = true;
+    if (stores.tiered == nullptr) {
+        check.detail = stores.trouble.empty() ? "not in use before a restart" : stores.trouble;
+    } else if (stores.tiered->writer().is_failing()) {
+        check.detail = "cannot be written at present; see the log";
+    }
+    return check;
 }
 
 http::Status Server::Impl::start_admin() {
@@ -269,7 +284,11 @@ std::string Server::Impl::metrics_text() const {
     }
     const std::vector<std::string> names = behavior_names(*config);
     const ProcessMetrics process{log.lost(), escaped_exceptions()};
-    return render_metrics(metrics, names, store->stats(), generation, process);
+    std::optional<cache::store::DiskStats> disk;
+    if (stores.tiered != nullptr) {
+        disk = stores.tiered->disk_stats();
+    }
+    return render_metrics(metrics, names, stores.store->stats(), disk, generation, process);
 }
 
 // On the control core.
@@ -317,6 +336,9 @@ ReloadOutcome Server::Impl::apply(std::shared_ptr<const config::Config> next) {
     control->metrics().set_behaviors(names);
     on_core(*workers[0]->core, [&] { change_listeners(*next, std::move(opened)); });
     outcome.needs_restart = fields_that_need_a_restart(*started_with, *next);
+    if (stores.tiered != nullptr) {
+        follow(*stores.tiered, config->cache.disk, next->cache.disk);
+    }
     config = std::move(next);
     outcome.generation = ++generation;
     outcome.applied = true;
@@ -461,6 +483,9 @@ http::Status Server::start() {
     if (!impl_->log.open_error().empty()) {
         return Error(ErrorKind::Internal, impl_->log.open_error());
     }
+    if (impl_->stores.refused) {
+        return *impl_->stores.refused;
+    }
     const http::Status opened = impl_->open_listeners();
     if (!opened) {
         return opened.error();
@@ -468,6 +493,9 @@ http::Status Server::start() {
     const http::Status admin = impl_->start_admin();
     if (!admin) {
         return admin.error();
+    }
+    if (impl_->stores.tiered != nullptr) {
+        impl_->stores.tiered->start();
     }
     impl_->spawn_threads();
     impl_->running = true;
@@ -502,6 +530,9 @@ bool Server::stop() {
     for (const auto& each : impl.workers) {
         impl.on_core(*each->core, [&] { each->pool->stop(); });
     }
+    if (impl.stores.tiered != nullptr) {
+        impl.stores.tiered->stop(); // what it reads wakes the loops
+    }
     // Each loop ends when its last coroutine has.
     for (Core* core : impl.all_cores()) {
         impl.on_core(*core, [core] { core->finish(); });
@@ -524,7 +555,7 @@ void Server::advance() {
 
 std::string Server::metrics_text() const { return impl_->metrics_text(); }
 cache::HttpCache& Server::cache() noexcept { return impl_->cache; }
-cache::store::StoreStats Server::store_stats() const { return impl_->store->stats(); }
+cache::store::StoreStats Server::store_stats() const { return impl_->stores.store->stats(); }
 ReloadOutcome Server::reload() {
     ReloadOutcome outcome;
     impl_->on_core(*impl_->control, [&] { outcome = impl_->reload(); });

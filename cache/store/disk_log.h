@@ -116,10 +116,19 @@ public:
     // More segments, or fewer: then the oldest go with what they hold, and their files are removed. An error: as far
     // as it came; invalid_argument: less than kFewestSegments, or more than there can be.
     FileError resize(std::uint32_t segments);
+    // Nothing is stored any more, also after the next start. An error: that is so for this process only.
+    FileError clear();
+    // Whether what is written from now on takes the place of something.
+    bool has_been_full() const noexcept;
     // Seals the open segment, so that the next start reads footers only.
     FileError close();
 
     // ---- any thread
+    const StoreId& id() const noexcept { return id_; }
+    // Whether a record for the key and secondary key may be there.
+    bool has(std::string_view key, std::string_view secondary_key) const;
+    // It is not found any more; the next start finds it again, if nothing else is written for it.
+    void hide(std::string_view key, std::string_view secondary_key);
     // Whole counts as a use. Absent and Failed: the entry is out of the index.
     ReadState read(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking);
     // The places where a record for the key and secondary key may stand, newest first.

@@ -29,6 +29,17 @@ std::vector<IndexEntry> DiskLog::find(const KeyHash& hash) const {
     return entries;
 }
 
+bool DiskLog::has(std::string_view key, std::string_view secondary_key) const {
+    const std::vector<IndexEntry> entries = index_.find(hash(key), std::numeric_limits<std::size_t>::max());
+    return std::any_of(entries.begin(), entries.end(), [marker = marker_of(secondary_key)](const IndexEntry& one) {
+        return one.secondary_marker == marker;
+    });
+}
+
+void DiskLog::hide(std::string_view key, std::string_view secondary_key) {
+    index_.erase_marked(hash(key), marker_of(secondary_key));
+}
+
 ReadState DiskLog::read(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking) {
     const ReadState state = read_entry(hash, location, record, blocking, options_.verify_always);
     if (state == ReadState::Whole) {

@@ -176,6 +176,25 @@ FileError DiskLog::resize(std::uint32_t segments) {
     return first_error ? first_error : error;
 }
 
+bool DiskLog::has_been_full() const noexcept { return free_.size() <= kFreeSegments; }
+
+// The header of the segment that is begun here says that nothing older is valid.
+FileError DiskLog::clear() {
+    if (open_ != nullptr) {
+        seal();
+    }
+    for (Segment* segment : sealed_) {
+        (segment->state == Segment::State::Sealed ? free_ : spent_).push_back(segment);
+        if (segment->state == Segment::State::Sealed) {
+            segment->state = Segment::State::Free;
+        }
+    }
+    sealed_.clear();
+    index_.erase_segments([](std::uint32_t) { return true; });
+    oldest_generation_ = next_generation_;
+    return begin_segment();
+}
+
 // Without footer and trailer its records are found all the same, one by one.
 void DiskLog::set_aside_open() {
     Segment& segment = *std::exchange(open_, nullptr);

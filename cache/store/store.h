@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cache/store/body.h"
+#include "cache/store/load.h"
 
 #include <boost/container/static_vector.hpp>
 
@@ -153,6 +154,17 @@ public:
     virtual EntryRef commit(std::string_view metadata) = 0;
 };
 
+// What a slower tier has of a key beyond what lookup() finds.
+struct Below {
+    enum class Kind : std::uint8_t {
+        Nothing,
+        Brought, // lookup() finds more now
+        Coming   // it has to be waited for: `load`
+    };
+    Kind kind = Kind::Nothing;
+    std::shared_ptr<Load> load = {};
+};
+
 struct StoreStats {
     std::uint64_t objects = 0;
     std::uint64_t bytes_used = 0; // charged now: heads, bodies, index, ghosts, in flight, pinned
@@ -168,6 +180,13 @@ public:
     virtual ~Store() = default;
     // Entries of this key, newest first; counts a use of none (see touch).
     virtual void lookup(const KeyHash& hash, std::string_view key, Candidates& found) = 0;
+    // What lookup() does not find because a slower tier has it, where there is one. `at_hand`: what lookup() found.
+    // `may_wait` false: what would have to be waited for counts as Nothing. What comes is not newer than what is at
+    // hand, and what was erased or replaced meanwhile does not come.
+    virtual Below bring(const KeyHash& /*hash*/, std::string_view /*key*/, const Candidates& /*at_hand*/,
+                        bool /*may_wait*/) {
+        return {};
+    }
     // Counts a use for eviction. Lock-free.
     virtual void touch(const Entry& entry) noexcept = 0;
     // expected_bytes: Content-Length when known. Null when the object is larger than this store takes.

@@ -346,7 +346,7 @@ void check_limits(const MakeStore& make) {
 
 // Lookups, commits, erases, new metadata and evictions from four threads at once. A body says in each of its bytes
 // which key and version it belongs to, so that a wrong or reused byte is seen.
-void check_threads(const MakeStore& make) {
+void check_threads(const MakeStore& make, const Settle& settle) {
     SUBCASE("threads that do everything at once never see a wrong byte, and leave nothing charged") {
         const auto store = make({.size_bytes = 2 * 1024 * 1024, .max_object_bytes = 300 * 1024});
         std::atomic<int> wrong{0};
@@ -404,20 +404,21 @@ void check_threads(const MakeStore& make) {
         CHECK(store->stats().bytes_used <= store->stats().bytes_limit);
         store->for_each([&store](const EntryRef& entry) { store->erase(entry); });
         CHECK(store->stats().objects == 0);
+        settle(*store);
         CHECK(store->stats().bytes_used == store->stats().bytes_index);
     }
 }
 
 } // namespace
 
-void run_store_contract(const MakeStore& make) {
+void run_store_contract(const MakeStore& make, const Settle& settle) {
     check_single_entries(make);
     check_writers(make);
     check_replacement(make);
     check_replace_metadata(make);
     check_walks(make);
     check_limits(make);
-    check_threads(make);
+    check_threads(make, settle);
 }
 
 } // namespace gatehouse::cache::store::testing

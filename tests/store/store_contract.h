@@ -18,7 +18,9 @@ struct ContractOptions {
     unsigned max_variants = 4;
 };
 using MakeStore = std::function<std::unique_ptr<Store>(const ContractOptions&)>;
+// Returns when the store has done what it does in the background.
+using Settle = std::function<void(Store&)>;
 
-void run_store_contract(const MakeStore& make);
+void run_store_contract(const MakeStore& make, const Settle& settle = [](Store&) {});
 
 } // namespace gatehouse::cache::store::testing

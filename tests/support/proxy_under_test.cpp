@@ -39,7 +39,7 @@ std::string Yaml::text(std::uint16_t origin_port) const {
     const std::string url = scheme + "://" + host + ":" + std::to_string(origin_port);
     std::string text = "listeners: " + listeners + "\nadmin: {address: '127.0.0.1:0'}\nworkers: " + workers + "\n";
     text += "access_log: " + access_log + "\n";
-    text += "cache: {memory: {" + memory + "}}\n";
+    text += "cache: {memory: {" + memory + "}" + (disk.empty() ? "" : ", disk: {" + disk + "}") + "}\n";
     text += "origins: {api: {url: '" + url + path + "'" + (origin.empty() ? "" : ", " + origin) + "}}\n";
     add_mapping(text, "cache_policies", policies);
     text += "behaviors: " + behaviors + "\n";

@@ -25,6 +25,7 @@ struct Yaml {
     std::string policies;           // "own: {default_ttl: 60s}"
     std::string behaviors = "[{path_pattern: '*', origin: api}]";
     std::string memory = "size: 64MiB";
+    std::string disk;     // "path: /tmp/x, size: 64MiB"; empty: there is none
     std::string limits;   // "head_size: 2KiB"
     std::string timeouts; // "header: 5s"
     std::string shutdown = "10s";

@@ -60,10 +60,11 @@ struct Fixture {
     std::vector<const CoreMetrics*> cores{&first, &second};
     std::vector<std::string> names{"/static/*", "*"};
     cache::store::StoreStats store;
+    std::optional<cache::store::DiskStats> disk;
     ProcessMetrics process;
 
     std::map<std::string, std::string> render() {
-        return parse_exposition(render_metrics(cores, names, store, 3, process));
+        return parse_exposition(render_metrics(cores, names, store, disk, 3, process));
     }
 };
 
@@ -187,7 +188,7 @@ TEST_CASE_FIXTURE(Fixture, "loop lag: sum, number, and the largest of the last o
 }
 
 TEST_CASE("without cores and behaviors there is still a valid text") {
-    const auto series = parse_exposition(render_metrics({}, {}, {}, 0));
+    const auto series = parse_exposition(render_metrics({}, {}, {}, {}, 0));
     CHECK(series.contains(R"_(gatehouse_requests_total{behavior="(none)",result="hit"})_"));
 }
 
@@ -221,9 +222,38 @@ TEST_CASE("after a reload what was counted goes on under its name, and requests 
     metrics.count(record(2, "/gone")); // has no name any more
     metrics.count(record(2, "/a"));
     const std::vector<const CoreMetrics*> cores{&metrics};
-    auto series = parse_exposition(render_metrics(cores, names, {}, 2, {}));
+    auto series = parse_exposition(render_metrics(cores, names, {}, {}, 2, {}));
     CHECK(series["gatehouse_responses_total{behavior=\"/a\",class=\"2xx\"}"] == "3");
     CHECK(series["gatehouse_responses_total{behavior=\"/b\",class=\"2xx\"}"] == "2");
     CHECK(series["gatehouse_responses_total{behavior=\"/new\",class=\"2xx\"}"] == "0");
     CHECK(series.count("gatehouse_responses_total{behavior=\"/gone\",class=\"2xx\"}") == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a disk store has metrics of its own, which are not there without one") {
+    for (const auto& [name, value] : render()) {
+        CHECK_MESSAGE(!name.starts_with("gatehouse_disk_"), name);
+    }
+    disk.emplace();
+    disk->objects = 1;
+    disk->read_at_once = 2;
+    disk->read_by_readers = 3;
+    disk->over_queue = 4;
+    disk->too_large = 5;
+    disk->over_write_budget = 6;
+    disk->not_admitted = 7;
+    disk->read_errors = 8;
+    disk->write_errors = 9;
+    auto series = render();
+    CHECK(series["gatehouse_disk_objects"] == "1");
+    CHECK(series["gatehouse_disk_reads_total{by=\"loop\"}"] == "2");
+    CHECK(series["gatehouse_disk_reads_total{by=\"reader\"}"] == "3");
+    CHECK(series["gatehouse_disk_not_written_total{reason=\"queue\"}"] == "4");
+    CHECK(series["gatehouse_disk_not_written_total{reason=\"too_large\"}"] == "5");
+    CHECK(series["gatehouse_disk_not_written_total{reason=\"write_budget\"}"] == "6");
+    CHECK(series["gatehouse_disk_not_written_total{reason=\"first_time\"}"] == "7");
+    CHECK(series["gatehouse_disk_errors_total{operation=\"read\"}"] == "8");
+    CHECK(series["gatehouse_disk_errors_total{operation=\"write\"}"] == "9");
+    CHECK(series["gatehouse_disk_writable"] == "1");
+    disk->is_failing = true;
+    CHECK(render()["gatehouse_disk_writable"] == "0");
 }

@@ -1,0 +1,131 @@
+// The thread that writes to the disk what changes in memory, in the order in which it changed.
+//
+// What waits is bounded by bytes and by number. What finds no room, is over the write budget or is not admitted is not
+// written; where the disk has an older record for it, that is taken out instead, so that it never comes back.
+#pragma once
+
+#include "cache/store/disk_log.h"
+#include "cache/store/disk_stats.h"
+#include "cache/store/store.h"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace gatehouse::cache::store {
+
+// One change of the memory store that the disk has to follow.
+struct Change {
+    enum class Kind : std::uint8_t {
+        Store,   // `entry`
+        Freshen, // `entry` has the body of what was stored under `old_secondary_key`
+        Remove   // what is stored for `key` and `secondary_key` up to `sequence`
+    };
+    Kind kind = Kind::Store;
+    KeyHash hash;
+    EntryRef entry = {};
+    std::string old_secondary_key = {};
+    std::string key = {};
+    std::string secondary_key = {};
+    std::uint64_t sequence = 0;
+};
+
+struct DiskWriterOptions {
+    std::uint64_t max_object_bytes = 8ull * 1024 * 1024; // a larger body is not written
+    std::uint64_t queued_bytes = 32ull * 1024 * 1024;    // of entries that wait; one may always
+    std::uint64_t bytes_per_second = 0;                  // on average over kBudgetSpan; 0: no bound
+};
+
+class DiskWriter {
+public:
+    static constexpr std::size_t kMostQueued = 100'000; // entries; of removals twice as many
+    static constexpr std::size_t kMostOwed = 10'000; // removals that are written when the disk can be written again
+    static constexpr std::chrono::seconds kBudgetSpan{10};   // a burst may use what was left over for so long
+    static constexpr std::chrono::seconds kPauseAfterError{5}; // before the disk is tried again
+    using Now = std::function<std::chrono::steady_clock::time_point()>;
+
+    // `written` is called on the writing thread when a change is in the log, or will not be. `trouble` too, when
+    // writing begins to fail (with the error) and when it works again (without).
+    DiskWriter(disk::DiskLog& log, const DiskWriterOptions& options, std::function<void(const Change&)> written,
+               std::function<void(const disk::FileError&)> trouble, Now now);
+    ~DiskWriter(); // stops
+    DiskWriter(const DiskWriter&) = delete;
+    DiskWriter& operator=(const DiskWriter&) = delete;
+
+    void start();
+    // Writes what waits, and seals the log. What comes later is not written.
+    void stop();
+
+    // Any thread. False: it was not taken, and `written` is not called for it.
+    bool push(Change change);
+    // What is on the disk may not be read: a change found no room in the queue. Ends when the log was emptied for it.
+    bool has_lost_count() const noexcept { return has_lost_count_; }
+    // Returns when what was pushed before is written.
+    void flush();
+    // Runs a job on the writing thread, after what waits. Any thread.
+    void run_later(std::function<void(disk::DiskLog&)> job);
+    void set_bytes_per_second(std::uint64_t bytes) noexcept { bytes_per_second_ = bytes; }
+    void add_stats(DiskStats& stats) const;
+    bool is_failing() const noexcept { return is_failing_; }
+
+private:
+    struct Item {
+        Change change;
+        std::uint64_t bytes = 0;
+        std::function<void(disk::DiskLog&)> job; // instead of a change
+    };
+    static Change removal_of(const Change& change);
+    void run();
+    void begin_anew();
+    void write(const Change& change);
+    disk::FileError store(const Change& change);
+    void remove(Change removal);
+    void owe(Change removal);
+    void pay();
+    bool may_try() const { return !is_failing_ || now_() >= retry_at_; }
+    bool may_write(const Change& change);
+    bool has_seen(const KeyHash& hash) noexcept;
+    bool is_within_budget(std::uint64_t bytes);
+    void note_result(const disk::FileError& error);
+
+    disk::DiskLog& log_;
+    const DiskWriterOptions options_;
+    const std::function<void(const Change&)> written_;
+    const std::function<void(const disk::FileError&)> trouble_;
+    const Now now_;
+    std::atomic<std::uint64_t> bytes_per_second_;
+    std::thread thread_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Item> queue_;
+    std::uint64_t queued_bytes_ = 0;
+    bool stopping_ = false;
+
+    // The writing thread's.
+    std::string body_;
+    std::vector<std::uint32_t> seen_; // of hashes that were refused once
+    std::chrono::steady_clock::time_point budget_at_;
+    double budget_bytes_ = 0;
+    std::chrono::steady_clock::time_point retry_at_;
+    std::deque<Change> owed_; // removals that could not be written
+
+    std::atomic<bool> is_failing_{false};
+    std::atomic<bool> has_lost_count_{false};
+    std::atomic<std::uint64_t> not_admitted_{0};
+    std::atomic<std::uint64_t> over_write_budget_{0};
+    std::atomic<std::uint64_t> over_queue_{0};
+    std::atomic<std::uint64_t> too_large_{0};
+    std::atomic<std::uint64_t> errors_{0};
+};
+
+} // namespace gatehouse::cache::store

@@ -1,0 +1,283 @@
+#include "cache/store/tiered_store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace gatehouse::cache::store {
+
+using disk::Blocking;
+using disk::ReadState;
+
+// Stores in memory, and has the disk follow.
+class TieredWriter final : public Writer {
+public:
+    TieredWriter(TieredStore& store, std::unique_ptr<Writer> memory, const PutFacts& facts)
+        : store_(store), memory_(std::move(memory)), hash_(facts.hash), sequence_(facts.sequence) {}
+    const std::shared_ptr<Body>& body() const noexcept override { return memory_->body(); }
+    EntryRef commit(std::string_view metadata) override {
+        return store_.commit(*memory_, hash_, sequence_, metadata);
+    }
+
+private:
+    TieredStore& store_;
+    const std::unique_ptr<Writer> memory_;
+    const KeyHash hash_;
+    const std::uint64_t sequence_;
+};
+
+namespace {
+
+bool fill(Body& body, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const Body::Room room = body.prepare();
+        if (room.state != Body::RoomState::Room) {
+            return false;
+        }
+        const std::size_t step = std::min(room.room.size(), bytes.size());
+        std::memcpy(room.room.data(), bytes.data(), step);
+        body.publish(step);
+        bytes.remove_prefix(step);
+    }
+    return true;
+}
+
+} // namespace
+
+TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::DiskIndex> index,
+                         std::unique_ptr<disk::DiskLog> log, const TieredOptions& options,
+                         std::function<void(const disk::FileError&)> trouble, DiskWriter::Now now)
+    : memory_(std::move(memory)),
+      index_(std::move(index)),
+      log_(std::move(log)),
+      reader_threads_(options.readers),
+      writer_(*log_, options.writer, [this](const Change& change) { written(change); }, std::move(trouble),
+              std::move(now)) {}
+
+TieredStore::~TieredStore() { stop(); }
+
+void TieredStore::start() {
+    readers_ = std::make_unique<JobThreads>(reader_threads_, kMostReadsQueued);
+    writer_.start();
+}
+
+void TieredStore::stop() {
+    if (readers_) {
+        readers_->stop();
+    }
+    writer_.stop();
+}
+
+// ---- what changes
+
+std::unique_ptr<Writer> TieredStore::open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) {
+    auto memory = memory_->open_writer(facts, expected_bytes);
+    return memory ? std::make_unique<TieredWriter>(*this, std::move(memory), facts) : nullptr;
+}
+
+EntryRef TieredStore::commit(Writer& writer, const KeyHash& hash, std::uint64_t sequence, std::string_view metadata) {
+    Stripe& stripe = stripe_of(hash);
+    const std::lock_guard lock(stripe.mutex);
+    EntryRef entry = writer.commit(metadata);
+    if (entry && entry->sequence() == sequence) {
+        Change change;
+        change.hash = hash;
+        change.entry = entry;
+        note(stripe, std::move(change));
+    }
+    return entry;
+}
+
+EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
+                                       std::uint64_t sequence) {
+    const KeyHash hash = hash_key(old->key());
+    Stripe& stripe = stripe_of(hash);
+    const std::lock_guard lock(stripe.mutex);
+    EntryRef entry = memory_->replace_metadata(old, secondary_key, metadata, sequence);
+    if (entry) {
+        Change change;
+        change.kind = Change::Kind::Freshen;
+        change.hash = hash;
+        change.entry = entry;
+        change.old_secondary_key = old->secondary_key();
+        note(stripe, std::move(change));
+    }
+    return entry;
+}
+
+// Also where memory has evicted it meanwhile: then the disk may still have it.
+bool TieredStore::erase(const EntryRef& entry) {
+    const KeyHash hash = hash_key(entry->key());
+    Stripe& stripe = stripe_of(hash);
+    const std::lock_guard lock(stripe.mutex);
+    const bool erased = memory_->erase(entry);
+    const bool is_replaced = !erased && [&] {
+        Candidates found;
+        memory_->lookup(hash, entry->key(), found);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            if (found[i]->secondary_key() == entry->secondary_key()) {
+                return true;
+            }
+        }
+        return false;
+    }();
+    const bool is_on_disk = stripe.changes.contains(hash.low) || log_->has(entry->key(), entry->secondary_key());
+    if (!is_replaced && (is_on_disk || stripe.reading.contains(hash.low))) {
+        Change change;
+        change.kind = Change::Kind::Remove;
+        change.hash = hash;
+        change.key = entry->key();
+        change.secondary_key = entry->secondary_key();
+        change.sequence = entry->sequence();
+        note(stripe, std::move(change));
+    }
+    return erased;
+}
+
+// The stripe is locked.
+void TieredStore::note(Stripe& stripe, Change change) {
+    const std::uint64_t hash = change.hash.low;
+    if (const auto found = stripe.reading.find(hash); found != stripe.reading.end()) {
+        found->second->is_outdated = true;
+    }
+    ++stripe.changes[hash]; // before the writing thread can have done it
+    if (!writer_.push(std::move(change)) && --stripe.changes[hash] == 0) {
+        stripe.changes.erase(hash);
+    }
+}
+
+void TieredStore::written(const Change& change) {
+    Stripe& stripe = stripe_of(change.hash);
+    const std::lock_guard lock(stripe.mutex);
+    const auto found = stripe.changes.find(change.hash.low);
+    if (--found->second == 0) {
+        stripe.changes.erase(found);
+    }
+}
+
+// ---- what is brought
+
+TieredStore::Records TieredStore::records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const {
+    Records records = log_->find(on_disk);
+    std::erase_if(records, [&at_hand](const disk::IndexEntry& record) {
+        for (std::size_t i = 0; i < at_hand.size(); ++i) {
+            if (disk::DiskLog::marker_of(at_hand[i]->secondary_key()) == record.secondary_marker) {
+                return true;
+            }
+        }
+        return false;
+    });
+    return records;
+}
+
+Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) {
+    const KeyHash on_disk = log_->hash(key);
+    Records records = records_not_at_hand(on_disk, at_hand);
+    if (records.empty() || writer_.has_lost_count()) {
+        return {};
+    }
+    Stripe& stripe = stripe_of(hash);
+    std::shared_ptr<Reading> reading;
+    {
+        const std::lock_guard lock(stripe.mutex);
+        if (stripe.changes.contains(hash.low)) {
+            return {};
+        }
+        auto& known = stripe.reading[hash.low];
+        if (known) {
+            return may_wait ? Below{Below::Kind::Coming, known->load} : Below{};
+        }
+        reading = known = std::make_shared<Reading>();
+    }
+    bool brought = false;
+    thread_local disk::ReadRecord record; // keeps its room
+    Records later;
+    for (const disk::IndexEntry& one : records) {
+        const bool is_large = std::uint64_t{one.location.length_units} * disk::kUnitBytes > kMostBytesAtOnce;
+        const ReadState state =
+            is_large ? ReadState::WouldBlock : log_->read(on_disk, one.location, record, Blocking::Refused);
+        if (state == ReadState::WouldBlock) {
+            later.push_back(one);
+        } else if (state == ReadState::Failed) {
+            read_errors_.fetch_add(1, std::memory_order_relaxed);
+        } else if (state == ReadState::Whole && enter(hash, key, record, *reading)) {
+            brought = true;
+            read_at_once_.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+    const std::shared_ptr<Load> load = reading->load;
+    if (!later.empty() && may_wait && readers_ &&
+        readers_->post([this, hash, reading, key = std::string(key), later] {
+            read(hash, key, later, *reading);
+            finish(hash, reading);
+        })) {
+        return {Below::Kind::Coming, load};
+    }
+    if (!later.empty() && may_wait) {
+        reads_refused_.fetch_add(1, std::memory_order_relaxed);
+    }
+    finish(hash, reading);
+    return {brought ? Below::Kind::Brought : Below::Kind::Nothing};
+}
+
+void TieredStore::read(const KeyHash& hash, const std::string& key, const Records& records, Reading& reading) {
+    const KeyHash on_disk = log_->hash(key);
+    for (const disk::IndexEntry& one : records) {
+        disk::ReadRecord record;
+        const ReadState state = log_->read(on_disk, one.location, record, Blocking::Allowed);
+        if (state == ReadState::Failed) {
+            read_errors_.fetch_add(1, std::memory_order_relaxed);
+        } else if (state == ReadState::Whole && enter(hash, key, record, reading)) {
+            read_by_readers_.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+}
+
+bool TieredStore::enter(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
+                        const Reading& reading) {
+    if (record.head.key != key) {
+        return false; // another key with the same hash
+    }
+    const PutFacts facts{key, hash, record.head.secondary_key, record.head.facts.sequence};
+    const auto writer = memory_->open_writer(facts, record.body.size());
+    if (!writer || !fill(*writer->body(), record.body)) {
+        return false; // larger than memory takes, or there is no room now
+    }
+    writer->body()->complete();
+    const std::lock_guard lock(stripe_of(hash).mutex);
+    if (reading.is_outdated) {
+        read_in_vain_.fetch_add(1, std::memory_order_relaxed);
+        return false;
+    }
+    return static_cast<bool>(writer->commit(record.head.metadata));
+}
+
+void TieredStore::finish(const KeyHash& hash, const std::shared_ptr<Reading>& reading) {
+    {
+        Stripe& stripe = stripe_of(hash);
+        const std::lock_guard lock(stripe.mutex);
+        stripe.reading.erase(hash.low);
+    }
+    reading->load->finish();
+}
+
+DiskStats TieredStore::disk_stats() const {
+    DiskStats stats;
+    stats.objects = index_->size();
+    stats.bytes_index = index_->memory_bytes();
+    const disk::LogStats log = log_->stats();
+    stats.bytes_written = log.bytes_written;
+    stats.bytes_admitted = log.bytes_admitted;
+    stats.records_rewritten = log.records_rewritten;
+    stats.segments_reused = log.segments_reused;
+    stats.bad_segments = log.bad_segments;
+    writer_.add_stats(stats);
+    stats.read_at_once = read_at_once_;
+    stats.read_by_readers = read_by_readers_;
+    stats.read_in_vain = read_in_vain_;
+    stats.reads_refused = reads_refused_;
+    stats.read_errors = read_errors_;
+    return stats;
+}
+
+} // namespace gatehouse::cache::store

@@ -1,0 +1,151 @@
+#include "proxy/stores.h"
+
+#include "cache/store/memory_store.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace gatehouse::proxy {
+
+namespace store = cache::store;
+namespace disk = cache::store::disk;
+using http::Error;
+using http::ErrorKind;
+
+namespace {
+
+constexpr std::uint64_t kQueueShare = 8; // of the memory store, for what waits to be written
+constexpr std::uint64_t kMostQueuedBytes = 64ull * 1024 * 1024;
+
+store::MemoryStoreOptions memory_options(const config::MemoryCache& memory) {
+    store::MemoryStoreOptions options;
+    options.size_bytes = memory.size_bytes;
+    options.max_object_bytes = memory.max_object_bytes;
+    options.relay_bytes = memory.relay_bytes;
+    options.shards = memory.shards;
+    options.max_variants = memory.max_variants;
+    return options;
+}
+
+store::TieredOptions tiered_options(const config::Cache& cache) {
+    store::TieredOptions options;
+    options.writer.max_object_bytes = cache.disk.max_object_bytes;
+    options.writer.queued_bytes = std::min(cache.memory.size_bytes / kQueueShare, kMostQueuedBytes);
+    options.writer.bytes_per_second = cache.disk.write_bytes_per_second;
+    return options;
+}
+
+std::uint32_t segments_of(const config::DiskCache& disk) noexcept {
+    return static_cast<std::uint32_t>(disk.size_bytes / disk.segment_bytes);
+}
+
+void log_trouble(const std::string& path, const disk::FileError& error) {
+    if (error) {
+        spdlog::error("the disk cannot be written: path={} error=\"{}\" advice=\"gatehouse serves on from memory and from "
+                      "what is on the disk, and tries again every few seconds; look at the space and the permissions "
+                      "of the directory, and at the kernel's log\"",
+                      path, error.message());
+    } else {
+        spdlog::info("the disk is written again: path={}", path);
+    }
+}
+
+void log_recovery(const std::string& path, const disk::LogRecovery& found) {
+    spdlog::info("disk store opened: path={} objects={} sealed_segments={} scanned_segments={}", path, found.records,
+                 found.sealed_segments, found.scanned_segments);
+    if (found.foreign_segments > 0) {
+        spdlog::warn("disk store: {} segments of another version are left alone: path={} advice=\"remove them by hand if "
+                     "no other version is to use them\"",
+                     found.foreign_segments, path);
+    }
+    if (found.damaged_segments > 0) {
+        spdlog::warn("disk store: {} segments cannot be read and are filled anew: path={}", found.damaged_segments, path);
+    }
+}
+
+// What was purged has to be known for what is on the disk to be believed.
+void log_purges(const std::string& path, cache::PurgeFile::Found found) {
+    using Found = cache::PurgeFile::Found;
+    if (found == Found::PowerFailure) {
+        spdlog::warn("disk store: the machine stopped without warning, and the last purges may be missing: path={} "
+                     "advice=\"what was stored before is not used\"",
+                     path);
+    } else if (found != Found::Restored && found != Found::New) {
+        spdlog::warn("disk store: the file of purges cannot be read: path={}/purges advice=\"what was stored before is "
+                     "not used\"",
+                     path);
+    }
+}
+
+} // namespace
+
+Stores open_stores(const config::Cache& cache, disk::Files& files) {
+    Stores stores;
+    stores.store = store::make_memory_store(memory_options(cache.memory));
+    const config::DiskCache& wanted = cache.disk;
+    if (wanted.path.empty()) {
+        return stores;
+    }
+    disk::LogOptions options;
+    options.directory = wanted.path;
+    options.segment_bytes = wanted.segment_bytes;
+    options.segments = segments_of(wanted);
+    options.verify_always = wanted.verify_always;
+    options.max_variants = cache.memory.max_variants;
+    auto index = std::make_unique<disk::DiskIndex>();
+    disk::LogRecovery found;
+    auto log = disk::DiskLog::open(files, options, *index, found);
+    if (!log && log.error() == boost::system::errc::resource_unavailable_try_again) {
+        stores.refused = Error(ErrorKind::Internal, "another process uses the directory of cache.disk.path, " +
+                                                        wanted.path + "; give each process its own");
+        return stores;
+    }
+    const auto go_without = [&](const disk::FileError& error) {
+        stores.trouble = "cache.disk.path " + wanted.path + " cannot be used: " + error.message();
+        spdlog::error("no disk store: path={} error=\"{}\" advice=\"gatehouse serves from memory alone; see that the "
+                      "directory can be made and written, and has room, and start again\"",
+                      wanted.path, error.message());
+    };
+    if (!log) {
+        go_without(log.error());
+        return stores;
+    }
+    auto purges = cache::PurgeFile::open(wanted.path + "/purges", (*log)->id());
+    if (!purges) {
+        go_without(purges.error());
+        return stores;
+    }
+    log_recovery(wanted.path, found);
+    stores.purges = std::move(*purges);
+    log_purges(wanted.path, stores.purges->found());
+    stores.largest_sequence = found.largest_sequence;
+    auto tiered = std::make_unique<store::TieredStore>(
+        std::move(stores.store), std::move(index), std::move(*log), tiered_options(cache),
+        [path = wanted.path](const disk::FileError& error) { log_trouble(path, error); },
+        [] { return std::chrono::steady_clock::now(); });
+    stores.tiered = tiered.get();
+    stores.store = std::move(tiered);
+    return stores;
+}
+
+void follow(store::TieredStore& tiered, const config::DiskCache& current, const config::DiskCache& next) {
+    tiered.writer().set_bytes_per_second(next.write_bytes_per_second);
+    const bool is_same_disk = current.path == next.path && current.segment_bytes == next.segment_bytes;
+    if (!is_same_disk || segments_of(current) == segments_of(next)) {
+        return;
+    }
+    tiered.writer().run_later([path = next.path, segments = segments_of(next)](disk::DiskLog& log) {
+        if (const disk::FileError error = log.resize(segments)) {
+            spdlog::error("the size of the disk store was not changed: path={} error=\"{}\" advice=\"reload again when "
+                          "the directory can be written\"",
+                          path, error.message());
+        } else {
+            spdlog::info("disk store resized: path={} segments={}", path, segments);
+        }
+    });
+}
+
+} // namespace gatehouse::proxy

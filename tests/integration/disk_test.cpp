@@ -1,0 +1,329 @@
+// The disk store behind the whole proxy: what it keeps over an eviction and over a restart, what never comes back, and
+// that a request does not fail because of it.
+#include "tests/support/child_process.h"
+#include "tests/support/proxy_under_test.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+
+using namespace gatehouse::testing;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kHit = "Hit from gatehouse";
+constexpr const char* kMiss = "Miss from gatehouse";
+
+// A proxy on a disk, which ends and starts again.
+struct Site {
+    ScratchDirectory scratch;
+    ScriptedOrigin origin;
+    Yaml yaml;
+    std::optional<ProxyUnderTest> proxy;
+
+    Site() {
+        yaml.disk = "path: " + directory() + ", size: 64MiB, segment_size: 4MiB";
+        origin.otherwise([](OriginExchange& x) {
+            x.reply(200, "Cache-Control: max-age=60\r\nVary: Accept-Language\r\n",
+                    x.target() + ' ' + std::to_string(x.number()));
+        });
+    }
+    std::string directory() const { return scratch.path("store"); }
+    ProxyUnderTest& start() {
+        proxy.reset();
+        proxy.emplace(origin, yaml);
+        return *proxy;
+    }
+    // What was answered is on the disk.
+    void settle(double objects) {
+        ProxyUnderTest::await(
+            [&] {
+                return proxy->metric("gatehouse_disk_objects") == objects &&
+                       proxy->metric("gatehouse_disk_queued_bytes") == 0;
+            },
+            "the disk has it");
+    }
+    // A process that is killed leaves what it had handed to the kernel.
+    ProxyUnderTest& start_after_kill() {
+        const std::string image = scratch.path("image");
+        fs::remove_all(image);
+        fs::copy(directory(), image, fs::copy_options::recursive);
+        proxy.reset();
+        fs::remove_all(directory());
+        fs::rename(image, directory());
+        return start();
+    }
+};
+
+std::string large(std::size_t bytes) {
+    std::string text(bytes, '\0');
+    for (std::size_t i = 0; i < bytes; ++i) {
+        text[i] = static_cast<char>('a' + i * i % 23);
+    }
+    return text;
+}
+
+} // namespace
+
+TEST_CASE_FIXTURE(Site, "what was stored is a hit after a restart and after a kill, each variant with its age") {
+    start();
+    proxy->get("/a", "Accept-Language: de\r\n");
+    proxy->get("/a", "Accept-Language: fr\r\n");
+    proxy->get("/b?x=1");
+    settle(3);
+    for (const bool is_killed : {false, true}) {
+        CAPTURE(is_killed);
+        if (is_killed) {
+            start_after_kill();
+        } else {
+            start();
+        }
+        CHECK(proxy->metric("gatehouse_disk_objects") == (is_killed ? 4 : 3));
+        proxy->advance(10s);
+        const Response de = proxy->get("/a", "Accept-Language: de\r\n");
+        CHECK(de.content == "/a 1");
+        CHECK(de.get("X-Cache") == kHit);
+        CHECK(de.get("Age") == "10");
+        CHECK(de.get("Cache-Status") == "gatehouse; hit; ttl=50");
+        CHECK(proxy->get("/a", "Accept-Language: fr\r\n").content == "/a 2");
+        CHECK(proxy->get("/b?x=1").get("X-Cache") == kHit);
+        CHECK(proxy->get("/b?x=2").get("X-Cache") == (is_killed ? kHit : kMiss));
+        settle(4);
+    }
+    CHECK(origin.requests() == 4);
+}
+
+TEST_CASE_FIXTURE(Site, "what memory evicts is a hit from the disk, small and large") {
+    yaml.memory = "size: 2MiB, max_object_size: 1MiB";
+    const std::string body = large(700'000);
+    origin.on("/large", [&body](OriginExchange& x) { x.ok("max-age=60", body); });
+    origin.on("/small", [](OriginExchange& x) { x.ok("max-age=60", "small"); });
+    start();
+    proxy->get("/small");
+    proxy->get("/large");
+    for (int i = 0; i < 4; ++i) {
+        const std::string target = "/crowd" + std::to_string(i);
+        origin.on(target, [&body](OriginExchange& x) { x.ok("max-age=60", body); });
+        proxy->get(target);
+        settle(3 + i);
+    }
+    const Response found = proxy->get("/large");
+    CHECK(found.get("X-Cache") == kHit);
+    CHECK(found.content == body);
+    CHECK(proxy->metric("gatehouse_disk_reads_total", "by=\"reader\"") == 1); // more than a loop reads at once
+    const Response part = proxy->get("/crowd0", "Range: bytes=600000-600009\r\n");
+    CHECK(part.status == 206);
+    CHECK(part.content == body.substr(600'000, 10));
+    CHECK(proxy->get("/small").get("X-Cache") == kHit);
+    CHECK(origin.requests() == 6);
+}
+
+TEST_CASE_FIXTURE(Site, "what was purged, by any kind of purge or by an unsafe request, stays dead after a kill") {
+    origin.on("/group", [](OriginExchange& x) {
+        x.reply(200, "Cache-Control: max-age=60\r\nCache-Groups: \"g\"\r\n", "group");
+    });
+    origin.on("/posted", [](OriginExchange& x) {
+        if (x.method() == "POST") {
+            x.reply(204, "", "");
+        } else {
+            x.ok("max-age=60", "posted");
+        }
+    });
+    start();
+    const char* const targets[] = {"/url?x=1", "/path?x=1", "/prefix/a", "/group", "/posted", "/kept"};
+    for (const char* target : targets) {
+        proxy->get(target);
+    }
+    settle(6);
+    CHECK(proxy->purge(R"({"url":"http://gate.test/url?x=1"})").status == 200);
+    CHECK(proxy->purge(R"({"path":"/path?x=1"})").status == 200);
+    CHECK(proxy->purge(R"({"path":"/prefix/*"})").status == 200);
+    CHECK(proxy->purge(R"({"group":"g"})").status == 200);
+    CHECK(proxy->ask("POST /posted HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\n\r\n").status == 204);
+    start_after_kill();
+    for (const char* target : targets) {
+        CAPTURE(target);
+        CHECK(proxy->get(target).get("X-Cache") == (std::string_view(target) == "/kept" ? kHit : kMiss));
+    }
+}
+
+TEST_CASE_FIXTURE(Site, "a purge is effective for what is on the disk only, and what is stored after it stays") {
+    start();
+    proxy->get("/a");
+    settle(1);
+    start();
+    CHECK(proxy->purge(R"({"path":"/a"})").status == 200);
+    CHECK(proxy->get("/a").content == "/a 2");
+    CHECK(proxy->get("/a").get("X-Cache") == kHit);
+    settle(1);
+    start();
+    CHECK(proxy->get("/a").content == "/a 2");
+    CHECK(origin.requests() == 2);
+}
+
+TEST_CASE_FIXTURE(Site, "what took the place of a stored response is found after a restart, not the one before") {
+    origin.on("/a", [](OriginExchange& x) {
+        if (x.get("If-None-Match") == "\"2\"") {
+            x.reply(304, "Cache-Control: max-age=60\r\nETag: \"2\"\r\nX-Fresh: yes\r\n", "");
+        } else {
+            const std::string number = std::to_string(x.number());
+            x.reply(200, "Cache-Control: max-age=5\r\nETag: \"" + number + "\"\r\n", number);
+        }
+    });
+    start();
+    CHECK(proxy->get("/a").content == "1");
+    settle(1);
+    proxy->advance(6s);
+    CHECK(proxy->get("/a").content == "2");
+    settle(1);
+    start();
+    proxy->advance(12s);
+    const Response freshened = proxy->get("/a");
+    CHECK(freshened.content == "2");
+    CHECK(freshened.get("X-Fresh") == "yes");
+    settle(1);
+    start_after_kill();
+    proxy->advance(20s);
+    const Response found = proxy->get("/a");
+    CHECK(found.get("X-Cache") == kHit);
+    CHECK(found.content == "2");
+    CHECK(found.get("X-Fresh") == "yes");
+    CHECK(origin.requests("/a") == 3);
+}
+
+TEST_CASE_FIXTURE(Site, "slices, parts and the content of cached POSTs are found after a restart") {
+    yaml.policies = "sliced: {range: {slice: 64KiB}}";
+    yaml.behaviors = "[{path_pattern: '/sliced/*', origin: api, cache_policy: sliced}, "
+                     "{path_pattern: '/search', origin: api, cached_methods: [GET, HEAD, POST]}, "
+                     "{path_pattern: '*', origin: api}]";
+    const std::string body = large(150'000);
+    const auto ranged = [&body](OriginExchange& x) {
+        const std::string range = x.get("Range");
+        std::size_t first = 0;
+        std::size_t last = body.size() - 1;
+        if (std::sscanf(range.c_str(), "bytes=%zu-%zu", &first, &last) < 1) {
+            x.reply(200, "Cache-Control: max-age=60\r\nETag: \"1\"\r\nAccept-Ranges: bytes\r\n", body);
+            return;
+        }
+        last = std::min(last, body.size() - 1);
+        x.reply(206,
+                "Cache-Control: max-age=60\r\nETag: \"1\"\r\nContent-Range: bytes " + std::to_string(first) + '-' +
+                    std::to_string(last) + '/' + std::to_string(body.size()) + "\r\n",
+                body.substr(first, last - first + 1));
+    };
+    origin.on("/sliced/a", ranged);
+    origin.on("/part", ranged);
+    origin.on("/search", [](OriginExchange& x) { x.ok("max-age=60", "found " + x.content()); });
+    start();
+    const std::string post = "POST /search HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 3\r\n\r\n{a}";
+    CHECK(proxy->get("/sliced/a").content == body);
+    CHECK(proxy->get("/part", "Range: bytes=100-199\r\n").content == body.substr(100, 100));
+    CHECK(proxy->ask(post).content == "found {a}");
+    settle(6); // three slices, what is known of them, a part and an answer
+    const int asked = origin.requests();
+    start();
+    CHECK(proxy->get("/sliced/a").content == body);
+    CHECK(proxy->get("/part", "Range: bytes=120-139\r\n").content == body.substr(120, 20));
+    CHECK(proxy->ask(post).content == "found {a}");
+    CHECK(origin.requests() == asked);
+}
+
+TEST_CASE_FIXTURE(Site, "requests that come together for what is on the disk all get it") {
+    const std::string body = large(700'000);
+    origin.on("/large", [&body](OriginExchange& x) { x.ok("max-age=60", body); });
+    start();
+    proxy->get("/large");
+    settle(1);
+    start();
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.push_back(std::make_unique<RawClient>(proxy->port()));
+    }
+    for (const auto& client : clients) {
+        client->send("GET /large HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+    }
+    for (const auto& client : clients) {
+        const Response response = client->read();
+        CHECK(response.content == body);
+        CHECK(response.get("X-Cache") == kHit);
+    }
+    CHECK(origin.requests() == 1);
+}
+
+TEST_CASE_FIXTURE(Site, "a directory that cannot be used leaves the proxy in service, and says why") {
+    std::ofstream(directory()) << "no directory";
+    start();
+    CHECK(proxy->get("/a").get("X-Cache") == kMiss);
+    CHECK(proxy->get("/a").get("X-Cache") == kHit);
+    RawClient admin(proxy->admin_port());
+    admin.send("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    const Response ready = admin.read();
+    CHECK(ready.status == 200);
+    CHECK(ready.content.find("\"name\":\"disk\",\"ok\":true,\"detail\":\"cache.disk.path " + directory() +
+                             " cannot be used") != std::string::npos);
+    CHECK(proxy->metric("gatehouse_disk_objects") == 0);
+}
+
+TEST_CASE_FIXTURE(Site, "a second process on the same directory does not start") {
+    start();
+    try {
+        const ProxyUnderTest second(origin, yaml);
+        FAIL("it started");
+    } catch (const std::exception& error) {
+        CHECK(std::string(error.what()).find("another process uses the directory of cache.disk.path, " + directory()) !=
+              std::string::npos);
+    }
+    CHECK(proxy->get("/a").get("X-Cache") == kMiss);
+}
+
+TEST_CASE_FIXTURE(Site, "segments that are removed or cut under the proxy cost hits, never a request") {
+    yaml.disk += ", verify: always";
+    start();
+    for (int i = 0; i < 10; ++i) {
+        proxy->get("/a" + std::to_string(i));
+    }
+    settle(10);
+    start();
+    for (const auto& file : fs::directory_iterator(directory())) {
+        if (file.path().filename().string().starts_with("segment-") && file.file_size() > 0) {
+            fs::resize_file(file.path(), 1000);
+        }
+    }
+    for (int i = 0; i < 10; ++i) {
+        CHECK(proxy->get("/a" + std::to_string(i)).status == 200);
+    }
+    CHECK(origin.requests() >= 18);
+    CHECK(proxy->metric("gatehouse_disk_errors_total", "operation=\"read\"") > 0);
+}
+
+TEST_CASE_FIXTURE(Site, "a reload makes the disk larger and smaller, and keeps what fits") {
+    yaml.disk = "path: " + directory() + ", size: 16MiB, segment_size: 4MiB";
+    start();
+    proxy->get("/kept");
+    settle(1);
+    const auto segments = [this] {
+        int count = 0;
+        for (const auto& file : fs::directory_iterator(directory())) {
+            count += file.path().filename().string().starts_with("segment-") ? 1 : 0;
+        }
+        return count;
+    };
+    CHECK(segments() == 4);
+    for (const auto& [size, count] : {std::pair("40MiB", 10), std::pair("20MiB", 5)}) {
+        yaml.disk = "path: " + directory() + ", size: " + size + ", segment_size: 4MiB";
+        proxy->rewrite(yaml);
+        CHECK(proxy->reload().status == 200);
+        ProxyUnderTest::await([&] { return segments() == count; }, "the disk has its new size");
+    }
+    start();
+    CHECK(proxy->get("/kept").get("X-Cache") == kHit);
+    yaml.disk = "path: " + directory() + ", size: 20MiB, segment_size: 4MiB, verify: always";
+    proxy->rewrite(yaml);
+    CHECK(proxy->reload().content.find("cache.disk") != std::string::npos); // needs a restart
+}
