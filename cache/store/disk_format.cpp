@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include <xxhash.h>
 
@@ -29,6 +30,10 @@ Number get(const char* bytes, std::size_t at) noexcept {
     Number number;
     std::memcpy(&number, bytes + at, sizeof number);
     return number;
+}
+
+Place get_place(const char* bytes) noexcept {
+    return {get<std::uint32_t>(bytes, 0), get<std::uint32_t>(bytes, 4), get<std::uint64_t>(bytes, 8)};
 }
 
 constexpr std::uint64_t checksums_for(std::uint64_t body_bytes) noexcept {
@@ -165,11 +170,24 @@ std::optional<std::vector<Place>> decode_places(std::string_view body) {
     }
     std::vector<Place> out(body.size() / kPlaceBytes);
     for (std::size_t i = 0; i < out.size(); ++i) {
-        const std::size_t at = i * kPlaceBytes;
-        out[i] = {get<std::uint32_t>(body.data(), at), get<std::uint32_t>(body.data(), at + 4),
-                  get<std::uint64_t>(body.data(), at + 8)};
+        out[i] = get_place(body.data() + i * kPlaceBytes);
     }
     return out;
+}
+
+std::string encode(const BodyPlace& body) {
+    std::string out;
+    append_place(out, body.place);
+    out.resize(kBodyPlaceBytes, '\0');
+    put(out.data(), kPlaceBytes, body.length_units);
+    return out;
+}
+
+std::optional<BodyPlace> decode_body_place(std::string_view body) noexcept {
+    if (body.size() != kBodyPlaceBytes || !is_zero(body.data(), kPlaceBytes + 4, 4)) {
+        return std::nullopt;
+    }
+    return BodyPlace{get_place(body.data()), get<std::uint32_t>(body.data(), kPlaceBytes)};
 }
 
 std::string encode_record_head(const RecordFacts& facts, std::string_view key, std::string_view secondary_key,
@@ -230,10 +248,10 @@ Decoded decode(std::span<const char> bytes, std::uint64_t generation, RecordHead
     return Decoded::Whole;
 }
 
-void append_footer_entry(std::string& out, const FooterEntry& entry) {
-    const std::size_t at = out.size();
-    out.resize(at + kFooterEntryBytes, '\0');
-    char* bytes = out.data() + at;
+void FooterWriter::append(const FooterEntry& entry) {
+    const std::size_t at = entries_.size();
+    entries_.resize(at + kFooterEntryBytes, '\0');
+    char* bytes = entries_.data() + at;
     put(bytes, 0, entry.hash.low);
     put(bytes, 8, entry.hash.high);
     put(bytes, 16, entry.sequence);
@@ -242,6 +260,14 @@ void append_footer_entry(std::string& out, const FooterEntry& entry) {
     put(bytes, 36, entry.length_units);
     bytes[40] = static_cast<char>(entry.kind);
     put(bytes, 44, entry.secondary_hash);
+    if (entry.kind == RecordKind::Metadata) {
+        append_place(places_, entry.body);
+    }
+}
+
+void FooterWriter::clear() noexcept {
+    entries_.clear();
+    places_.clear();
 }
 
 std::array<char, kTrailerBytes> encode(const Trailer& trailer) noexcept {
@@ -251,6 +277,7 @@ std::array<char, kTrailerBytes> encode(const Trailer& trailer) noexcept {
     put(out.data(), 24, trailer.entries);
     put(out.data(), 32, trailer.largest_sequence);
     put(out.data(), 40, trailer.footer_checksum);
+    put(out.data(), 48, trailer.places);
     seal_block(out.data(), kTrailerMagic);
     return out;
 }
@@ -265,11 +292,13 @@ Decoded decode(std::span<const char> bytes, const SegmentHeader& segment, Traile
     read.entries = get<std::uint64_t>(bytes.data(), 24);
     read.largest_sequence = get<std::uint64_t>(bytes.data(), 32);
     read.footer_checksum = get<std::uint64_t>(bytes.data(), 40);
+    read.places = get<std::uint64_t>(bytes.data(), 48);
     const bool has_room = segment.segment_bytes >= kSegmentHeaderBytes + kTrailerBytes;
     const std::uint64_t end = has_room ? segment.segment_bytes - kTrailerBytes : 0;
     const bool fits = read.generation == segment.generation && read.footer_offset >= kSegmentHeaderBytes &&
                       read.footer_offset <= end && read.footer_offset % kUnitBytes == 0 &&
-                      read.entries <= (end - read.footer_offset) / kFooterEntryBytes;
+                      read.entries <= (end - read.footer_offset) / kFooterEntryBytes && read.places <= read.entries &&
+                      read.footer_bytes() <= end - read.footer_offset;
     if (!fits) {
         return Decoded::Damaged;
     }
@@ -278,10 +307,11 @@ Decoded decode(std::span<const char> bytes, const SegmentHeader& segment, Traile
 }
 
 std::optional<std::vector<FooterEntry>> decode_footer(std::string_view footer, const Trailer& trailer) {
-    if (footer.size() != trailer.entries * kFooterEntryBytes || checksum(footer) != trailer.footer_checksum) {
+    if (footer.size() != trailer.footer_bytes() || checksum(footer) != trailer.footer_checksum) {
         return std::nullopt;
     }
     std::vector<FooterEntry> out(trailer.entries);
+    std::size_t place_at = trailer.entries * kFooterEntryBytes;
     for (std::size_t i = 0; i < out.size(); ++i) {
         const char* bytes = footer.data() + i * kFooterEntryBytes;
         const auto kind = static_cast<unsigned char>(bytes[40]);
@@ -296,8 +326,15 @@ std::optional<std::vector<FooterEntry>> decode_footer(std::string_view footer, c
         entry.length_units = get<std::uint32_t>(bytes, 36);
         entry.kind = static_cast<RecordKind>(kind);
         entry.secondary_hash = get<std::uint32_t>(bytes, 44);
+        if (entry.kind == RecordKind::Metadata) {
+            if (place_at + kPlaceBytes > footer.size()) {
+                return std::nullopt;
+            }
+            entry.body = get_place(footer.data() + place_at);
+            place_at += kPlaceBytes;
+        }
     }
-    return out;
+    return place_at == footer.size() ? std::optional(std::move(out)) : std::nullopt;
 }
 
 } // namespace gatehouse::cache::store::disk

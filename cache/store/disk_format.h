@@ -24,6 +24,7 @@ inline constexpr std::size_t kTrailerBytes = 64;
 inline constexpr std::size_t kRecordHeaderBytes = 96;
 inline constexpr std::size_t kFooterEntryBytes = 48;
 inline constexpr std::size_t kPlaceBytes = 16;
+inline constexpr std::size_t kBodyPlaceBytes = 24;
 inline constexpr std::uint64_t kBodyBytesPerChecksum = 1024 * 1024;
 // What a record's key, secondary key and metadata may have together: far more than limits.response_head_size and a key
 // have, and little enough that a damaged length is not believed.
@@ -60,8 +61,17 @@ struct Place {
     bool operator==(const Place&) const = default;
 };
 void append_place(std::string& out, const Place& place);
-// The places of a manifest or of a metadata record. nullopt: `body` is no list of places.
+// The places of a manifest. nullopt: `body` is no list of places.
 std::optional<std::vector<Place>> decode_places(std::string_view body);
+
+// The body of a metadata record: the record that has the body, and how long that is as a whole.
+struct BodyPlace {
+    Place place;
+    std::uint32_t length_units = 0;
+    bool operator==(const BodyPlace&) const = default;
+};
+std::string encode(const BodyPlace& body);
+std::optional<BodyPlace> decode_body_place(std::string_view body) noexcept;
 
 enum class RecordKind : std::uint8_t { Whole = 1, Chunk = 2, Manifest = 3, Metadata = 4, Removed = 5 };
 
@@ -115,9 +125,27 @@ struct FooterEntry {
     std::uint32_t length_units = 0; // of the record
     RecordKind kind = RecordKind::Whole;
     std::uint32_t secondary_hash = 0;
+    Place body; // Metadata: the record that has the body
     bool operator==(const FooterEntry&) const = default;
 };
-void append_footer_entry(std::string& out, const FooterEntry& entry);
+
+// A footer as it grows: the entries, then a place for each of them that is of a metadata record.
+class FooterWriter {
+public:
+    void append(const FooterEntry& entry);
+    void clear() noexcept;
+    std::uint64_t entries() const noexcept { return entries_.size() / kFooterEntryBytes; }
+    std::uint64_t places() const noexcept { return places_.size() / kPlaceBytes; }
+    std::string encoded() const { return entries_ + places_; }
+    // With one entry more, whatever that is.
+    std::uint64_t most_bytes_after_next() const noexcept {
+        return entries_.size() + kFooterEntryBytes + places_.size() + kPlaceBytes;
+    }
+
+private:
+    std::string entries_;
+    std::string places_;
+};
 
 struct Trailer {
     std::uint64_t generation = 0;
@@ -125,6 +153,8 @@ struct Trailer {
     std::uint64_t entries = 0;
     std::uint64_t largest_sequence = 0;
     std::uint64_t footer_checksum = 0;
+    std::uint64_t places = 0; // behind the entries
+    std::uint64_t footer_bytes() const noexcept { return entries * kFooterEntryBytes + places * kPlaceBytes; }
     bool operator==(const Trailer&) const = default;
 };
 std::array<char, kTrailerBytes> encode(const Trailer& trailer) noexcept;

@@ -98,7 +98,7 @@ KeyHash DiskLog::hash(std::string_view key) const noexcept {
 }
 
 // A segment whose write fails is set aside, and the next one tried once.
-FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& record) {
+FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& record, const Carried& carried) {
     const std::uint64_t text_bytes = record.key.size() + record.secondary_key.size() + record.metadata.size();
     const RecordLength length = record_length(text_bytes, record.body.size());
     if (text_bytes > kMostHeadBytes || length.record_bytes > most_record_bytes()) {
@@ -118,7 +118,7 @@ FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& r
             error = write_open(bytes);
         }
         if (!error) {
-            return enter_written(facts, record, length.record_bytes);
+            return enter_written(facts, record, length.record_bytes, carried);
         }
         if (bad_segments_ == bad_before) {
             break; // nothing is other than it was
@@ -144,19 +144,23 @@ FileError DiskLog::write_open(const std::string& bytes) {
     return error;
 }
 
-Location DiskLog::enter_written(const RecordFacts& facts, const NewRecord& record, std::uint64_t record_bytes) {
+Location DiskLog::enter_written(const RecordFacts& facts, const NewRecord& record, std::uint64_t record_bytes,
+                                const Carried& carried) {
     const FooterEntry footer{facts.hash,
                              facts.sequence,
                              facts.expires_ms,
                              static_cast<std::uint32_t>(open_end_ / kUnitBytes),
                              static_cast<std::uint32_t>(record_bytes / kUnitBytes),
                              facts.kind,
-                             secondary_hash(record.secondary_key)};
-    append_footer_entry(footer_, footer);
+                             secondary_hash(record.secondary_key),
+                             carried.body};
+    footer_.append(footer);
     open_largest_sequence_ = std::max(open_largest_sequence_, facts.sequence);
     open_end_ += record_bytes;
     bytes_written_ += record_bytes;
-    const IndexEntry entry = entry_of(footer, open_->number);
+    IndexEntry entry = entry_of(footer, open_->number);
+    entry.uses = carried.uses;
+    entry.verified = carried.verified;
     if (facts.kind != RecordKind::Removed && index_.insert(facts.hash, entry) > options_.max_variants && !reusing_) {
         drop_oldest(facts.hash);
     }
@@ -170,7 +174,9 @@ void DiskLog::drop_oldest(const KeyHash& hash) {
     }
 }
 
-FileResult<Location> DiskLog::append(const NewRecord& record) {
+FileResult<Location> DiskLog::append(const NewRecord& record) { return append_carrying(record, {}); }
+
+FileResult<Location> DiskLog::append_carrying(const NewRecord& record, const Carried& carried) {
     close_given_up();
     RecordFacts facts;
     facts.kind = record.kind;
@@ -182,9 +188,11 @@ FileResult<Location> DiskLog::append(const NewRecord& record) {
     // Another secondary key with the same marker goes too: of 65,536 variants one is fetched again, and nothing has to
     // be read.
     index_.erase_marked(facts.hash, marker_of(record.secondary_key));
-    auto written = write_record(facts, record);
+    auto written = write_record(facts, record, carried);
     if (written) {
         bytes_admitted_ += std::uint64_t{written->length_units} * kUnitBytes;
+    } else if (written.error() == errc::value_too_large && record.kind != RecordKind::Removed) {
+        remove(record.key, record.secondary_key, record.sequence); // else it would be back after the next start
     }
     return written;
 }

@@ -8,8 +8,8 @@
 // A segment whose write fails is set aside: what it holds is found until its turn to be reused comes, and it is not
 // filled again before the next start.
 //
-// disk_log.cpp has the calls, disk_read.cpp what any thread does, disk_recovery.cpp the start, disk_reuse.cpp how room
-// is made.
+// disk_log.cpp has the calls, disk_refresh.cpp new heads, disk_read.cpp what any thread does, disk_recovery.cpp the start,
+// disk_reuse.cpp how room is made.
 #pragma once
 
 #include "cache/store/disk_files.h"
@@ -120,6 +120,12 @@ public:
     FileError clear();
     // Whether what is written from now on takes the place of something.
     bool has_been_full() const noexcept;
+    // A new head for what is stored for the key and old secondary key, which may get another secondary key by it. The
+    // body stays where it is, unless it is short (disk_refresh.cpp). An error is as one of append();
+    // no_such_file_or_directory: there is no record for the key and old secondary key.
+    FileResult<Location> refresh(std::string_view key, std::string_view old_secondary_key,
+                                 std::string_view new_secondary_key, std::string_view metadata, std::uint64_t sequence,
+                                 std::int64_t expires_ms);
     // Seals the open segment, so that the next start reads footers only.
     FileError close();
 
@@ -151,6 +157,7 @@ private:
     bool read_footer(const Segment& segment, std::vector<FooterEntry>& entries) const;
     std::vector<FooterEntry> scan(const Segment& segment, std::uint64_t& end) const;
     void enter(const Segment& segment, const FooterEntry& footer);
+    bool is_there(const Place& place) const noexcept;
 
     // ---- disk_reuse.cpp
     FileError make_room(std::uint64_t record_bytes);
@@ -164,20 +171,42 @@ private:
     std::string path_of(const Segment& segment) const;
     void set_aside_open();
     void reuse_oldest();
-    void keep_or_drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left);
+    void drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left);
+    bool has_body_at(const KeyHash& hash, const IndexEntry& entry, const Place& place) const;
+    void keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, std::uint64_t& left);
     FileError rewrite(const KeyHash& hash, const IndexEntry& entry);
     std::uint64_t room() const noexcept;
 
     // ---- disk_read.cpp
     ReadState read_entry(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
                          bool check_body);
+    ReadState read_body(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
+                        bool check_body) const;
+    struct ReadTarget { // `record` gets bytes from `at` on, and the body
+        ReadRecord& record;
+        std::size_t at;
+        RecordHead& head;
+        Blocking blocking;
+        bool check_body;
+    };
     static ReadState read_record(const Segment& segment, std::uint64_t generation, const KeyHash& hash,
-                                 const Location& location, ReadRecord& record, Blocking blocking, bool check_body);
+                                 const Location& location, const ReadTarget& target);
     Segment* segment_at(std::uint32_t number) const noexcept;
 
-    FileResult<Location> write_record(RecordFacts facts, const NewRecord& record);
+    // ---- disk_refresh.cpp
+    struct Stored;
+    FileResult<Stored> stored(const KeyHash& hash, std::string_view key, std::string_view secondary_key);
+
+    struct Carried { // what a record has from the one whose place it takes
+        std::uint8_t uses = 0;
+        bool verified = false;
+        Place body; // Metadata
+    };
+    FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);
+    FileResult<Location> write_record(RecordFacts facts, const NewRecord& record, const Carried& carried);
     FileError write_open(const std::string& bytes);
-    Location enter_written(const RecordFacts& facts, const NewRecord& record, std::uint64_t record_bytes);
+    Location enter_written(const RecordFacts& facts, const NewRecord& record, std::uint64_t record_bytes,
+                           const Carried& carried);
     void drop_oldest(const KeyHash& hash);
 
     Files& files_;
@@ -196,7 +225,7 @@ private:
     std::vector<Segment*> closing_;                         // given up, with readers
     Segment* open_ = nullptr;
     std::uint64_t open_end_ = 0; // where the next record goes
-    std::string footer_;         // of the open segment
+    FooterWriter footer_;        // of the open segment
     std::uint64_t open_largest_sequence_ = 0;
     std::uint64_t next_generation_ = 1;
     std::uint64_t oldest_generation_ = 0; // what is older is not valid any more, wherever it may still stand

@@ -63,8 +63,13 @@ ReadState DiskLog::read_entry(const KeyHash& hash, const Location& location, Rea
     if (!entry) {
         return ReadState::Absent;
     }
-    const ReadState state =
-        read_record(*segment, generation, hash, location, record, blocking, check_body || !entry->verified);
+    const bool checks = check_body || !entry->verified;
+    const bool is_elsewhere = entry->kind == RecordKind::Metadata;
+    ReadState state = read_record(*segment, generation, hash, location,
+                                  {record, 0, record.head, blocking, checks || is_elsewhere});
+    if (state == ReadState::Whole && is_elsewhere) {
+        state = read_body(hash, location, record, blocking, checks);
+    }
     // What was written over is out of the index already, and the same place may have an entry of the same key again.
     if ((state == ReadState::Absent || state == ReadState::Failed) && segment->is_still(generation)) {
         index_.erase(hash, location);
@@ -72,30 +77,68 @@ ReadState DiskLog::read_entry(const KeyHash& hash, const Location& location, Rea
     return state;
 }
 
+// A metadata record was read: the record that has its body is read behind it, and the two make one.
+ReadState DiskLog::read_body(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
+                             bool check_body) const {
+    const auto where = decode_body_place(record.body);
+    Segment* const segment = where ? segment_at(where->place.segment) : nullptr;
+    if (segment == nullptr || where->length_units > most_record_bytes() / kUnitBytes) {
+        return ReadState::Absent;
+    }
+    const SegmentReader reader(*segment);
+    if (where->place.generation == 0 || segment->generation != where->place.generation) {
+        return ReadState::Absent;
+    }
+    const std::uint64_t generation = record.head.facts.generation;
+    const std::size_t at = std::size_t{location.length_units} * kUnitBytes;
+    const char* const before = record.bytes.data();
+    RecordHead body;
+    const ReadState state =
+        read_record(*segment, where->place.generation, hash,
+                    {where->place.segment, where->place.units, where->length_units},
+                    {record, at, body, blocking, check_body});
+    if (state != ReadState::Whole) {
+        return state;
+    }
+    if (body.facts.kind != RecordKind::Whole && body.facts.kind != RecordKind::Manifest) {
+        return ReadState::Absent;
+    }
+    if (record.bytes.data() != before) { // and with it what the head refers to
+        decode({record.bytes.data(), at}, generation, record.head);
+    }
+    record.head.facts.kind = body.facts.kind;
+    record.head.facts.body_bytes = body.facts.body_bytes;
+    record.head.facts.total_bytes = body.facts.total_bytes;
+    std::swap(record.head.body_checksums, body.body_checksums);
+    return ReadState::Whole;
+}
+
 ReadState DiskLog::read_record(const Segment& segment, std::uint64_t generation, const KeyHash& hash,
-                               const Location& location, ReadRecord& record, Blocking blocking, bool check_body) {
+                               const Location& location, const ReadTarget& target) {
+    ReadRecord& record = target.record;
     const std::size_t size = std::size_t{location.length_units} * kUnitBytes;
     const std::uint64_t offset = std::uint64_t{location.units} * kUnitBytes;
-    if (record.bytes.size() < size) {
-        record.bytes.resize(size);
+    if (record.bytes.size() < target.at + size) {
+        record.bytes.resize(target.at + size);
     }
-    const std::span<char> bytes(record.bytes.data(), size);
+    const std::span<char> bytes(record.bytes.data() + target.at, size);
+    const bool may_wait = target.blocking == Blocking::Allowed;
     const FileError error =
-        blocking == Blocking::Refused ? segment.file->read_at_hand(bytes, offset) : segment.file->read(bytes, offset);
+        may_wait ? segment.file->read(bytes, offset) : segment.file->read_at_hand(bytes, offset);
     if (!segment.is_still(generation)) {
         return ReadState::Absent;
     }
     if (error) {
-        const bool would_block = error == errc::resource_unavailable_try_again && blocking == Blocking::Refused;
+        const bool would_block = error == errc::resource_unavailable_try_again && !may_wait;
         record.error = would_block ? FileError() : error;
         return would_block ? ReadState::WouldBlock : ReadState::Failed;
     }
-    if (decode(bytes, generation, record.head) != Decoded::Whole || record.head.record_bytes != size ||
-        record.head.facts.hash != hash) {
+    RecordHead& head = target.head;
+    if (decode(bytes, generation, head) != Decoded::Whole || head.record_bytes != size || head.facts.hash != hash) {
         return ReadState::Absent;
     }
-    record.body = std::string_view(bytes.data(), size).substr(record.head.head_bytes, record.head.facts.body_bytes);
-    const bool is_right = !check_body || checksums_of(record.body) == record.head.body_checksums;
+    record.body = std::string_view(bytes.data(), size).substr(head.head_bytes, head.facts.body_bytes);
+    const bool is_right = !target.check_body || checksums_of(record.body) == head.body_checksums;
     return is_right ? ReadState::Whole : ReadState::Absent;
 }
 

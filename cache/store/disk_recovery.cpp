@@ -118,6 +118,7 @@ void DiskLog::keep_newest(std::vector<Segment*>& ours, LogRecovery& found) {
     for (Segment* const segment : ours) {
         if (segment->generation < oldest_generation_) {
             segment->state = Segment::State::Free;
+            segment->begin_generation(0);
             free_.push_back(segment);
             victims.push_back(segment);
         } else {
@@ -169,7 +170,7 @@ void DiskLog::seal_scanned(Segment& segment, std::vector<FooterEntry>& entries) 
     open_ = &segment;
     open_largest_sequence_ = 0;
     for (const FooterEntry& entry : entries) {
-        append_footer_entry(footer_, entry);
+        footer_.append(entry);
         open_largest_sequence_ = std::max(open_largest_sequence_, entry.sequence);
     }
     seal();
@@ -181,11 +182,16 @@ void DiskLog::enter(const Segment& segment, const FooterEntry& footer) {
         return;
     }
     const IndexEntry entry = entry_of(footer, segment.number);
-    if (footer.kind == RecordKind::Removed) {
+    if (footer.kind == RecordKind::Removed || (footer.kind == RecordKind::Metadata && !is_there(footer.body))) {
         index_.erase_marked(footer.hash, entry.secondary_marker);
     } else if (index_.replace(footer.hash, entry) > options_.max_variants) {
         drop_oldest(footer.hash);
     }
+}
+
+bool DiskLog::is_there(const Place& place) const noexcept {
+    const Segment* const segment = segment_at(place.segment);
+    return segment != nullptr && segment->generation == place.generation;
 }
 
 namespace {
@@ -242,9 +248,11 @@ std::vector<FooterEntry> DiskLog::scan(const Segment& segment, std::uint64_t& en
             return entries;
         }
         const RecordFacts& facts = head.facts;
+        const auto elsewhere =
+            facts.kind == RecordKind::Metadata ? decode_body_place(body).value_or(BodyPlace{}) : BodyPlace{};
         entries.push_back({facts.hash, facts.sequence, facts.expires_ms, static_cast<std::uint32_t>(end / kUnitBytes),
                            static_cast<std::uint32_t>(length->record_bytes / kUnitBytes), facts.kind,
-                           secondary_hash(head.secondary_key)});
+                           secondary_hash(head.secondary_key), elsewhere.place});
         end += length->record_bytes;
     }
 }
@@ -256,7 +264,7 @@ bool DiskLog::read_footer(const Segment& segment, std::vector<FooterEntry>& entr
         decode(bytes, header, trailer) != Decoded::Whole) {
         return false;
     }
-    std::string footer(trailer.entries * kFooterEntryBytes, '\0');
+    std::string footer(trailer.footer_bytes(), '\0');
     if (segment.file->read(footer, trailer.footer_offset)) {
         return false;
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -21,7 +22,7 @@ std::uint64_t DiskLog::room() const noexcept {
     if (open_ == nullptr) {
         return 0;
     }
-    const std::uint64_t behind = padded(footer_.size() + kFooterEntryBytes) + kTrailerBytes;
+    const std::uint64_t behind = padded(footer_.most_bytes_after_next()) + kTrailerBytes;
     return options_.segment_bytes - open_end_ > behind ? options_.segment_bytes - open_end_ - behind : 0;
 }
 
@@ -205,10 +206,11 @@ void DiskLog::set_aside_open() {
 }
 
 FileError DiskLog::seal() {
-    const Trailer trailer{open_->generation, padded(open_end_), footer_.size() / kFooterEntryBytes,
-                          open_largest_sequence_, checksum(footer_)};
+    const std::string footer = footer_.encoded();
+    const Trailer trailer{open_->generation,      padded(open_end_), footer_.entries(),
+                          open_largest_sequence_, checksum(footer),  footer_.places()};
     const auto bytes = encode(trailer);
-    FileError error = open_->file->write(footer_, trailer.footer_offset);
+    FileError error = open_->file->write(footer, trailer.footer_offset);
     if (!error) {
         error = open_->file->write({bytes.data(), bytes.size()}, options_.segment_bytes - kTrailerBytes);
     }
@@ -216,7 +218,7 @@ FileError DiskLog::seal() {
         set_aside_open();
         return error;
     }
-    bytes_written_ += footer_.size() + bytes.size();
+    bytes_written_ += footer.size() + bytes.size();
     Segment& segment = *std::exchange(open_, nullptr);
     segment.state = Segment::State::Sealed;
     sealed_.push_back(&segment);
@@ -237,7 +239,7 @@ void DiskLog::reuse_oldest() {
     reusing_ = true;
     std::uint64_t left = options_.segment_bytes / 2;
     for (const FooterEntry& entry : entries) {
-        keep_or_drop(segment, entry, left);
+        drop(segment, entry, left);
     }
     reusing_ = false;
     if (!has_footer) {
@@ -252,16 +254,38 @@ void DiskLog::reuse_oldest() {
     ++segments_reused_;
 }
 
-void DiskLog::keep_or_drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left) {
-    const auto known = index_.look(entry.hash, {segment.number, entry.units, entry.length_units});
-    if (!known) {
-        return; // replaced or removed since
+// Where the index does not know the record it was replaced or removed since; or only its head was, and a metadata record
+// has its place. The index does not have that place: the metadata record is read.
+void DiskLog::drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left) {
+    if (const auto known = index_.look(entry.hash, {segment.number, entry.units, entry.length_units})) {
+        keep_or_drop(entry.hash, *known, entry.length_units, left);
+        return;
     }
-    const std::uint64_t bytes = std::uint64_t{entry.length_units} * kUnitBytes;
-    if (known->uses > 0 && open_ != nullptr && bytes <= left && !rewrite(entry.hash, *known)) {
+    const Place place{segment.number, entry.units, segment.generation};
+    for (const IndexEntry& one : index_.find(entry.hash, std::numeric_limits<std::size_t>::max())) {
+        if (one.kind == RecordKind::Metadata && has_body_at(entry.hash, one, place)) {
+            keep_or_drop(entry.hash, one, entry.length_units, left);
+        }
+    }
+}
+
+bool DiskLog::has_body_at(const KeyHash& hash, const IndexEntry& entry, const Place& place) const {
+    const Segment* const segment = segment_at(entry.location.segment);
+    ReadRecord record;
+    const ReadState state = segment == nullptr ? ReadState::Absent
+                                               : read_record(*segment, segment->generation, hash, entry.location,
+                                                             {record, 0, record.head, Blocking::Allowed, true});
+    const auto body = state == ReadState::Whole ? decode_body_place(record.body) : std::nullopt;
+    return body && body->place == place;
+}
+
+void DiskLog::keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units,
+                           std::uint64_t& left) {
+    const std::uint64_t bytes = std::uint64_t{length_units} * kUnitBytes;
+    if (known.uses > 0 && open_ != nullptr && bytes <= left && !rewrite(hash, known)) {
         left -= bytes;
     }
-    index_.erase(entry.hash, known->location);
+    index_.erase(hash, known.location);
 }
 
 FileError DiskLog::rewrite(const KeyHash& hash, const IndexEntry& entry) {
@@ -277,7 +301,7 @@ FileError DiskLog::rewrite(const KeyHash& hash, const IndexEntry& entry) {
     again.secondary_key = record.head.secondary_key;
     again.metadata = record.head.metadata;
     again.body = record.body;
-    const auto written = write_record(record.head.facts, again);
+    const auto written = write_record(record.head.facts, again, {});
     if (!written) {
         return written.error();
     }

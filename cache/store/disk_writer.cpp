@@ -202,6 +202,13 @@ void DiskWriter::pay() {
 
 disk::FileError DiskWriter::store(const Change& change) {
     const Entry& entry = *change.entry;
+    if (change.kind == Change::Kind::Freshen) {
+        const auto refreshed = log_.refresh(entry.key(), change.old_secondary_key, entry.secondary_key(),
+                                            entry.metadata(), entry.sequence(), 0);
+        if (refreshed || refreshed.error() != boost::system::errc::no_such_file_or_directory) {
+            return refreshed ? disk::FileError() : refreshed.error();
+        }
+    }
     if (body_.capacity() > kKeptBytes) {
         body_ = std::string();
     }

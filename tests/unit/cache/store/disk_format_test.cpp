@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -183,13 +184,17 @@ TEST_CASE("Random bytes, and records with random changes, are decoded without ha
         decode(span_of(bytes, bytes.size()), segment);
         Trailer trailer;
         decode(span_of(bytes, bytes.size()), a_segment(), trailer);
-        decode_footer(bytes, {42, 64, bytes.size() / kFooterEntryBytes, 0, checksum(bytes)});
+        for (std::size_t places = 0; places < 4; ++places) {
+            const std::size_t rest = bytes.size() - std::min(bytes.size(), places * kPlaceBytes);
+            decode_footer(bytes, {42, 64, rest / kFooterEntryBytes, 0, checksum(bytes), places});
+        }
         decode_places(bytes);
+        decode_body_place(bytes);
     }
 }
 
 TEST_CASE("A footer is read as it was written, and not when anything of it or of its trailer is wrong") {
-    std::string footer;
+    FooterWriter writer;
     std::vector<FooterEntry> written;
     for (std::uint32_t i = 0; i < 100; ++i) {
         written.push_back({{i, ~std::uint64_t{i}},
@@ -198,11 +203,17 @@ TEST_CASE("A footer is read as it was written, and not when anything of it or of
                            i * 10 + 1,
                            10,
                            static_cast<RecordKind>(1 + i % 5),
-                           i * 7});
-        append_footer_entry(footer, written.back());
+                           i * 7,
+                           {}});
+        if (written.back().kind == RecordKind::Metadata) {
+            written.back().body = {i, i + 1, i + 2};
+        }
+        writer.append(written.back());
     }
-    CHECK(footer.size() == 100 * kFooterEntryBytes);
-    const Trailer trailer{42, 4096, 100, 297, checksum(footer)};
+    const std::string footer = writer.encoded();
+    CHECK(footer.size() == 100 * kFooterEntryBytes + 20 * kPlaceBytes);
+    const Trailer trailer{42, 4096, writer.entries(), 297, checksum(footer), writer.places()};
+    CHECK(trailer.footer_bytes() == footer.size());
     const auto bytes = encode(trailer);
     Trailer read;
     REQUIRE(decode(bytes, a_segment(), read) == Decoded::Whole);
@@ -217,6 +228,13 @@ TEST_CASE("A footer is read as it was written, and not when anything of it or of
     }
     CHECK_FALSE(decode_footer(std::string_view(footer).substr(1), read));
     CHECK_FALSE(decode_footer(std::string_view(footer).substr(0, footer.size() - kFooterEntryBytes), read));
+    // As many places as metadata records, no fewer and no more.
+    for (const std::size_t places : {19U, 21U}) {
+        CAPTURE(places);
+        std::string other = footer;
+        other.resize(100 * kFooterEntryBytes + places * kPlaceBytes, '\1');
+        CHECK_FALSE(decode_footer(other, {42, 4096, 100, 297, checksum(other), places}));
+    }
     for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
         auto flipped = bytes;
         flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
@@ -241,6 +259,10 @@ TEST_CASE("A trailer that speaks of another place than the segment has is not be
         {"as many entries as there is room for", {42, end - 64, 1, 0, 0}, 64 * kMiB, Decoded::Whole},
         {"one more", {42, end - 64, 2, 0, 0}, 64 * kMiB, Decoded::Damaged},
         {"more than can be counted", {42, 64, ~std::uint64_t{0}, 0, 0}, 64 * kMiB, Decoded::Damaged},
+        {"a place for which there is room", {42, end - 64, 1, 0, 0, 1}, 64 * kMiB, Decoded::Whole},
+        {"a place for which there is none", {42, end - 128, 2, 0, 0, 3}, 64 * kMiB, Decoded::Damaged},
+        {"more places than records", {42, 64, 0, 0, 0, 1}, 64 * kMiB, Decoded::Damaged},
+        {"more places than can be counted", {42, 64, 1, 0, 0, ~std::uint64_t{0}}, 64 * kMiB, Decoded::Damaged},
         {"another generation", {41, 64, 0, 0, 0}, 64 * kMiB, Decoded::Damaged},
         {"a segment without room", {42, 64, 0, 0, 0}, 127, Decoded::Damaged},
     };
@@ -262,4 +284,30 @@ TEST_CASE("Places are read as they were written, and a list that is cut is none"
     CHECK(*places == std::vector<Place>{{1, 2, 3}, {0xffff'ffff, 0xffff'fffe, ~std::uint64_t{0}}});
     CHECK_FALSE(decode_places(std::string_view(body).substr(1)));
     CHECK_FALSE(decode_places(""));
+}
+
+TEST_CASE("The place of a body is read as it was written, and not when it is cut or has more") {
+    const BodyPlace written{{7, 0xffff'fffe, ~std::uint64_t{0}}, 0xffff'ffff};
+    const std::string bytes = encode(written);
+    CHECK(decode_body_place(bytes) == written);
+    CHECK_FALSE(decode_body_place(bytes + '\0'));
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        CHECK_FALSE(decode_body_place(std::string_view(bytes).substr(0, size)));
+    }
+    std::string reserved = bytes;
+    reserved.back() = 1;
+    CHECK_FALSE(decode_body_place(reserved));
+}
+
+TEST_CASE("The length of a record is known before it is encoded") {
+    for (const std::size_t body_bytes : {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{1024 * 1024 + 1}}) {
+        CAPTURE(body_bytes);
+        const std::string body(body_bytes, 'x');
+        const std::string head = record_of(body);
+        RecordHead read;
+        REQUIRE(decode_all(head, read) == Decoded::Whole);
+        const std::size_t text = read.key.size() + read.secondary_key.size() + read.metadata.size();
+        CHECK(record_length(text, body_bytes).head_bytes == head.size());
+        CHECK(record_length(text, body_bytes).record_bytes == read.record_bytes);
+    }
 }
