@@ -315,6 +315,10 @@ std::vector<LiveRecord> LiveRecords::take() {
         }
     }
     all_.resize(kept);
+    // Reading them in this order is reading the files from front to back.
+    std::sort(all_.begin(), all_.end(), [](const LiveRecord& a, const LiveRecord& b) {
+        return std::tie(a.place.segment, a.place.units) < std::tie(b.place.segment, b.place.units);
+    });
     return std::move(all_);
 }
 

@@ -89,7 +89,7 @@ private:
 class LiveRecords {
 public:
     void add(const SegmentReport& report);
-    // In no order that means anything. May be called once, after the last add().
+    // In the order in which they stand in the files. May be called once, after the last add().
     std::vector<LiveRecord> take();
 
 private:
