@@ -1,5 +1,6 @@
 #include "proxy/stores.h"
 
+#include "cache/policy/stored_head.h"
 #include "cache/store/memory_store.h"
 
 #include <spdlog/spdlog.h>
@@ -56,6 +57,9 @@ void log_trouble(const std::string& path, const disk::FileError& error) {
 void log_recovery(const std::string& path, const disk::LogRecovery& found) {
     spdlog::info("disk store opened: path={} objects={} sealed_segments={} scanned_segments={}", path, found.records,
                  found.sealed_segments, found.scanned_segments);
+    if (found.began_anew) {
+        spdlog::warn("disk store: what was there is of another version, or damaged, and is not used: path={}", path);
+    }
     if (found.foreign_segments > 0) {
         spdlog::warn("disk store: {} segments of another version are left alone: path={} advice=\"remove them by hand if "
                      "no other version is to use them\"",
@@ -94,6 +98,7 @@ Stores open_stores(const config::Cache& cache, disk::Files& files) {
     options.segment_bytes = wanted.segment_bytes;
     options.segments = segments_of(wanted);
     options.verify_always = wanted.verify_always;
+    options.metadata_version = cache::policy::kStoredHeadVersion;
     options.max_variants = cache.memory.max_variants;
     auto index = std::make_unique<disk::DiskIndex>();
     disk::LogRecovery found;

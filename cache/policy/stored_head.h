@@ -1,6 +1,6 @@
 // A stored response's head as one block of bytes, and the view that reads it in place.
 //
-// Layout (version 1; native byte order, memory only: the disk has its own format page):
+// Layout (native byte order; what a disk store keeps is as this program has it in memory):
 //   [StoredHeadPrefix][field lines][etag offset data is inside the lines][vary names][vary values][groups]
 // The field lines are ready to be sent: hop-by-hop fields, Content-Length, Age and the fields a directive excludes are
 // already gone, Via is already appended.
@@ -10,12 +10,17 @@
 #include "http/fields.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace gatehouse::cache::policy {
+
+// Of the layout. What a disk store has of another version is not read (docs/formats/disk.md): raised with every change
+// of ResponseFacts or of the layout that leaves its size.
+inline constexpr std::uint64_t kStoredHeadVersion = std::uint64_t{1} << 32 | sizeof(ResponseFacts);
 
 struct StoredHead {
     ResponseFacts facts;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -96,7 +97,28 @@ public:
         return static_cast<std::uint64_t>(found.st_size);
     }
 
-    int descriptor() const noexcept { return descriptor_; }
+    bool is_at_hand(std::uint64_t offset, std::uint64_t bytes) const noexcept override {
+        // cachestat(2), which is newer than this system's headers.
+        constexpr long kCachestat = 451;
+        constexpr std::uint64_t kPageBytes = 4096;
+        struct Range {
+            std::uint64_t offset;
+            std::uint64_t bytes;
+        };
+        struct Counts {
+            std::uint64_t in_memory;
+            std::uint64_t others[4];
+        };
+        const Range range{offset, bytes};
+        Counts counts{};
+        if (::syscall(kCachestat, descriptor_, &range, &counts, 0U) != 0) {
+            return false;
+        }
+        const std::uint64_t pages = (offset + bytes - 1) / kPageBytes - offset / kPageBytes + 1;
+        return counts.in_memory == pages;
+    }
+
+    int descriptor() const noexcept override { return descriptor_; }
 
 private:
     int descriptor_;

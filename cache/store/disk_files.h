@@ -26,6 +26,10 @@ public:
     // The same without waiting for a disk. resource_unavailable_try_again: not all of it is in memory, or the file
     // system cannot say; what `bytes` has then means nothing.
     virtual FileError read_at_hand(std::span<char> bytes, std::uint64_t offset) const = 0;
+    // Whether the kernel has all of it in memory. False where it cannot say.
+    virtual bool is_at_hand(std::uint64_t /*offset*/, std::uint64_t /*bytes*/) const noexcept { return false; }
+    // For sendfile(2).
+    virtual int descriptor() const noexcept = 0;
     virtual FileError write(std::string_view bytes, std::uint64_t offset) = 0;
     // Makes room for that many bytes in all; what is new reads as zeros.
     virtual FileError allocate(std::uint64_t bytes) = 0;

@@ -13,6 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are copied as they are");
 
+constexpr std::string_view kIdentityMagic = "GHSTORE"; // and the version as a digit
 constexpr std::string_view kSegmentMagic = "GHSEGMT"; // and the version as a digit
 constexpr std::string_view kTrailerMagic = "GHSEALD";
 constexpr char kVersionDigit = '0' + kFormatVersion;
@@ -127,6 +128,31 @@ std::vector<std::uint64_t> checksums_of(std::string_view body) {
         body.remove_prefix(piece.size());
     }
     return out;
+}
+
+std::array<char, kIdentityBytes> encode(const Identity& identity) noexcept {
+    std::array<char, kIdentityBytes> out{};
+    std::memcpy(out.data(), kIdentityMagic.data(), kIdentityMagic.size());
+    out[kIdentityMagic.size()] = kVersionDigit;
+    std::memcpy(out.data() + 8, identity.store.data(), identity.store.size());
+    std::memcpy(out.data() + 24, identity.secret.data(), identity.secret.size());
+    put(out.data(), kIdentityBytes - 16, identity.metadata_version);
+    put(out.data(), kIdentityBytes - 8, checksum({out.data(), kIdentityBytes - 8}));
+    return out;
+}
+
+Decoded decode(std::span<const char> bytes, Identity& identity) noexcept {
+    if (bytes.size() != kIdentityBytes || !std::string_view(bytes.data(), 8).starts_with(kIdentityMagic) ||
+        get<std::uint64_t>(bytes.data(), kIdentityBytes - 8) != checksum({bytes.data(), kIdentityBytes - 8})) {
+        return Decoded::Damaged;
+    }
+    if (bytes[kIdentityMagic.size()] != kVersionDigit) {
+        return Decoded::OtherVersion;
+    }
+    std::memcpy(identity.store.data(), bytes.data() + 8, identity.store.size());
+    std::memcpy(identity.secret.data(), bytes.data() + 24, identity.secret.size());
+    identity.metadata_version = get<std::uint64_t>(bytes.data(), kIdentityBytes - 16);
+    return Decoded::Whole;
 }
 
 std::array<char, kSegmentHeaderBytes> encode(const SegmentHeader& header) noexcept {

@@ -5,6 +5,7 @@
 // what they are given.
 #pragma once
 
+#include "cache/store/secret_hash.h"
 #include "cache/store/store.h"
 
 #include <array>
@@ -41,6 +42,18 @@ enum class Decoded : std::uint8_t {
     OtherVersion, // well-formed, but not ours to read
     Damaged       // not what it should be, or not all of it
 };
+
+// What the file `identity` says: which store it is, by which secret its keys are hashed, and which version the metadata
+// of its records has, which the store itself does not read.
+struct Identity {
+    StoreId store{};
+    HashSecret secret{};
+    std::uint64_t metadata_version = 0;
+    bool operator==(const Identity&) const = default;
+};
+inline constexpr std::size_t kIdentityBytes = 8 + sizeof(StoreId) + sizeof(HashSecret) + 8 + 8;
+std::array<char, kIdentityBytes> encode(const Identity& identity) noexcept;
+Decoded decode(std::span<const char> bytes, Identity& identity) noexcept;
 
 struct SegmentHeader {
     std::uint32_t number = 0;

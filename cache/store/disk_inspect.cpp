@@ -18,8 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kIdentityName = "identity";
-constexpr std::string_view kIdentityMagic = "GHSTORE";                // and the version as a digit
-constexpr std::size_t kIdentityBytes = 8 + sizeof(StoreId) + 192 + 8; // number, secret, checksum
 constexpr std::string_view kSegmentPrefix = "segment-";
 constexpr std::size_t kFirstRead = 4096;                    // of a record: most heads are whole in it
 constexpr std::size_t kMostOpen = 128;                      // files at a time
@@ -97,17 +95,14 @@ bool Inspector::look_at_identity(std::string& why) {
         why = "its file `identity` cannot be read: " + error.message();
         return false;
     }
-    const std::string_view text(bytes.data(), bytes.size());
-    std::uint64_t sum = 0;
-    std::memcpy(&sum, bytes.data() + kIdentityBytes - sizeof sum, sizeof sum);
-    if (!text.starts_with(kIdentityMagic) || sum != checksum(text.substr(0, kIdentityBytes - sizeof sum))) {
-        wrong("its checksum is wrong");
-    } else if (text[kIdentityMagic.size()] != '0' + static_cast<char>(kFormatVersion)) {
-        why = "it is of another version of the format than " + std::to_string(kFormatVersion);
-        return false;
+    Identity identity;
+    switch (decode(bytes, identity)) {
+    case Decoded::Whole: store_ = identity.store; return true;
+    case Decoded::Damaged: wrong("its checksum is wrong"); return true;
+    case Decoded::OtherVersion: break;
     }
-    std::memcpy(store_.data(), bytes.data() + kIdentityMagic.size() + 1, store_.size());
-    return true;
+    why = "it is of another version of the format than " + std::to_string(kFormatVersion);
+    return false;
 }
 
 const ReadOnlyFile* Inspector::file_of(std::uint32_t segment) {
@@ -197,13 +192,12 @@ BodyPlan Inspector::plan_body(const Place& place) {
     const KeyHash hash = head->head.facts.hash;
     Place at = place;
     if (head->head.facts.kind == RecordKind::Metadata) {
-        const std::vector<Place> places = places_in(piece_of(at, head->head), plan);
-        if (places.size() != 1) {
-            plan.problem = plan.problem.empty() ? "it names " + std::to_string(places.size()) + " places of its body"
-                                                : plan.problem;
+        const auto body = decode_body_place(list_in(piece_of(at, head->head), plan));
+        if (!body) {
+            plan.problem = plan.problem.empty() ? "its body is no place" : plan.problem;
             return plan;
         }
-        at = places.front();
+        at = body->place;
         head = read_referred(at, plan);
         if (!head) {
             return plan;
@@ -244,7 +238,7 @@ void Inspector::plan_chunks(const BodyPlan::Piece& manifest, const KeyHash& hash
     }
 }
 
-std::vector<Place> Inspector::places_in(const BodyPlan::Piece& piece, BodyPlan& plan) {
+std::string Inspector::list_in(const BodyPlan::Piece& piece, BodyPlan& plan) {
     BodyPlan list;
     list.pieces.push_back(piece);
     std::string bytes;
@@ -256,7 +250,11 @@ std::vector<Place> Inspector::places_in(const BodyPlan::Piece& piece, BodyPlan& 
         bytes += more;
         return true;
     });
-    auto places = decode_places(bytes);
+    return bytes;
+}
+
+std::vector<Place> Inspector::places_in(const BodyPlan::Piece& piece, BodyPlan& plan) {
+    auto places = decode_places(list_in(piece, plan));
     if (plan.problem.empty() && !places) {
         plan.problem = "its body is no list of places";
     }

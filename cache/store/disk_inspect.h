@@ -74,6 +74,7 @@ private:
     const ReadOnlyFile* file_of(std::uint32_t segment);
     std::optional<std::uint64_t> generation_of(std::uint32_t segment);
     std::optional<InspectedHead> read_referred(const Place& place, BodyPlan& plan);
+    std::string list_in(const BodyPlan::Piece& piece, BodyPlan& plan);
     std::vector<Place> places_in(const BodyPlan::Piece& piece, BodyPlan& plan);
     void plan_chunks(const BodyPlan::Piece& manifest, const KeyHash& hash, BodyPlan& plan);
 

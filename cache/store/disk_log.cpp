@@ -8,17 +8,12 @@
 #include <utility>
 
 #include <sys/random.h>
-#include <xxhash.h>
 
 namespace gatehouse::cache::store::disk {
 
 namespace {
 
 namespace errc = boost::system::errc;
-
-constexpr std::string_view kIdentityMagic = "GHSTORE1";
-constexpr std::size_t kSecretBytes = 192; // as in key_hash.cpp
-constexpr std::size_t kIdentityBytes = kIdentityMagic.size() + sizeof(StoreId) + kSecretBytes + 8;
 
 FileError fill_with_chance(std::span<char> bytes) {
     while (!bytes.empty()) {
@@ -52,7 +47,7 @@ FileResult<std::unique_ptr<DiskLog>> DiskLog::open(Files& files, const LogOption
         return lock.error();
     }
     log->lock_ = std::move(*lock);
-    if (const FileError error = log->open_identity()) {
+    if (const FileError error = log->open_identity(found)) {
         return error;
     }
     if (const FileError error = log->open_segments(found)) {
@@ -61,41 +56,32 @@ FileResult<std::unique_ptr<DiskLog>> DiskLog::open(Files& files, const LogOption
     return log;
 }
 
-// An identity that is not whole is replaced: then no segment belongs to the store, and it begins empty.
-FileError DiskLog::open_identity() {
+// An identity that is not whole, or of another version, is replaced: then no segment belongs to the store, and it begins
+// empty.
+FileError DiskLog::open_identity(LogRecovery& found) {
     const std::string path = options_.directory + "/identity";
     auto file = files_.open(path);
     if (!file) {
         return file.error();
     }
-    std::string bytes(kIdentityBytes, '\0');
+    std::array<char, kIdentityBytes> bytes{};
     const auto size = (*file)->size();
     const bool is_there = size && *size == kIdentityBytes && !(*file)->read(bytes, 0);
-    const auto sum_of = [&bytes] { return checksum(std::string_view(bytes).substr(0, kIdentityBytes - 8)); };
-    std::uint64_t sum = 0;
-    std::memcpy(&sum, bytes.data() + kIdentityBytes - sizeof sum, sizeof sum);
-    const bool is_whole = is_there && bytes.starts_with(kIdentityMagic) && sum == sum_of();
-    if (!is_whole) {
-        std::memcpy(bytes.data(), kIdentityMagic.data(), kIdentityMagic.size());
-        const std::span<char> chance(bytes.data() + kIdentityMagic.size(), sizeof(StoreId) + kSecretBytes);
-        if (const FileError error = fill_with_chance(chance)) {
-            return error;
-        }
-        sum = sum_of();
-        std::memcpy(bytes.data() + kIdentityBytes - sizeof sum, &sum, sizeof sum);
-        if (const FileError error = files_.replace(path, bytes)) {
-            return error;
-        }
+    if (is_there && decode(bytes, identity_) == Decoded::Whole &&
+        identity_.metadata_version == options_.metadata_version) {
+        return {};
     }
-    std::memcpy(id_.data(), bytes.data() + kIdentityMagic.size(), id_.size());
-    secret_ = bytes.substr(kIdentityMagic.size() + id_.size(), kSecretBytes);
-    return {};
+    found.began_anew = size && *size > 0;
+    if (const FileError error = fill_with_chance({reinterpret_cast<char*>(identity_.store.data()), sizeof(StoreId)})) {
+        return error;
+    }
+    identity_.secret = draw_secret();
+    identity_.metadata_version = options_.metadata_version;
+    const auto fresh = encode(identity_);
+    return files_.replace(path, {fresh.data(), fresh.size()});
 }
 
-KeyHash DiskLog::hash(std::string_view key) const noexcept {
-    const XXH128_hash_t hash = XXH3_128bits_withSecret(key.data(), key.size(), secret_.data(), secret_.size());
-    return {hash.low64, hash.high64};
-}
+KeyHash DiskLog::hash(std::string_view key) const noexcept { return hash_with(identity_.secret, key); }
 
 // A segment whose write fails is set aside, and the next one tried once.
 FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& record, const Carried& carried) {

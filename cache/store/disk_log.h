@@ -34,6 +34,8 @@ struct LogOptions {
     // Every read checks the body. Otherwise the first read does since the start or since the record was written, also
     // where this process wrote it: between its write and that read lies the disk. Heads are checked at every read.
     bool verify_always = false;
+    // Of the metadata of records. A directory of another one begins anew.
+    std::uint64_t metadata_version = 0;
     unsigned max_variants = 32; // records kept for one hash of a key, at least 1; the oldest beyond it go
 };
 
@@ -44,6 +46,7 @@ struct LogRecovery {
     std::uint32_t scanned_segments = 0; // read record by record
     std::uint32_t foreign_segments = 0; // of another version or another store: left alone
     std::uint32_t damaged_segments = 0; // to be filled anew
+    bool began_anew = false;            // what was there is of another version, or not whole
     std::uint32_t removed_segments = 0; // the oldest, because there are to be fewer
     std::uint64_t largest_sequence = 0;
 };
@@ -130,7 +133,7 @@ public:
     FileError close();
 
     // ---- any thread
-    const StoreId& id() const noexcept { return id_; }
+    const StoreId& id() const noexcept { return identity_.store; }
     // Whether a record for the key and secondary key may be there.
     bool has(std::string_view key, std::string_view secondary_key) const;
     // It is not found any more; the next start finds it again, if nothing else is written for it.
@@ -146,7 +149,7 @@ private:
     struct Found;
 
     DiskLog(Files& files, const LogOptions& options, DiskIndex& index);
-    FileError open_identity();
+    FileError open_identity(LogRecovery& found);
 
     // ---- disk_recovery.cpp
     FileError open_segments(LogRecovery& found);
@@ -214,8 +217,7 @@ private:
     DiskIndex& index_;
     IsDead is_dead_;
     std::unique_ptr<File> lock_;
-    StoreId id_{};
-    std::string secret_;
+    Identity identity_;
     std::vector<std::unique_ptr<Segment>> segments_;        // all of them, until the log is closed
     ZeroedArray<std::atomic<Segment*>> segments_by_number_; // for readers: it never moves
     std::deque<Segment*> free_;                             // in the order in which they are begun

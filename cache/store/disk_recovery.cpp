@@ -89,7 +89,7 @@ FileError DiskLog::look_at(Segment& segment, LogRecovery& found) {
     }
     SegmentHeader header;
     const Decoded decoded = segment.file->read(bytes, 0) ? Decoded::Damaged : decode(bytes, header);
-    const bool is_ours = decoded == Decoded::Whole && header.store == id_ && header.number == segment.number &&
+    const bool is_ours = decoded == Decoded::Whole && header.store == identity_.store && header.number == segment.number &&
                          header.segment_bytes == options_.segment_bytes;
     if (decoded == Decoded::OtherVersion) {
         segment.state = Segment::State::Foreign;
@@ -257,7 +257,7 @@ std::vector<FooterEntry> DiskLog::scan(const Segment& segment, std::uint64_t& en
     }
 }
 bool DiskLog::read_footer(const Segment& segment, std::vector<FooterEntry>& entries) const {
-    const SegmentHeader header{segment.number, segment.generation, options_.segment_bytes, id_, 0};
+    const SegmentHeader header{segment.number, segment.generation, options_.segment_bytes, identity_.store, 0};
     std::array<char, kTrailerBytes> bytes{};
     Trailer trailer;
     if (segment.file->read(bytes, header.segment_bytes - kTrailerBytes) ||

@@ -62,7 +62,7 @@ FileError DiskLog::begin_segment() {
     }
     free_.pop_front();
     oldest_generation_ = std::max(oldest_generation_, segment.generation + 1);
-    const SegmentHeader header{segment.number, next_generation_, options_.segment_bytes, id_, oldest_generation_};
+    const SegmentHeader header{segment.number, next_generation_, options_.segment_bytes, identity_.store, oldest_generation_};
     const auto bytes = encode(header);
     segment.begin_generation(next_generation_++);
     if (const FileError error = segment.file->write({bytes.data(), bytes.size()}, 0)) {

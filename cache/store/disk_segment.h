@@ -26,7 +26,7 @@ struct Segment {
         GivenUp  // its file is removed
     };
 
-    std::unique_ptr<File> file; // while readers > 0 or generation != 0
+    std::shared_ptr<File> file; // while readers > 0 or generation != 0; replaced while readers == 0 or not at all
     std::uint32_t number = 0;
     State state = State::Free;                // the writing thread's
     std::atomic<std::uint64_t> generation{0}; // 0: none that can be read

@@ -176,7 +176,7 @@ private:
             }
             return false;
         }
-        std::string footer(trailer_.entries * kFooterEntryBytes, '\0');
+        std::string footer(trailer_.footer_bytes(), '\0');
         if (const FileError error = file_.read(footer, trailer_.footer_offset)) {
             tell(trailer_.footer_offset, "cannot be read: " + error.message());
             return false;
@@ -229,11 +229,21 @@ private:
                      static_cast<std::uint32_t>(offset / kUnitBytes),
                      static_cast<std::uint32_t>(head.record_bytes / kUnitBytes),
                      head.facts.kind,
-                     static_cast<std::uint32_t>(checksum(head.secondary_key))};
+                     static_cast<std::uint32_t>(checksum(head.secondary_key)),
+                     {}};
         const std::uint64_t texts = kRecordHeaderBytes + head.key.size() + head.secondary_key.size() +
                                     head.metadata.size() + 8 * head.body_checksums.size();
         if (!is_zero(bytes->substr(texts))) {
             out.gaps.push_back({offset + texts, head.head_bytes - texts});
+        }
+        if (head.facts.kind == RecordKind::Metadata) {
+            const auto body = window_.get(offset + head.head_bytes, head.facts.body_bytes, end_);
+            const auto place = body ? decode_body_place(*body) : std::nullopt;
+            if (!place) {
+                out.wrong = "it names no place of its body";
+                return out;
+            }
+            out.entry.body = place->place;
         }
         check_body(offset + head.head_bytes, head, out);
         return out;

@@ -1,5 +1,7 @@
 #include "cache/store/memory_store.h"
 
+#include "cache/store/file_body.h"
+
 #include "cache/store/shard.h"
 
 #include <algorithm>
@@ -63,6 +65,8 @@ public:
     std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override;
     EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
                               std::uint64_t sequence) override;
+    EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata,
+                             std::shared_ptr<const FileBody> body) override;
     bool erase(const EntryRef& entry) override;
     std::uint64_t max_object_bytes() const noexcept override { return max_object_bytes_; }
     void for_each(const std::function<void(const EntryRef&)>& visit) override;
@@ -85,7 +89,8 @@ private:
         // Bits that neither the buckets (from bit 0 up) nor the ghosts' tags (from bit 32 on) use.
         return *shards_[(hash >> 24) & (shards_.size() - 1)];
     }
-    EntryRef make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body, std::uint64_t body_size);
+    EntryRef make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body, std::uint64_t body_size,
+                        std::size_t extra_bytes = 0);
     BlockRef fitting_body(const Body& body);
     bool reserve(std::uint64_t bytes);
     bool make_room(std::uint64_t bytes);
@@ -185,8 +190,9 @@ std::shared_ptr<Body> MemoryStore::open_relay(std::optional<std::uint64_t> expec
 }
 
 EntryRef MemoryStore::make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body,
-                                 std::uint64_t body_size) {
-    const std::size_t size = sizeof(Entry) + facts.key.size() + facts.secondary_key.size() + metadata.size();
+                                 std::uint64_t body_size, std::size_t extra_bytes) {
+    const std::size_t size =
+        sizeof(Entry) + facts.key.size() + facts.secondary_key.size() + metadata.size() + extra_bytes;
     if (size > Block::kMaxPayload) {
         return EntryRef();
     }
@@ -209,6 +215,19 @@ EntryRef MemoryStore::make_entry(const PutFacts& facts, std::string_view metadat
     entry->secondary_size_ = static_cast<std::uint32_t>(facts.secondary_key.size());
     entry->metadata_size_ = static_cast<std::uint32_t>(metadata.size());
     return EntryRef(entry);
+}
+
+EntryRef MemoryStore::make_file_entry(const PutFacts& facts, std::string_view metadata,
+                                      std::shared_ptr<const FileBody> body) {
+    constexpr std::size_t kRoom = sizeof(Entry::FilePointer) + alignof(Entry::FilePointer);
+    EntryRef made = make_entry(facts, metadata, BlockRef(), body->size(), kRoom);
+    if (made) {
+        Entry* const entry = made.entry_;
+        const std::size_t text_size = facts.key.size() + facts.secondary_key.size() + metadata.size();
+        new (reinterpret_cast<char*>(entry) + Entry::file_offset(text_size)) Entry::FilePointer(std::move(body));
+        entry->has_file_ = true;
+    }
+    return made;
 }
 
 EntryRef MemoryStore::commit(const PutFacts& facts, const Body& body, std::string_view metadata) {

@@ -34,6 +34,7 @@ struct KeyHash {
 // Keyed with a secret drawn at start, so that collisions cannot be prepared.
 KeyHash hash_key(std::string_view key) noexcept;
 
+class FileBody;
 class Shard;
 
 // One stored response. Immutable but for its two memo words, which belong to the layer above.
@@ -49,6 +50,8 @@ public:
     std::string_view metadata() const noexcept { return {text() + key_size_ + secondary_size_, metadata_size_}; }
     const BlockRef& body() const noexcept { return body_; } // null when empty
     std::uint64_t body_size() const noexcept { return body_size_; }
+    // Where the body lies when it is not in memory: then body() is null although body_size() is not 0. Null: in memory.
+    std::shared_ptr<const FileBody> file() const noexcept { return has_file_ ? file_place() : nullptr; }
     // Number of the moment its request to the origin was sent: purges and entries with a later number win
     // (DESIGN 4.11).
     std::uint64_t sequence() const noexcept { return sequence_; }
@@ -67,6 +70,10 @@ private:
     ~Entry() = default;
     static void destroy(Entry* entry) noexcept;
     const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+    using FilePointer = std::shared_ptr<const FileBody>;
+    // It stands behind the texts, where there is one.
+    static std::size_t file_offset(std::size_t text_size) noexcept;
+    const FilePointer& file_place() const noexcept;
 
     mutable std::atomic<std::uint64_t> checked_sequence_{0};
     mutable std::atomic<std::uint64_t> storable_generation_{0};
@@ -85,6 +92,7 @@ private:
     mutable std::atomic<std::uint32_t> references_{1};
     mutable std::atomic<std::uint8_t> uses_{0}; // eviction: reuse count, saturating
     std::uint8_t queue_ = 0;                    // eviction: which queue (guarded by the shard)
+    bool has_file_ = false;
 };
 
 // Shared ownership of an Entry; cheap to copy, any thread. Let go of all before the Store is destroyed.
@@ -158,11 +166,12 @@ public:
 struct Below {
     enum class Kind : std::uint8_t {
         Nothing,
-        Brought, // lookup() finds more now
+        Brought, // lookup() finds more now, or there is something in `files`
         Coming   // it has to be waited for: `load`
     };
     Kind kind = Kind::Nothing;
     std::shared_ptr<Load> load = {};
+    std::vector<EntryRef> files = {}; // entries whose body lies in files: lookup() does not find them
 };
 
 struct StoreStats {
@@ -185,6 +194,16 @@ public:
     // hand, and what was erased or replaced meanwhile does not come.
     virtual Below bring(const KeyHash& /*hash*/, std::string_view /*key*/, const Candidates& /*at_hand*/,
                         bool /*may_wait*/) {
+        return {};
+    }
+    // Has the kernel read a part of a body that lies in files. Null: that cannot be done now.
+    virtual std::shared_ptr<Load> read_in(std::shared_ptr<const FileBody> /*body*/, std::uint64_t /*first*/,
+                                          std::uint64_t /*bytes*/) {
+        return nullptr;
+    }
+    // An entry that lookup() does not find, with its body in files. Null when there is no room.
+    virtual EntryRef make_file_entry(const PutFacts& /*facts*/, std::string_view /*metadata*/,
+                                     std::shared_ptr<const FileBody> /*body*/) {
         return {};
     }
     // Counts a use for eviction. Lock-free.

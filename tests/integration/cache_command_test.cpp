@@ -22,13 +22,13 @@ namespace {
 
 struct Ended {
     int status = -1;
-    std::string output; // of both streams
+    std::string output; // of both streams, or of standard output alone
 };
 
 // `arguments` as a shell reads them.
-Ended gatehouse_cache(const std::string& arguments) {
+Ended gatehouse_cache(const std::string& arguments, const std::string& errors = "2>&1") {
     const std::string binary = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "gatehouse";
-    std::FILE* const pipe = ::popen(("'" + binary + "' cache " + arguments + " 2>&1").c_str(), "r");
+    std::FILE* const pipe = ::popen(("'" + binary + "' cache " + arguments + " " + errors).c_str(), "r");
     REQUIRE(pipe != nullptr);
     Ended ended;
     std::array<char, 4096> bytes{};
@@ -66,8 +66,9 @@ TEST_CASE("gatehouse cache looks into a directory that a process uses, and says 
     const Ended sums = gatehouse_cache("stat " + directory.path() + " --json");
     CHECK(sums.status == 0);
     CHECK(json::parse(sums.output).at("entries").as_int64() == 201);
-    CHECK(gatehouse_cache("dump " + directory.path() + " https://shop.example/v1/last --body - 2>/dev/null").output ==
-          "the last body");
+    CHECK(
+        gatehouse_cache("dump " + directory.path() + " https://shop.example/v1/last --body -", "2>/dev/null").output ==
+        "the last body");
     const Ended well = gatehouse_cache("verify " + directory.path());
     CHECK(well.status == 0);
     CHECK(well.output == "4 segments, 201 records, 0 wrong\n");
