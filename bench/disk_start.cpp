@@ -42,7 +42,7 @@ std::unique_ptr<disk::DiskLog> open_log(const Setup& setup, disk::Files& files, 
     return std::move(*log);
 }
 
-void append(disk::DiskLog& log, std::size_t number, std::size_t body_bytes) {
+disk::Location append(disk::DiskLog& log, std::size_t number, std::size_t body_bytes) {
     const std::string key = "rules\napi\nexample.com\n/items/" + std::to_string(number) + "\n\n";
     const std::string metadata(120, 'm');
     const std::string body(body_bytes, 'b');
@@ -52,9 +52,11 @@ void append(disk::DiskLog& log, std::size_t number, std::size_t body_bytes) {
     record.body = body;
     record.total_bytes = body.size();
     record.sequence = number + 1;
-    if (const auto written = log.append(record); !written) {
+    const auto written = log.append(record);
+    if (!written) {
         stop("cannot write: " + written.error().message());
     }
+    return *written;
 }
 
 void drop_from_memory(const std::string& directory) {
@@ -66,36 +68,41 @@ void drop_from_memory(const std::string& directory) {
     }
 }
 
-// Milliseconds to open it. `open_records`: so many are appended before it ends without close(), as a kill ends it.
-double open_once(const Setup& setup, std::size_t open_records, bool drops, disk::LogRecovery& found) {
+// Fills nearly a whole segment with records that take the place of older ones, and ends as a kill does. Returns the
+// name of the segment that is open then; a copy of it is beside it.
+std::string leave_open(const Setup& setup, std::size_t records) {
     disk::PosixFiles files;
-    {
-        disk::DiskIndex index;
-        disk::LogRecovery before;
-        const auto log = open_log(setup, files, index, before);
-        for (std::size_t i = 0; i < open_records; ++i) {
-            append(*log, i, setup.body_bytes);
-        }
-        if (open_records == 0) {
-            log->close();
-        }
-    }
-    if (drops) {
-        drop_from_memory(setup.options.directory);
-    }
     disk::DiskIndex index;
-    found = {};
-    const auto begin = std::chrono::steady_clock::now();
+    disk::LogRecovery found;
     const auto log = open_log(setup, files, index, found);
-    const auto end = std::chrono::steady_clock::now();
-    return std::chrono::duration<double, std::milli>(end - begin).count();
+    disk::Location last;
+    for (std::size_t i = 0; i < records; ++i) {
+        last = append(*log, i, setup.body_bytes);
+    }
+    std::string name = setup.options.directory + "/segment-" + std::to_string(last.segment);
+    fs::copy_file(name, setup.options.directory + "/open-segment", fs::copy_options::overwrite_existing);
+    return name;
 }
 
-void report(const Setup& setup, const std::string& what, std::size_t open_records, bool drops) {
+// `open_segment`: empty, or what is open before each round.
+void report(const Setup& setup, const std::string& what, const std::string& open_segment, bool drops) {
     std::vector<double> times;
     disk::LogRecovery found;
     for (std::size_t round = 0; round < setup.rounds; ++round) {
-        times.push_back(open_once(setup, open_records, drops, found));
+        if (!open_segment.empty()) {
+            fs::copy_file(setup.options.directory + "/open-segment", open_segment,
+                          fs::copy_options::overwrite_existing);
+        }
+        if (drops) {
+            drop_from_memory(setup.options.directory);
+        }
+        disk::PosixFiles files;
+        disk::DiskIndex index;
+        found = {};
+        const auto begin = std::chrono::steady_clock::now();
+        const auto log = open_log(setup, files, index, found);
+        const auto end = std::chrono::steady_clock::now();
+        times.push_back(std::chrono::duration<double, std::milli>(end - begin).count());
     }
     std::sort(times.begin(), times.end());
     std::cout << what << ": median " << times[times.size() / 2] << " ms (" << times.front() << " to " << times.back()
@@ -134,10 +141,9 @@ int main(int argc, char** argv) {
                   << " bytes of index an entry\n";
         log->close();
     }
-    // Nearly a whole segment is open when it is killed.
-    const std::size_t open_records = setup.options.segment_bytes / record_bytes;
-    report(setup, "after a clean end", 0, false);
-    report(setup, "after a clean end, not in memory", 0, true);
-    report(setup, "after a kill", open_records, false);
-    report(setup, "after a kill, not in memory", open_records, true);
+    report(setup, "after a clean end", "", false);
+    report(setup, "after a clean end, not in memory", "", true);
+    const std::string open_segment = leave_open(setup, per_segment);
+    report(setup, "after a kill", open_segment, false);
+    report(setup, "after a kill, not in memory", open_segment, true);
 }

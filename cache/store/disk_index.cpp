@@ -108,6 +108,14 @@ void DiskIndex::reserve(const PartSizes& entries) {
     }
 }
 
+void DiskIndex::expect(const KeyHash& hash) const noexcept {
+    const Part& part = parts_[part_of(hash)];
+    const std::lock_guard lock(part.mutex);
+    if (!part.slots.empty()) {
+        __builtin_prefetch(&part.slots[home_of({hash.low, 0, 0, 0, 0}, part.slots.size())], 1);
+    }
+}
+
 void DiskIndex::fit() {
     for (std::size_t number = 0; number < kParts; ++number) {
         Part& part = parts_[number];

@@ -71,6 +71,8 @@ public:
     using PartSizes = std::array<std::size_t, kParts>;
     void reserve(const PartSizes& entries);
     void fit();
+    // That this hash is asked for soon: the wait for memory may begin.
+    void expect(const KeyHash& hash) const noexcept;
 
     static std::size_t part_of(const KeyHash& hash) noexcept { return hash.high >> 58; }
     std::size_t size() const;

@@ -96,7 +96,7 @@ FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& r
         const std::uint32_t bad_before = bad_segments_;
         error = make_room(length.record_bytes);
         if (!error) {
-            facts.generation = open_->generation;
+            facts.generation = open_->generation();
             std::string bytes = encode_record_head(facts, record.key, record.secondary_key, record.metadata, sums);
             bytes.reserve(length.record_bytes);
             bytes.append(record.body);
@@ -116,13 +116,13 @@ FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& r
 // A file that became shorter meanwhile is not written to: behind its end a write would leave a hole of zeros in records
 // that were found right before.
 FileError DiskLog::write_open(const std::string& bytes) {
-    const auto size = open_->file->size();
+    const auto size = open_->file().size();
     FileError error = size ? FileError() : size.error();
     if (size && *size < options_.segment_bytes) {
         error = errc::make_error_code(errc::io_error);
     }
     if (!error) {
-        error = open_->file->write(bytes, open_end_);
+        error = open_->file().write(bytes, open_end_);
     }
     if (error) {
         set_aside_open();
@@ -163,7 +163,6 @@ void DiskLog::drop_oldest(const KeyHash& hash) {
 FileResult<Location> DiskLog::append(const NewRecord& record) { return append_carrying(record, {}); }
 
 FileResult<Location> DiskLog::append_carrying(const NewRecord& record, const Carried& carried) {
-    close_given_up();
     RecordFacts facts;
     facts.kind = record.kind;
     facts.hash = hash(record.key);

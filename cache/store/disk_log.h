@@ -87,7 +87,7 @@ struct LogStats {
     std::uint32_t bad_segments = 0; // set aside since the start
 };
 
-struct Segment;
+class Segment;
 
 class DiskLog {
 public:
@@ -170,7 +170,6 @@ private:
     FileResult<Segment*> open_segment(std::uint32_t number);
     FileError add_segments();
     FileError give_up(Segment& segment);
-    void close_given_up();
     std::string path_of(const Segment& segment) const;
     void set_aside_open();
     void reuse_oldest();
@@ -224,7 +223,6 @@ private:
     std::deque<Segment*> sealed_;                           // oldest first, with those that were set aside
     std::deque<Segment*> spent_;                            // set aside, and holding nothing any more
     std::uint32_t in_use_ = 0;                              // segments without Foreign and GivenUp
-    std::vector<Segment*> closing_;                         // given up, with readers
     Segment* open_ = nullptr;
     std::uint64_t open_end_ = 0; // where the next record goes
     FooterWriter footer_;        // of the open segment

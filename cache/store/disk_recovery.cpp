@@ -83,12 +83,12 @@ FileError DiskLog::open_segments(LogRecovery& found) {
 // Whose it is, by its header: Sealed when it is ours, Free when it may be begun anew, Foreign when it is left alone.
 FileError DiskLog::look_at(Segment& segment, LogRecovery& found) {
     std::array<char, kSegmentHeaderBytes> bytes{};
-    const auto size = segment.file->size();
+    const auto size = segment.file().size();
     if (!size) {
         return size.error();
     }
     SegmentHeader header;
-    const Decoded decoded = segment.file->read(bytes, 0) ? Decoded::Damaged : decode(bytes, header);
+    const Decoded decoded = segment.file().read(bytes, 0) ? Decoded::Damaged : decode(bytes, header);
     const bool is_ours = decoded == Decoded::Whole && header.store == identity_.store && header.number == segment.number &&
                          header.segment_bytes == options_.segment_bytes;
     if (decoded == Decoded::OtherVersion) {
@@ -102,7 +102,7 @@ FileError DiskLog::look_at(Segment& segment, LogRecovery& found) {
         free_.push_back(&segment);
         return {};
     }
-    segment.begin_generation(header.generation);
+    segment.set_generation(header.generation);
     segment.state = Segment::State::Sealed;
     next_generation_ = std::max(next_generation_, header.generation + 1);
     oldest_generation_ = std::max(oldest_generation_, header.oldest_generation);
@@ -116,9 +116,9 @@ void DiskLog::keep_newest(std::vector<Segment*>& ours, LogRecovery& found) {
               [](const Segment* a, const Segment* b) { return a->generation.load() < b->generation.load(); });
     std::vector<Segment*> victims(free_.begin(), free_.end());
     for (Segment* const segment : ours) {
-        if (segment->generation < oldest_generation_) {
+        if (segment->generation() < oldest_generation_) {
             segment->state = Segment::State::Free;
-            segment->begin_generation(0);
+            segment->set_generation(0);
             free_.push_back(segment);
             victims.push_back(segment);
         } else {
@@ -155,9 +155,13 @@ void DiskLog::recover(LogRecovery& found) {
     }
     index_.reserve(sizes);
     for (const Found& one : all) {
-        for (const FooterEntry& entry : one.entries) {
-            found.largest_sequence = std::max(found.largest_sequence, entry.sequence);
-            enter(*one.segment, entry);
+        for (std::size_t i = 0; i < one.entries.size(); ++i) {
+            constexpr std::size_t kAhead = 12; // the index is far larger than the processor's caches
+            if (i + kAhead < one.entries.size()) {
+                index_.expect(one.entries[i + kAhead].hash);
+            }
+            found.largest_sequence = std::max(found.largest_sequence, one.entries[i].sequence);
+            enter(*one.segment, one.entries[i]);
         }
     }
     index_.fit();
@@ -191,7 +195,7 @@ void DiskLog::enter(const Segment& segment, const FooterEntry& footer) {
 
 bool DiskLog::is_there(const Place& place) const noexcept {
     const Segment* const segment = segment_at(place.segment);
-    return segment != nullptr && segment->generation == place.generation;
+    return segment != nullptr && segment->generation() == place.generation;
 }
 
 namespace {
@@ -231,7 +235,7 @@ private:
 // To the first that is not whole.
 std::vector<FooterEntry> DiskLog::scan(const Segment& segment, std::uint64_t& end) const {
     std::vector<FooterEntry> entries;
-    Scan bytes(*segment.file, options_.segment_bytes);
+    Scan bytes(segment.file(), options_.segment_bytes);
     RecordHead head;
     end = kSegmentHeaderBytes;
     for (;;) {
@@ -240,7 +244,7 @@ std::vector<FooterEntry> DiskLog::scan(const Segment& segment, std::uint64_t& en
             return entries;
         }
         const auto record = bytes.at(end, length->record_bytes);
-        if (decode(record, segment.generation, head) != Decoded::Whole) {
+        if (decode(record, segment.generation(), head) != Decoded::Whole) {
             return entries;
         }
         const std::string_view body(record.data() + head.head_bytes, head.facts.body_bytes);
@@ -257,15 +261,15 @@ std::vector<FooterEntry> DiskLog::scan(const Segment& segment, std::uint64_t& en
     }
 }
 bool DiskLog::read_footer(const Segment& segment, std::vector<FooterEntry>& entries) const {
-    const SegmentHeader header{segment.number, segment.generation, options_.segment_bytes, identity_.store, 0};
+    const SegmentHeader header{segment.number, segment.generation(), options_.segment_bytes, identity_.store, 0};
     std::array<char, kTrailerBytes> bytes{};
     Trailer trailer;
-    if (segment.file->read(bytes, header.segment_bytes - kTrailerBytes) ||
+    if (segment.file().read(bytes, header.segment_bytes - kTrailerBytes) ||
         decode(bytes, header, trailer) != Decoded::Whole) {
         return false;
     }
     std::string footer(trailer.footer_bytes(), '\0');
-    if (segment.file->read(footer, trailer.footer_offset)) {
+    if (segment.file().read(footer, trailer.footer_offset)) {
         return false;
     }
     auto decoded = decode_footer(footer, trailer);

@@ -21,17 +21,17 @@ FileError read_head(const Segment& segment, const Location& location, std::strin
     const std::uint64_t record_bytes = std::uint64_t{location.length_units} * kUnitBytes;
     constexpr std::uint64_t kMostHeads = 4096;
     bytes.resize(std::min(record_bytes, kMostHeads));
-    if (const FileError error = segment.file->read(bytes, offset)) {
+    if (const FileError error = segment.file().read(bytes, offset)) {
         return error;
     }
     const auto length = record_length(bytes);
     if (length && length->head_bytes > bytes.size() && length->head_bytes <= record_bytes) {
         bytes.resize(length->head_bytes);
-        if (const FileError error = segment.file->read(bytes, offset)) {
+        if (const FileError error = segment.file().read(bytes, offset)) {
             return error;
         }
     }
-    const bool is_whole = decode(bytes, segment.generation, head) == Decoded::Whole && head.record_bytes == record_bytes;
+    const bool is_whole = decode(bytes, segment.generation(), head) == Decoded::Whole && head.record_bytes == record_bytes;
     return is_whole ? FileError() : errc::make_error_code(errc::io_error);
 }
 
@@ -60,10 +60,10 @@ FileResult<DiskLog::Stored> DiskLog::stored(const KeyHash& hash, std::string_vie
         if (head.key != key || head.secondary_key != secondary_key) {
             continue;
         }
-        BodyPlace body{{segment.number, entry.location.units, segment.generation}, entry.location.length_units};
+        BodyPlace body{{segment.number, entry.location.units, segment.generation()}, entry.location.length_units};
         if (entry.kind == RecordKind::Metadata) {
             ReadRecord record;
-            const ReadState state = read_record(segment, segment.generation, hash, entry.location,
+            const ReadState state = read_record(segment, segment.generation(), hash, entry.location,
                                                 {record, 0, record.head, Blocking::Allowed, true});
             const auto elsewhere = state == ReadState::Whole ? decode_body_place(record.body) : std::nullopt;
             if (!elsewhere) {

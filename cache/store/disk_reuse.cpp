@@ -57,15 +57,29 @@ FileError DiskLog::begin_segment() {
         return errc::make_error_code(errc::no_space_on_device);
     }
     Segment& segment = *free_.front();
-    if (const FileError error = segment.file->allocate(options_.segment_bytes)) {
-        return error; // it stays free, for the next time
+    if (segment.generation() != 0) {
+        // It stays free, for the next time, where there is an error. Without its file it holds nothing any more.
+        if (const FileError error = files_.remove(path_of(segment))) {
+            return error;
+        }
+        oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
+        segment.set(nullptr, 0);
+    }
+    if (!segment.has_file()) {
+        auto file = files_.open(path_of(segment));
+        if (!file) {
+            return file.error();
+        }
+        segment.set(std::move(*file), 0);
+    }
+    if (const FileError error = segment.file().allocate(options_.segment_bytes)) {
+        return error;
     }
     free_.pop_front();
-    oldest_generation_ = std::max(oldest_generation_, segment.generation + 1);
     const SegmentHeader header{segment.number, next_generation_, options_.segment_bytes, identity_.store, oldest_generation_};
     const auto bytes = encode(header);
-    segment.begin_generation(next_generation_++);
-    if (const FileError error = segment.file->write({bytes.data(), bytes.size()}, 0)) {
+    segment.set_generation(next_generation_++);
+    if (const FileError error = segment.file().write({bytes.data(), bytes.size()}, 0)) {
         segment.state = Segment::State::Bad;
         spent_.push_back(&segment);
         ++bad_segments_;
@@ -98,7 +112,7 @@ FileResult<Segment*> DiskLog::open_segment(std::uint32_t number) {
     if (!file) {
         return file.error();
     }
-    segment->file = std::move(*file);
+    segment->set(std::move(*file), 0);
     segment->state = Segment::State::Free;
     return segment;
 }
@@ -109,7 +123,7 @@ FileError DiskLog::add_segments() {
     std::ptrdiff_t added = 0;
     for (std::uint32_t number = 0; in_use_ < options_.segments && number < Location::kMostSegments; ++number) {
         const Segment* const known = segment_at(number);
-        if (known != nullptr && (known->state != Segment::State::GivenUp || known->file != nullptr)) {
+        if (known != nullptr && (known->state != Segment::State::GivenUp || known->has_file())) {
             continue;
         }
         const auto segment = open_segment(number);
@@ -124,25 +138,11 @@ FileError DiskLog::add_segments() {
 
 // The caller takes it out of free_ or sealed_, and its entries out of the index.
 FileError DiskLog::give_up(Segment& segment) {
-    oldest_generation_ = std::max(oldest_generation_, segment.generation + 1);
+    oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
     segment.state = Segment::State::GivenUp;
-    segment.begin_generation(0);
+    segment.set(nullptr, 0);
     --in_use_;
-    closing_.push_back(&segment);
-    const FileError error = files_.remove(path_of(segment));
-    close_given_up();
-    return error;
-}
-
-// A reader that comes after this looked sees generation 0, and leaves the file alone.
-void DiskLog::close_given_up() {
-    std::erase_if(closing_, [](Segment* segment) {
-        const bool has_readers = segment->readers.load(std::memory_order_seq_cst) > 0;
-        if (!has_readers) {
-            segment->file.reset();
-        }
-        return !has_readers;
-    });
+    return files_.remove(path_of(segment));
 }
 
 FileError DiskLog::resize(std::uint32_t segments) {
@@ -172,7 +172,6 @@ FileError DiskLog::resize(std::uint32_t segments) {
             [this](std::uint32_t number) { return segment_at(number)->state == Segment::State::GivenUp; });
         keep_free_segments();
     }
-    close_given_up();
     const FileError error = add_segments();
     return first_error ? first_error : error;
 }
@@ -207,12 +206,12 @@ void DiskLog::set_aside_open() {
 
 FileError DiskLog::seal() {
     const std::string footer = footer_.encoded();
-    const Trailer trailer{open_->generation,      padded(open_end_), footer_.entries(),
+    const Trailer trailer{open_->generation(),      padded(open_end_), footer_.entries(),
                           open_largest_sequence_, checksum(footer),  footer_.places()};
     const auto bytes = encode(trailer);
-    FileError error = open_->file->write(footer, trailer.footer_offset);
+    FileError error = open_->file().write(footer, trailer.footer_offset);
     if (!error) {
-        error = open_->file->write({bytes.data(), bytes.size()}, options_.segment_bytes - kTrailerBytes);
+        error = open_->file().write({bytes.data(), bytes.size()}, options_.segment_bytes - kTrailerBytes);
     }
     if (error) {
         set_aside_open();

@@ -5,18 +5,20 @@
 #include "cache/store/disk_format.h"
 #include "cache/store/disk_index.h"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <utility>
 
 namespace gatehouse::cache::store::disk {
 
 inline constexpr std::string_view kSegmentPrefix = "segment-";
 
-// Readers on other threads look at `generation` before and after they read, and find what they read to be worth
-// nothing when it changed: it changes before the first byte of what was there is written over.
-struct Segment {
+// A segment that is begun anew gets a new file under its old name: whoever reads or sends from the old one goes on with it,
+// and finds there what was there.
+class Segment {
+public:
     enum class State : std::uint8_t {
         Free,    // to be begun
         Open,    // being filled
@@ -25,37 +27,38 @@ struct Segment {
         Foreign, // of another version: left alone
         GivenUp  // its file is removed
     };
+    // What it is at one moment, for readers on other threads.
+    struct View {
+        std::shared_ptr<File> file;
+        std::uint64_t generation = 0; // 0: there is nothing to read
+    };
 
-    std::shared_ptr<File> file; // while readers > 0 or generation != 0; replaced while readers == 0 or not at all
+    View view() const {
+        const std::lock_guard lock(mutex_);
+        return view_;
+    }
+    std::uint64_t generation() const {
+        const std::lock_guard lock(mutex_);
+        return view_.generation;
+    }
+    void set(std::shared_ptr<File> file, std::uint64_t generation) {
+        const std::lock_guard lock(mutex_);
+        view_ = {std::move(file), generation};
+    }
+    void set_generation(std::uint64_t generation) {
+        const std::lock_guard lock(mutex_);
+        view_.generation = generation;
+    }
+    // For the writing thread, which alone changes it.
+    File& file() const noexcept { return *view_.file; }
+    bool has_file() const noexcept { return view_.file != nullptr; }
+
     std::uint32_t number = 0;
-    State state = State::Free;                // the writing thread's
-    std::atomic<std::uint64_t> generation{0}; // 0: none that can be read
-    std::atomic<std::uint32_t> readers{0};
-
-    // Nothing that is written from here on is seen by a reader that still sees the generation of before.
-    void begin_generation(std::uint64_t number_of_it) noexcept {
-        generation.store(number_of_it, std::memory_order_seq_cst);
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-    }
-    // For a reader that has read: whether nothing of it was written over.
-    bool is_still(std::uint64_t number_of_it) const noexcept {
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        return generation.load(std::memory_order_seq_cst) == number_of_it;
-    }
-};
-
-// Keeps the file of a segment open for a reader. Look at the generation after this: 0 means that there is no file.
-class SegmentReader {
-public:
-    explicit SegmentReader(Segment& segment) noexcept : segment_(segment) {
-        segment_.readers.fetch_add(1, std::memory_order_seq_cst);
-    }
-    ~SegmentReader() { segment_.readers.fetch_sub(1, std::memory_order_seq_cst); }
-    SegmentReader(const SegmentReader&) = delete;
-    SegmentReader& operator=(const SegmentReader&) = delete;
+    State state = State::Free; // the writing thread's
 
 private:
-    Segment& segment_;
+    mutable std::mutex mutex_;
+    View view_;
 };
 
 inline std::uint32_t secondary_hash(std::string_view secondary_key) noexcept {
