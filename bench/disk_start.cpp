@@ -1,5 +1,5 @@
-// How long the disk store takes to start: opens a log of many records after a clean end and after a kill, with its files
-// in memory and without.
+// How long the disk store takes to start: opens a log of many records after a clean end and after a kill, with its
+// files in memory and without.
 //
 //   bench_disk_start DIRECTORY [RECORDS] [BODY_BYTES] [ROUNDS]
 #include "cache/store/disk_log.h"
@@ -134,8 +134,8 @@ int main(int argc, char** argv) {
             append(*log, i, setup.body_bytes);
         }
         const auto end = std::chrono::steady_clock::now();
-        std::cout << "written: " << std::chrono::duration<double, std::micro>(end - begin).count() /
-                                        static_cast<double>(setup.records)
+        std::cout << "written: "
+                  << std::chrono::duration<double, std::micro>(end - begin).count() / static_cast<double>(setup.records)
                   << " us a record, " << log->stats().bytes_written / 1'000'000 << " MB, "
                   << static_cast<double>(index.memory_bytes()) / static_cast<double>(index.size())
                   << " bytes of index an entry\n";

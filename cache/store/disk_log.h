@@ -8,12 +8,14 @@
 // A segment whose write fails is set aside: what it holds is found until its turn to be reused comes, and it is not
 // filled again before the next start.
 //
-// disk_log.cpp has the calls, disk_refresh.cpp new heads, disk_read.cpp what any thread does, disk_recovery.cpp the start,
-// disk_reuse.cpp how room is made.
+// disk_log.cpp has the calls, disk_refresh.cpp new heads, disk_read.cpp what any thread does, disk_recovery.cpp the
+// start, disk_reuse.cpp how room is made.
 #pragma once
 
 #include "cache/store/disk_files.h"
 #include "cache/store/disk_index.h"
+#include "cache/store/disk_segment.h"
+#include "cache/store/file_body.h"
 #include "cache/store/zeroed_array.h"
 
 #include <atomic>
@@ -87,8 +89,6 @@ struct LogStats {
     std::uint32_t bad_segments = 0; // set aside since the start
 };
 
-class Segment;
-
 class DiskLog {
 public:
     static constexpr std::uint32_t kFewestSegments = 4;
@@ -140,6 +140,12 @@ public:
     void hide(std::string_view key, std::string_view secondary_key);
     // Whole counts as a use. Absent and Failed: the entry is out of the index.
     ReadState read(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking);
+    // The same without its body, which stays in its file; record.body is empty. It never waits. WouldBlock also where
+    // the body was not checked since the start: check() does that.
+    ReadState open(const KeyHash& hash, const Location& location, ReadRecord& record,
+                   std::shared_ptr<const FileBody>& body);
+    // Reads the whole record, piece by piece, and checks it; what open() then gives is in the kernel's memory. It waits.
+    ReadState check(const KeyHash& hash, const Location& location);
     // The places where a record for the key and secondary key may stand, newest first.
     std::vector<IndexEntry> find(const KeyHash& hash) const;
     static std::uint16_t marker_of(std::string_view secondary_key) noexcept;
@@ -191,8 +197,18 @@ private:
         Blocking blocking;
         bool check_body;
     };
-    static ReadState read_record(const Segment& segment, std::uint64_t generation, const KeyHash& hash,
-                                 const Location& location, const ReadTarget& target);
+    static ReadState read_record(const Segment::View& segment, const KeyHash& hash, const Location& location,
+                                 const ReadTarget& target);
+    void drop_unreadable(const Segment& segment, const Segment::View& view, const KeyHash& hash,
+                         const Location& location, ReadState state);
+    Segment::View view_of(const Place& place) const; // without a file where it is not there any more
+
+    // ---- disk_body.cpp
+    static ReadState read_head(const Segment::View& segment, const KeyHash& hash, std::uint64_t units,
+                               ReadRecord& record, RecordHead& head, Blocking blocking);
+    struct Located;
+    ReadState locate(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
+                     Located& found);
     Segment* segment_at(std::uint32_t number) const noexcept;
 
     // ---- disk_refresh.cpp

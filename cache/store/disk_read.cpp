@@ -22,7 +22,7 @@ std::vector<IndexEntry> DiskLog::find(const KeyHash& hash) const {
     std::vector<IndexEntry> entries = index_.find(hash, std::numeric_limits<std::size_t>::max());
     const auto written = [this](const IndexEntry& entry) {
         const Segment* const segment = segment_at(entry.location.segment);
-        return std::pair(segment == nullptr ? 0 : segment->generation.load(), entry.location.units);
+        return std::pair(segment == nullptr ? 0 : segment->generation(), entry.location.units);
     };
     std::sort(entries.begin(), entries.end(),
               [&](const IndexEntry& a, const IndexEntry& b) { return written(a) > written(b); });
@@ -48,55 +48,59 @@ ReadState DiskLog::read(const KeyHash& hash, const Location& location, ReadRecor
     return state;
 }
 
-// The generation is looked at first: what the index has after that is of this generation or of a later one, because
-// the entries of a segment go before it is begun anew.
+// The segment is looked at first: what the index has after that is of this generation or of a later one, because the
+// entries of a segment go before it is begun anew.
 ReadState DiskLog::read_entry(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
                               bool check_body) {
     record.error = {};
     Segment* const segment = segment_at(location.segment);
-    if (segment == nullptr) {
-        return ReadState::Absent;
-    }
-    const SegmentReader reader(*segment);
-    const std::uint64_t generation = segment->generation.load(std::memory_order_seq_cst);
-    const auto entry = generation == 0 ? std::nullopt : index_.look(hash, location);
+    const Segment::View view = segment == nullptr ? Segment::View() : segment->view();
+    const auto entry = view.generation == 0 ? std::nullopt : index_.look(hash, location);
     if (!entry) {
         return ReadState::Absent;
     }
     const bool checks = check_body || !entry->verified;
     const bool is_elsewhere = entry->kind == RecordKind::Metadata;
-    ReadState state = read_record(*segment, generation, hash, location,
-                                  {record, 0, record.head, blocking, checks || is_elsewhere});
+    ReadState state =
+        read_record(view, hash, location, {record, 0, record.head, blocking, checks || is_elsewhere});
     if (state == ReadState::Whole && is_elsewhere) {
         state = read_body(hash, location, record, blocking, checks);
     }
-    // What was written over is out of the index already, and the same place may have an entry of the same key again.
-    if ((state == ReadState::Absent || state == ReadState::Failed) && segment->is_still(generation)) {
+    drop_unreadable(*segment, view, hash, location, state);
+    return state;
+}
+
+// Where the segment was begun anew meanwhile the entry is out of the index already, and the same place may have an entry
+// of the same key again.
+void DiskLog::drop_unreadable(const Segment& segment, const Segment::View& view, const KeyHash& hash,
+                              const Location& location, ReadState state) {
+    const bool is_lost = state == ReadState::Absent || state == ReadState::Failed;
+    if (is_lost && segment.generation() == view.generation) {
         index_.erase(hash, location);
     }
-    return state;
+}
+
+Segment::View DiskLog::view_of(const Place& place) const {
+    Segment* const segment = segment_at(place.segment);
+    const Segment::View view = segment == nullptr ? Segment::View() : segment->view();
+    return place.generation != 0 && view.generation == place.generation ? view : Segment::View();
 }
 
 // A metadata record was read: the record that has its body is read behind it, and the two make one.
 ReadState DiskLog::read_body(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
                              bool check_body) const {
     const auto where = decode_body_place(record.body);
-    Segment* const segment = where ? segment_at(where->place.segment) : nullptr;
-    if (segment == nullptr || where->length_units > most_record_bytes() / kUnitBytes) {
-        return ReadState::Absent;
-    }
-    const SegmentReader reader(*segment);
-    if (where->place.generation == 0 || segment->generation != where->place.generation) {
+    const Segment::View view = where ? view_of(where->place) : Segment::View();
+    if (view.generation == 0 || where->length_units > most_record_bytes() / kUnitBytes) {
         return ReadState::Absent;
     }
     const std::uint64_t generation = record.head.facts.generation;
     const std::size_t at = std::size_t{location.length_units} * kUnitBytes;
     const char* const before = record.bytes.data();
     RecordHead body;
-    const ReadState state =
-        read_record(*segment, where->place.generation, hash,
-                    {where->place.segment, where->place.units, where->length_units},
-                    {record, at, body, blocking, check_body});
+    const ReadState state = read_record(*segment, where->place.generation, hash,
+                                        {where->place.segment, where->place.units, where->length_units},
+                                        {record, at, body, blocking, check_body});
     if (state != ReadState::Whole) {
         return state;
     }
@@ -113,8 +117,8 @@ ReadState DiskLog::read_body(const KeyHash& hash, const Location& location, Read
     return ReadState::Whole;
 }
 
-ReadState DiskLog::read_record(const Segment& segment, std::uint64_t generation, const KeyHash& hash,
-                               const Location& location, const ReadTarget& target) {
+ReadState DiskLog::read_record(const Segment::View& segment, const KeyHash& hash, const Location& location,
+                               const ReadTarget& target) {
     ReadRecord& record = target.record;
     const std::size_t size = std::size_t{location.length_units} * kUnitBytes;
     const std::uint64_t offset = std::uint64_t{location.units} * kUnitBytes;
@@ -123,18 +127,14 @@ ReadState DiskLog::read_record(const Segment& segment, std::uint64_t generation,
     }
     const std::span<char> bytes(record.bytes.data() + target.at, size);
     const bool may_wait = target.blocking == Blocking::Allowed;
-    const FileError error =
-        may_wait ? segment.file->read(bytes, offset) : segment.file->read_at_hand(bytes, offset);
-    if (!segment.is_still(generation)) {
-        return ReadState::Absent;
-    }
+    const FileError error = may_wait ? segment.file->read(bytes, offset) : segment.file->read_at_hand(bytes, offset);
     if (error) {
         const bool would_block = error == errc::resource_unavailable_try_again && !may_wait;
         record.error = would_block ? FileError() : error;
         return would_block ? ReadState::WouldBlock : ReadState::Failed;
     }
     RecordHead& head = target.head;
-    if (decode(bytes, generation, head) != Decoded::Whole || head.record_bytes != size || head.facts.hash != hash) {
+    if (decode(bytes, segment.generation, head) != Decoded::Whole || head.record_bytes != size || head.facts.hash != hash) {
         return ReadState::Absent;
     }
     record.body = std::string_view(bytes.data(), size).substr(head.head_bytes, head.facts.body_bytes);

@@ -113,7 +113,7 @@ FileError DiskLog::look_at(Segment& segment, LogRecovery& found) {
 // segment allows is free; files beyond the number of segments are removed.
 void DiskLog::keep_newest(std::vector<Segment*>& ours, LogRecovery& found) {
     std::sort(ours.begin(), ours.end(),
-              [](const Segment* a, const Segment* b) { return a->generation.load() < b->generation.load(); });
+              [](const Segment* a, const Segment* b) { return a->generation() < b->generation(); });
     std::vector<Segment*> victims(free_.begin(), free_.end());
     for (Segment* const segment : ours) {
         if (segment->generation() < oldest_generation_) {

@@ -31,7 +31,8 @@ FileError read_head(const Segment& segment, const Location& location, std::strin
             return error;
         }
     }
-    const bool is_whole = decode(bytes, segment.generation(), head) == Decoded::Whole && head.record_bytes == record_bytes;
+    const bool is_whole =
+        decode(bytes, segment.generation(), head) == Decoded::Whole && head.record_bytes == record_bytes;
     return is_whole ? FileError() : errc::make_error_code(errc::io_error);
 }
 
@@ -44,8 +45,7 @@ struct DiskLog::Stored {
     std::uint64_t total_bytes = 0;
 };
 
-FileResult<DiskLog::Stored> DiskLog::stored(const KeyHash& hash, std::string_view key,
-                                            std::string_view secondary_key) {
+FileResult<DiskLog::Stored> DiskLog::stored(const KeyHash& hash, std::string_view key, std::string_view secondary_key) {
     for (const IndexEntry& entry : find(hash)) {
         if (entry.secondary_marker != marker_of(secondary_key)) {
             continue;
@@ -63,7 +63,7 @@ FileResult<DiskLog::Stored> DiskLog::stored(const KeyHash& hash, std::string_vie
         BodyPlace body{{segment.number, entry.location.units, segment.generation()}, entry.location.length_units};
         if (entry.kind == RecordKind::Metadata) {
             ReadRecord record;
-            const ReadState state = read_record(segment, segment.generation(), hash, entry.location,
+            const ReadState state = read_record(segment.view(), hash, entry.location,
                                                 {record, 0, record.head, Blocking::Allowed, true});
             const auto elsewhere = state == ReadState::Whole ? decode_body_place(record.body) : std::nullopt;
             if (!elsewhere) {

@@ -253,14 +253,14 @@ void DiskLog::reuse_oldest() {
     ++segments_reused_;
 }
 
-// Where the index does not know the record it was replaced or removed since; or only its head was, and a metadata record
-// has its place. The index does not have that place: the metadata record is read.
+// Where the index does not know the record it was replaced or removed since; or only its head was, and a metadata
+// record has its place. The index does not have that place: the metadata record is read.
 void DiskLog::drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left) {
     if (const auto known = index_.look(entry.hash, {segment.number, entry.units, entry.length_units})) {
         keep_or_drop(entry.hash, *known, entry.length_units, left);
         return;
     }
-    const Place place{segment.number, entry.units, segment.generation};
+    const Place place{segment.number, entry.units, segment.generation()};
     for (const IndexEntry& one : index_.find(entry.hash, std::numeric_limits<std::size_t>::max())) {
         if (one.kind == RecordKind::Metadata && has_body_at(entry.hash, one, place)) {
             keep_or_drop(entry.hash, one, entry.length_units, left);
@@ -272,7 +272,7 @@ bool DiskLog::has_body_at(const KeyHash& hash, const IndexEntry& entry, const Pl
     const Segment* const segment = segment_at(entry.location.segment);
     ReadRecord record;
     const ReadState state = segment == nullptr ? ReadState::Absent
-                                               : read_record(*segment, segment->generation, hash, entry.location,
+                                               : read_record(segment->view(), hash, entry.location,
                                                              {record, 0, record.head, Blocking::Allowed, true});
     const auto body = state == ReadState::Whole ? decode_body_place(record.body) : std::nullopt;
     return body && body->place == place;

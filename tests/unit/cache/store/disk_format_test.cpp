@@ -300,7 +300,8 @@ TEST_CASE("The place of a body is read as it was written, and not when it is cut
 }
 
 TEST_CASE("The length of a record is known before it is encoded") {
-    for (const std::size_t body_bytes : {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{1024 * 1024 + 1}}) {
+    for (const std::size_t body_bytes :
+         {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{1024 * 1024 + 1}}) {
         CAPTURE(body_bytes);
         const std::string body(body_bytes, 'x');
         const std::string head = record_of(body);

@@ -46,7 +46,20 @@ private:
 // arrives, as on a disk that fills up; of a read half is done when it is asked.
 class HookedFiles : public Files {
 public:
-    enum class Operation { Directory, List, Open, Lock, Replace, Remove, Read, ReadAtHand, Write, Allocate, Sync, Size };
+    enum class Operation {
+        Directory,
+        List,
+        Open,
+        Lock,
+        Replace,
+        Remove,
+        Read,
+        ReadAtHand,
+        Write,
+        Allocate,
+        Sync,
+        Size
+    };
     using Hook = std::function<FileError(Operation operation, const std::string& name)>;
     static FileError broken() { return boost::system::errc::make_error_code(boost::system::errc::io_error); }
     explicit HookedFiles(Hook hook) : before(std::move(hook)) {}

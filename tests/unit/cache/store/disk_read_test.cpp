@@ -1,5 +1,5 @@
-// What a reader of the disk store's log is told: what it asked for, that it is gone, that it would have to wait, or that
-// the disk failed.
+// What a reader of the disk store's log is told: what it asked for, that it is gone, that it would have to wait, or
+// that the disk failed.
 #include "tests/unit/cache/store/disk_log_support.h"
 
 #include <doctest/doctest.h>

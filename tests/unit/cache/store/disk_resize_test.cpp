@@ -150,11 +150,9 @@ TEST_CASE("A file that cannot be removed is reported, and what it holds does not
         });
         OpenLog disk(directory, 16, files);
         REQUIRE_FALSE(disk.put("a", "old"));
-        while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment == 0) {
-        }
+        while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment == 0) {}
         REQUIRE_FALSE(disk.put("a", "new"));
-        while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment < 12) {
-        }
+        while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment < 12) {}
         CHECK(disk.log->resize(4) == errc::permission_denied);
         CHECK(segment_files(directory) == 16);
         CHECK(disk.get("a") == "-");
@@ -211,8 +209,7 @@ TEST_CASE("A reader in a segment that is given up finds nothing, and its file is
     });
     OpenLog disk(directory, 12, files);
     REQUIRE_FALSE(disk.put("a", body_of(1, 4000)));
-    while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment < 9) {
-    }
+    while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment < 9) {}
     std::size_t descriptors = 0;
     in_between = [&] {
         REQUIRE_FALSE(disk.log->resize(4));

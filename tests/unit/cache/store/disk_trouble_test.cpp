@@ -103,8 +103,7 @@ TEST_CASE("What was replaced does not come back from a segment that could not be
             OpenLog disk(directory, 6, files);
             REQUIRE_FALSE(disk.put("a", "old"));
             if (!fails_while_open) { // else its next header is what fails
-                while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment == 0) {
-                }
+                while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment == 0) {}
             }
             fails = true;
             REQUIRE_FALSE(disk.put("a", "new"));
@@ -151,8 +150,7 @@ TEST_CASE("A full disk refuses what is new, keeps what is there, and is asked ag
     std::size_t asked = 0;
     HookedFiles files([&](Operation operation, const std::string&) {
         asked += operation == Operation::Allocate ? 1 : 0;
-        return full && operation == Operation::Allocate ? errc::make_error_code(errc::no_space_on_device)
-                                                        : FileError();
+        return full && operation == Operation::Allocate ? errc::make_error_code(errc::no_space_on_device) : FileError();
     });
     OpenLog disk(directory, 8, files);
     std::size_t stored = 0;
@@ -163,8 +161,7 @@ TEST_CASE("A full disk refuses what is new, keeps what is there, and is asked ag
     };
     REQUIRE_FALSE(put_next());
     full = true;
-    while (!put_next()) {
-    }
+    while (!put_next()) {}
     CHECK(stored > 10);
     const std::size_t before = asked;
     for (int i = 0; i < 5; ++i) {
