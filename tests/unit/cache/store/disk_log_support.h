@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,10 +25,16 @@ inline constexpr std::uint64_t kSegment = 64 * 1024;
 
 class TemporaryDirectory {
 public:
-    TemporaryDirectory() {
+    enum class Identity { OfTheTests, None };
+    // Making an identity waits for the disk, which hundreds of directories would feel: most have the same one.
+    explicit TemporaryDirectory(Identity identity = Identity::OfTheTests) {
         std::string name = (fs::temp_directory_path() / "gatehouse-disk-XXXXXX").string();
         REQUIRE(::mkdtemp(name.data()) != nullptr);
         path_ = name;
+        if (identity == Identity::OfTheTests) {
+            static const std::string content = new_identity();
+            std::ofstream(file("identity"), std::ios::binary) << content;
+        }
     }
     ~TemporaryDirectory() {
         std::error_code ignored;
@@ -39,6 +46,16 @@ public:
     const std::string& path() const { return path_; }
 
 private:
+    static std::string new_identity() {
+        const TemporaryDirectory directory(Identity::None);
+        PosixFiles files;
+        DiskIndex index;
+        LogRecovery found;
+        REQUIRE(DiskLog::open(files, {directory.path(), kSegment, 4, false, 32}, index, found));
+        std::ifstream in(directory.file("identity"), std::ios::binary);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+
     std::string path_;
 };
 

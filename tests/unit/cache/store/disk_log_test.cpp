@@ -211,8 +211,8 @@ TEST_CASE("A segment of another version is left as it is") {
 }
 
 TEST_CASE("A directory serves one process at a time, and each store has a hash of its own") {
-    const TemporaryDirectory one;
-    const TemporaryDirectory two;
+    const TemporaryDirectory one(TemporaryDirectory::Identity::None);
+    const TemporaryDirectory two(TemporaryDirectory::Identity::None);
     OpenLog first(one);
     REQUIRE(first.log);
     OpenLog second(one);
@@ -248,7 +248,10 @@ TEST_CASE("Whichever operation on a file fails, once or for good, nothing wrong 
         for (std::size_t nth = 1;; ++nth) {
             CAPTURE(only_once);
             CAPTURE(nth);
-            const TemporaryDirectory directory;
+            // The first operations are those of a start that makes an identity.
+            const auto identity =
+                nth < 40 ? TemporaryDirectory::Identity::None : TemporaryDirectory::Identity::OfTheTests;
+            const TemporaryDirectory directory(identity);
             std::map<std::string, std::vector<std::string>> written; // all that was ever said of a key
             bool happened = true;
             {

@@ -310,15 +310,11 @@ TEST_CASE("The process ends at any byte of a new head: the old one is there unti
 }
 
 TEST_CASE("Whichever operation fails while heads are renewed, what is read was written so") {
-    const TemporaryDirectory directory; // one for all: making an identity waits for the disk
-    REQUIRE(OpenLog(directory).log);
     for (const bool only_once : {true, false}) {
         for (std::size_t nth = 1;; ++nth) {
             CAPTURE(only_once);
             CAPTURE(nth);
-            for (int number = 0; number < 4; ++number) {
-                fs::remove(directory.file("segment-" + std::to_string(number)));
-            }
+            const TemporaryDirectory directory;
             constexpr std::size_t kKeys = 6;
             std::vector<std::string> bodies(kKeys);
             bool happened = true;
