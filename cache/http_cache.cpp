@@ -87,6 +87,7 @@ HttpCache::Match HttpCache::find(const RequestContext& context) {
     if (below.kind == store::Below::Kind::Brought) {
         found.clear();
         store_.lookup(context.hash, context.key, found);
+        found.add(below.files);
         match = choose(context, found);
     }
     match.load = std::move(below.load);

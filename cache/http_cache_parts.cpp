@@ -73,7 +73,8 @@ StoredEnds HttpCache::choose_ends(const RequestContext& context, const store::Ca
     for (std::size_t i = 0; i < found.size(); ++i) {
         const StoredHead head = policy::view_stored_head(found[i]->metadata());
         const auto place = policy::place_of(head, found[i]->body_size(), context.policy.immutable);
-        if (place == policy::PartPlace::None || !fits(head, context) || is_dead(*found[i]) ||
+        // What lies in a file is served, but not put together.
+        if (found[i]->file() || place == policy::PartPlace::None || !fits(head, context) || is_dead(*found[i]) ||
             !policy::decide_storability(head.facts, context.policy).store) {
             continue;
         }

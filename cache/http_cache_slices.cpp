@@ -139,7 +139,6 @@ store::EntryRef HttpCache::find_slice(const RequestContext& context, const polic
     const store::KeyHash hash = store::hash_key(key);
     store::Candidates found;
     const auto choose = [&]() -> store::EntryRef {
-        store_.lookup(hash, key, found);
         for (std::size_t i = 0; i < found.size(); ++i) {
             const StoredHead head = policy::view_stored_head(found[i]->metadata());
             const auto part = policy::part_of(head);
@@ -149,6 +148,7 @@ store::EntryRef HttpCache::find_slice(const RequestContext& context, const polic
         }
         return {};
     };
+    store_.lookup(hash, key, found);
     store::EntryRef slice_at_hand = choose();
     if (slice_at_hand) {
         return slice_at_hand;
@@ -159,6 +159,8 @@ store::EntryRef HttpCache::find_slice(const RequestContext& context, const polic
         return {};
     }
     found.clear();
+    store_.lookup(hash, key, found);
+    found.add(below.files);
     return choose();
 }
 

@@ -148,6 +148,9 @@ bool Exchange::begin_routed() {
     Plan& plan = state_.plan;
     switch (plan.kind) {
     case Plan::Kind::Serve:
+        if (has_long_file(plan.entry)) {
+            return false;
+        }
         if (plan.leader) {
             start_background();
         }
@@ -213,21 +216,21 @@ bool Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
     if (content) {
         state_.record.response_body_bytes = length;
         if (whole) {
-            sink_.content(Body::Cursor(entry->body(), size), size, nullptr);
+            add_span(entry, 0, size);
         }
         for (std::size_t i = 0; i < assembly.spans.size(); ++i) {
             if (assembly.kind == Assembly::Kind::MultiPart) {
-                sink_.content(policy::multipart_part_head(assembly, i, head, complete_length));
+                add_text(policy::multipart_part_head(assembly, i, head, complete_length));
             }
-            Body::Cursor cursor(entry->body(), size);
-            cursor.seek(assembly.spans[i].first - assembly.content_first);
-            sink_.content(std::move(cursor), assembly.spans[i].size(), nullptr);
+            add_span(entry, assembly.spans[i].first - assembly.content_first, assembly.spans[i].size());
         }
         if (assembly.kind == Assembly::Kind::MultiPart) {
-            sink_.content(policy::multipart_end(assembly));
+            add_text(policy::multipart_end(assembly));
         }
     }
-    sink_.end(nullptr);
+    if (rest_.empty()) {
+        sink_.end(nullptr);
+    }
     return true;
 }
 
@@ -236,6 +239,7 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         const bool given = co_await finish_page();
         if (!given) {
             serve_stored(state_.plan.entry, state_.plan.head, state_.plan.result);
+            co_await serve_rest(state_.plan.entry);
         }
         co_return;
     }
@@ -260,8 +264,8 @@ awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<
     std::optional<Found> found;
     for (int joins = 0;; ++joins) {
         Plan& plan = state_.plan;
-        if (plan.kind == Plan::Kind::Serve) { // planned again after another variant's answer
-            if (plan.leader) {
+        if (plan.kind == Plan::Kind::Serve) { // planned again, or what has to be waited for now and then
+            if (plan.leader && (joins > 0 || is_planned_here)) {
                 start_background();
             }
             co_await serve(plan.entry, plan.head, plan.result);

@@ -81,6 +81,15 @@ private:
     void plan_again();
     // A while at most: a disk that does not answer keeps nobody from the origin.
     awaitable<void> wait_for_load();
+    // False: it takes too long.
+    awaitable<bool> wait_for(std::shared_ptr<cache::store::Load> load, http::Duration longest);
+    // ---- bodies that lie in files (exchange_files.cpp)
+    using FileBodyPtr = std::shared_ptr<const cache::store::FileBody>;
+    static bool has_long_file(const cache::store::EntryRef& entry);
+    void add_span(const cache::store::EntryRef& entry, std::uint64_t first, std::uint64_t bytes);
+    void add_text(std::string text);
+    awaitable<void> serve_rest(cache::store::EntryRef entry);
+    awaitable<bool> send_from_file(FileBodyPtr body, std::uint64_t first, std::uint64_t bytes);
     // Answered, or TooLong where the wait was given up for what `given_up` says.
     awaitable<Waited> wait_patiently(const std::shared_ptr<cache::Fetch>& fetch,
                                      std::optional<cache::Resolution>& given_up);
@@ -156,6 +165,13 @@ private:
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
     bool unsliced_ = false;  // cache::RequestContext::unsliced
     bool loaded_ = false;    // cache::RequestContext::loaded, of the next plan
+    // What serve_stored() left to serve_rest(): text, or a span of the entry's body.
+    struct Rest {
+        std::string text;
+        std::uint64_t first = 0;
+        std::uint64_t bytes = 0;
+    };
+    std::vector<Rest> rest_;
     bool content_first_ = false; // nothing can be planned before the content has come
     PageTurn* page_ = nullptr; // this exchange is for a page
 };

@@ -177,13 +177,14 @@ bool Exchange::take_page() {
 }
 
 awaitable<void> Exchange::serve(cache::store::EntryRef entry, StoredHead stored, policy::CacheResult result) {
-    if (serve_stored(entry, stored, result)) {
-        co_return;
+    bool is_served = serve_stored(entry, stored, result);
+    if (!is_served) {
+        launch_page();
+        const bool given = co_await finish_page();
+        is_served = !given && serve_stored(entry, stored, result);
     }
-    launch_page();
-    const bool given = co_await finish_page();
-    if (!given) {
-        serve_stored(entry, stored, result);
+    if (is_served) {
+        co_await serve_rest(entry);
     }
 }
 

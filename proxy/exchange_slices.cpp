@@ -288,6 +288,11 @@ awaitable<bool> Exchange::send_span(cache::SliceNeed& need, Piece& piece, http::
 }
 
 awaitable<bool> Exchange::send_piece(Piece& piece, std::uint64_t first, std::uint64_t bytes) {
+    if (const auto file = piece.entry ? piece.entry->file() : nullptr) {
+        state_.record.response_body_bytes += bytes;
+        const bool sent = co_await send_from_file(file, first, bytes);
+        co_return sent;
+    }
     if (piece.entry) {
         Body::Cursor cursor(piece.entry->body(), piece.entry->body_size());
         cursor.seek(first);

@@ -99,6 +99,12 @@ void Exchange::launch(const std::shared_ptr<RequestBody>& body, const std::share
     if (content_first_) {
         return; // there is no plan yet
     }
+    if (plan.kind == Plan::Kind::Serve) {
+        if (plan.leader) {
+            start_background();
+        }
+        return;
+    }
     if (plan.kind == Plan::Kind::Slices || plan.kind == Plan::Kind::Load) {
         return; // each slice has a plan of its own, and there is none before what the disk has is known
     }

@@ -22,20 +22,33 @@ void Exchange::plan_again() {
 
 awaitable<void> Exchange::wait_for_load() {
     loaded_ = true;
-    const auto event = std::make_shared<Event>(worker_.core.io()); // the disk may answer later than anybody waits
+    const std::shared_ptr<cache::store::Load> load = state_.plan.load;
+    static_cast<void>(co_await wait_for(load, kLongestLoad));
+}
+
+awaitable<bool> Exchange::wait_for(std::shared_ptr<cache::store::Load> load, http::Duration longest) {
+    struct Waiting {
+        explicit Waiting(Core& core) : event(core.io()) {}
+        Event event;
+        bool is_done = false;
+    };
     Core& core = worker_.core;
-    const bool is_coming = state_.plan.load->when_done([&core, weak = std::weak_ptr<Event>(event)] {
+    const auto waiting = std::make_shared<Waiting>(core); // the disk may answer later than anybody waits
+    const bool is_coming = load->when_done([&core, weak = std::weak_ptr<Waiting>(waiting)] {
         core.post([weak] {
-            if (const auto waiting = weak.lock()) {
-                waiting->signal();
+            if (const auto still = weak.lock()) {
+                still->is_done = true;
+                still->event.signal();
             }
         });
     });
-    if (is_coming) {
-        Deadline deadline(core.wheel(), [](void* waiting) { static_cast<Event*>(waiting)->signal(); }, event.get());
-        deadline.arm(kLongestLoad);
-        co_await event->wait();
+    if (!is_coming) {
+        co_return true;
     }
+    Deadline deadline(core.wheel(), [](void* event) { static_cast<Event*>(event)->signal(); }, &waiting->event);
+    deadline.arm(longest);
+    co_await waiting->event.wait();
+    co_return waiting->is_done;
 }
 
 awaitable<Exchange::Waited> Exchange::wait_patiently(const std::shared_ptr<Fetch>& fetch,

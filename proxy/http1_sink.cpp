@@ -112,6 +112,17 @@ void Http1Sink::content(cache::store::Body::Cursor cursor, std::uint64_t bytes, 
     }
 }
 
+void Http1Sink::content(std::shared_ptr<const cache::store::FileBody> body, std::uint64_t first,
+                        std::uint64_t bytes) {
+    if (chunked_ && bytes > 0) {
+        begin_chunk(bytes);
+    }
+    connection_.output.append_file(std::move(body), first, bytes);
+    if (chunked_ && bytes > 0) {
+        connection_.output.append("\r\n");
+    }
+}
+
 void Http1Sink::end(const http::Fields* trailers) {
     ended_ = true;
     if (!chunked_) {

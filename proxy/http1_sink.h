@@ -25,6 +25,8 @@ public:
                       const cache::policy::CacheResult* cache, std::string_view shown_key) override;
     void content(std::string_view bytes) override;
     void content(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void> owner) override;
+    void content(std::shared_ptr<const cache::store::FileBody> body, std::uint64_t first,
+                 std::uint64_t bytes) override;
     void end(const http::Fields* trailers) override;
     void abort() noexcept override;
     bool try_flush() noexcept override;

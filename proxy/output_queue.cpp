@@ -1,10 +1,11 @@
-// Gathering text and body pieces into sendmsg calls.
+// Gathering text and body pieces into sendmsg calls, and what lies in files into sendfile calls.
 #include "proxy/output_queue.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 namespace gatehouse::proxy {
@@ -22,45 +23,36 @@ void OutputQueue::append_body(cache::store::Body::Cursor cursor, std::uint64_t b
         return;
     }
     Segment segment;
-    segment.text_end = text_.size();
     segment.cursor = std::move(cursor);
     segment.bytes = bytes;
     segment.owner = std::move(owner);
-    segments_.push_back(std::move(segment));
+    add(std::move(segment));
+}
+
+void OutputQueue::append_file(std::shared_ptr<const cache::store::FileBody> body, std::uint64_t first,
+                              std::uint64_t bytes) {
+    if (bytes == 0) {
+        return;
+    }
+    Segment segment;
+    segment.file = std::move(body);
+    segment.file_at = first;
+    segment.bytes = bytes;
+    add(std::move(segment));
+}
+
+void OutputQueue::add(Segment segment) {
+    segment.text_end = text_.size();
     sealed_ = text_.size();
-    pending_body_ += bytes;
+    pending_body_ += segment.bytes;
+    segments_.push_back(std::move(segment));
 }
 
 OutputQueue::Flush OutputQueue::try_flush(int descriptor) noexcept {
     while (!empty()) {
-        std::array<iovec, kMaxPieces> pieces;
-        std::size_t count = 0;
-        std::size_t text_at = sent_text_;
-        const auto add_text = [&](std::size_t end) {
-            if (end > text_at && count < kMaxPieces) {
-                pieces[count++] = {text_.data() + text_at, end - text_at};
-                text_at = end;
-            }
-        };
-        for (std::size_t i = next_; i < segments_.size() && count + 2 < kMaxPieces; ++i) {
-            add_text(segments_[i].text_end);
-            const auto room = std::span(pieces).subspan(count);
-            const std::size_t filled = segments_[i].cursor.peek(room, segments_[i].bytes);
-            count += filled;
-            if (count >= kMaxPieces) {
-                break; // a long chain: the rest follows with the next call
-            }
-            if (i + 1 == segments_.size()) {
-                add_text(text_.size());
-            }
-        }
-        if (next_ == segments_.size()) {
-            add_text(text_.size());
-        }
-        msghdr message{};
-        message.msg_iov = pieces.data();
-        message.msg_iovlen = count;
-        const ssize_t sent = ::sendmsg(descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const bool is_at_file =
+            next_ < segments_.size() && segments_[next_].file && sent_text_ == segments_[next_].text_end;
+        const ssize_t sent = is_at_file ? send_file(descriptor, segments_[next_]) : send_pieces(descriptor);
         if (sent < 0) {
             if (errno == EINTR) {
                 continue;
@@ -82,6 +74,56 @@ OutputQueue::Flush OutputQueue::try_flush(int descriptor) noexcept {
     return Flush::Done;
 }
 
+// As sendmsg(2): text and pieces of bodies, up to the next one that lies in a file.
+ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
+    std::array<iovec, kMaxPieces> pieces;
+    std::size_t count = 0;
+    std::size_t text_at = sent_text_;
+    const auto add_text = [&](std::size_t end) {
+        if (end > text_at && count < kMaxPieces) {
+            pieces[count++] = {text_.data() + text_at, end - text_at};
+            text_at = end;
+        }
+    };
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    for (std::size_t i = next_; i < segments_.size() && count + 2 < kMaxPieces; ++i) {
+        add_text(segments_[i].text_end);
+        if (segments_[i].file) {
+            flags |= MSG_MORE; // in one packet with its beginning
+            break;
+        }
+        const auto room = std::span(pieces).subspan(count);
+        const std::size_t filled = segments_[i].cursor.peek(room, segments_[i].bytes);
+        count += filled;
+        if (count >= kMaxPieces) {
+            break; // a long chain: the rest follows with the next call
+        }
+        if (i + 1 == segments_.size()) {
+            add_text(text_.size());
+        }
+    }
+    if (next_ == segments_.size()) {
+        add_text(text_.size());
+    }
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = count;
+    return ::sendmsg(descriptor, &message, flags);
+}
+
+// As sendfile(2). A file that has become shorter is an error: what was promised cannot be sent.
+ssize_t OutputQueue::send_file(int descriptor, const Segment& segment) noexcept {
+    const cache::store::FileBody::Run run = segment.file->at(segment.file_at);
+    off_t offset = static_cast<off_t>(run.offset);
+    const auto bytes = static_cast<std::size_t>(std::min(run.bytes, segment.bytes));
+    const ssize_t sent = ::sendfile(descriptor, run.file->descriptor(), &offset, bytes);
+    if (sent == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return sent;
+}
+
 void OutputQueue::consume(std::uint64_t bytes) {
     while (bytes > 0) {
         const bool has_segment = next_ < segments_.size();
@@ -100,13 +142,18 @@ void OutputQueue::consume(std::uint64_t bytes) {
         }
         Segment& segment = segments_[next_];
         const std::uint64_t part = std::min(bytes, segment.bytes);
-        segment.cursor.advance(part);
+        if (segment.file) {
+            segment.file_at += part;
+        } else {
+            segment.cursor.advance(part);
+        }
         segment.bytes -= part;
         pending_body_ -= part;
         bytes -= part;
         if (segment.bytes == 0) {
             segment.cursor = cache::store::Body::Cursor(); // lets go of its blocks at once, and then of what owns them
             segment.owner.reset();
+            segment.file.reset();
             ++next_;
         }
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cache/store/body.h"
+#include "cache/store/file_body.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace gatehouse::proxy {
 
@@ -25,7 +28,10 @@ public:
     // The next `bytes` of the body from the cursor on. `owner` keeps alive what the cursor needs.
     void append_body(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void> owner);
 
-    // Sends as much as the socket takes now.
+    // [first, first + bytes) of a body that lies in files, which the kernel sends from there.
+    void append_file(std::shared_ptr<const cache::store::FileBody> body, std::uint64_t first, std::uint64_t bytes);
+
+    // Sends as much as the socket takes now. Precondition: SIGPIPE is ignored.
     Flush try_flush(int descriptor) noexcept;
     bool empty() const noexcept { return next_ == segments_.size() && sealed_ == text_.size(); }
     std::uint64_t pending_bytes() const noexcept { return pending_body_ + (text_.size() - sent_text_); }
@@ -43,7 +49,12 @@ private:
         // In this order: the cursor is destroyed first, because the body it reads from may go away with its owner.
         std::shared_ptr<const void> owner;
         cache::store::Body::Cursor cursor;
+        std::shared_ptr<const cache::store::FileBody> file; // instead of the cursor,
+        std::uint64_t file_at = 0;                          // from here on
     };
+    void add(Segment segment);
+    ssize_t send_pieces(int descriptor) noexcept;
+    static ssize_t send_file(int descriptor, const Segment& segment) noexcept;
     void consume(std::uint64_t bytes);
 
     std::string text_;

@@ -7,6 +7,7 @@
 #include "cache/policy/response_assembly.h"
 #include "cache/policy/stored_head.h"
 #include "cache/store/body.h"
+#include "cache/store/file_body.h"
 #include "http/fields.h"
 #include "http/message.h"
 #include "proxy/asio.h"
@@ -44,6 +45,9 @@ public:
     virtual void content(std::string_view bytes) = 0;
     virtual void content(cache::store::Body::Cursor cursor, std::uint64_t bytes,
                          std::shared_ptr<const void> owner) = 0;
+    // [first, first + bytes) of a body that lies in files; the caller sees to it that no disk has to be waited for.
+    virtual void content(std::shared_ptr<const cache::store::FileBody> body, std::uint64_t first,
+                         std::uint64_t bytes) = 0;
     // The response is whole. Trailer fields are sent where the framing has a place for them.
     virtual void end(const http::Fields* trailers) = 0;
     // The response cannot be completed: the client must be able to see that it is not whole.

@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <list>
 #include <utility>
@@ -86,6 +87,9 @@ public:
             cursor.advance(taken);
             bytes -= taken;
         }
+    }
+    void content(std::shared_ptr<const cache::store::FileBody>, std::uint64_t, std::uint64_t) override {
+        assert(false && "there is no disk here");
     }
     void end(const http::Fields*) override {}
     void abort() noexcept override {}

@@ -29,10 +29,11 @@ struct DiskLog::Located {
 };
 
 // Into record.bytes, from the front.
-ReadState DiskLog::read_head(const Segment::View& segment, const KeyHash& hash, std::uint64_t units,
+ReadState DiskLog::read_head_of(const Segment::View& segment, const KeyHash& hash, const Location& location,
                              ReadRecord& record, RecordHead& head, Blocking blocking) {
-    const std::uint64_t offset = units * kUnitBytes;
-    std::size_t wanted = kHeadBytes;
+    const std::uint64_t offset = std::uint64_t{location.units} * kUnitBytes;
+    const std::size_t record_bytes = std::size_t{location.length_units} * kUnitBytes;
+    std::size_t wanted = std::min(kHeadBytes, record_bytes);
     for (;;) {
         if (record.bytes.size() < wanted) {
             record.bytes.resize(wanted);
@@ -44,7 +45,7 @@ ReadState DiskLog::read_head(const Segment::View& segment, const KeyHash& hash, 
             return would_block ? ReadState::WouldBlock : ReadState::Failed;
         }
         const auto length = disk::record_length(std::span<const char>(bytes).first(kRecordHeaderBytes));
-        if (length && length->head_bytes > wanted) {
+        if (length && length->head_bytes > wanted && length->head_bytes <= record_bytes) {
             wanted = static_cast<std::size_t>(length->head_bytes);
             continue;
         }
@@ -64,7 +65,7 @@ ReadState DiskLog::locate(const KeyHash& hash, const Location& location, ReadRec
     }
     found.entry = *entry;
     found.body_segment = view;
-    ReadState state = read_head(view, hash, location.units, record, found.body_head, blocking);
+    ReadState state = read_head_of(view, hash, location, record, found.body_head, blocking);
     std::uint64_t units = location.units;
     if (state == ReadState::Whole && entry->kind == RecordKind::Metadata) {
         std::array<char, kBodyPlaceBytes> bytes{};
@@ -76,7 +77,9 @@ ReadState DiskLog::locate(const KeyHash& hash, const Location& location, ReadRec
         found.body_segment = place ? view_of(place->place) : Segment::View();
         state = found.body_segment.file == nullptr
                     ? ReadState::Absent
-                    : read_head(found.body_segment, hash, place->place.units, record, found.body_head, blocking);
+                    : read_head_of(found.body_segment, hash,
+                                {place->place.segment, place->place.units, place->length_units}, record,
+                                found.body_head, blocking);
         units = place ? place->place.units : 0;
     }
     if (state == ReadState::Whole && found.body_head.facts.kind != RecordKind::Whole) {
@@ -108,7 +111,7 @@ ReadState DiskLog::open(const KeyHash& hash, const Location& location, ReadRecor
         const Segment::View view = segment->view();
         state = view.generation == 0
                     ? ReadState::Absent
-                    : read_head(view, hash, location.units, record, record.head, Blocking::Refused);
+                    : read_head_of(view, hash, location, record, record.head, Blocking::Refused);
         record.head.facts.body_bytes = bytes;
     }
     index_.use(hash, location);

@@ -124,6 +124,10 @@ SegmentReport Inspector::look_at(std::uint32_t segment, Depth depth) {
     SegmentReport report;
     report.file = segment_file_name(segment);
     report.number = segment;
+    if (file.error() == boost::system::errc::no_such_file_or_directory) {
+        report.state = SegmentState::Free; // it is being begun anew, or was given up, since the directory was read
+        return report;
+    }
     report.state = SegmentState::Damaged;
     report.findings.push_back({report.file, 0, "cannot be opened: " + file.error().message()});
     return report;

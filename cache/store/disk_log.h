@@ -36,9 +36,9 @@ struct LogOptions {
     // Every read checks the body. Otherwise the first read does since the start or since the record was written, also
     // where this process wrote it: between its write and that read lies the disk. Heads are checked at every read.
     bool verify_always = false;
+    unsigned max_variants = 32; // records kept for one hash of a key, at least 1; the oldest beyond it go
     // Of the metadata of records. A directory of another one begins anew.
     std::uint64_t metadata_version = 0;
-    unsigned max_variants = 32; // records kept for one hash of a key, at least 1; the oldest beyond it go
 };
 
 // What opening a log found, for the program's log.
@@ -140,6 +140,7 @@ public:
     void hide(std::string_view key, std::string_view secondary_key);
     // Whole counts as a use. Absent and Failed: the entry is out of the index.
     ReadState read(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking);
+    bool verifies_always() const noexcept { return options_.verify_always; }
     // The same without its body, which stays in its file; record.body is empty. It never waits. WouldBlock also where
     // the body was not checked since the start: check() does that.
     ReadState open(const KeyHash& hash, const Location& location, ReadRecord& record,
@@ -204,7 +205,7 @@ private:
     Segment::View view_of(const Place& place) const; // without a file where it is not there any more
 
     // ---- disk_body.cpp
-    static ReadState read_head(const Segment::View& segment, const KeyHash& hash, std::uint64_t units,
+    static ReadState read_head_of(const Segment::View& segment, const KeyHash& hash, const Location& location,
                                ReadRecord& record, RecordHead& head, Blocking blocking);
     struct Located;
     ReadState locate(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,

@@ -98,7 +98,7 @@ ReadState DiskLog::read_body(const KeyHash& hash, const Location& location, Read
     const std::size_t at = std::size_t{location.length_units} * kUnitBytes;
     const char* const before = record.bytes.data();
     RecordHead body;
-    const ReadState state = read_record(*segment, where->place.generation, hash,
+    const ReadState state = read_record(view, hash,
                                         {where->place.segment, where->place.units, where->length_units},
                                         {record, at, body, blocking, check_body});
     if (state != ReadState::Whole) {

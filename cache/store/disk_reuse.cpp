@@ -58,8 +58,11 @@ FileError DiskLog::begin_segment() {
     }
     Segment& segment = *free_.front();
     if (segment.generation() != 0) {
-        // It stays free, for the next time, where there is an error. Without its file it holds nothing any more.
         if (const FileError error = files_.remove(path_of(segment))) {
+            free_.pop_front();
+            segment.state = Segment::State::Bad; // others may go
+            spent_.push_back(&segment);
+            ++bad_segments_;
             return error;
         }
         oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);

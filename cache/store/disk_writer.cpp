@@ -209,6 +209,9 @@ disk::FileError DiskWriter::store(const Change& change) {
             return refreshed ? disk::FileError() : refreshed.error();
         }
     }
+    if (entry.file() != nullptr) {
+        return {}; // its body was given up meanwhile, and with it what there is to store
+    }
     if (body_.capacity() > kKeptBytes) {
         body_ = std::string();
     }

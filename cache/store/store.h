@@ -133,6 +133,12 @@ class Candidates {
 public:
     static constexpr std::size_t kMax = 32; // upper bound of cache.memory.max_variants
     void push(EntryRef entry) noexcept { entries_.push_back(std::move(entry)); }
+    // As many as there is room for.
+    void add(const std::vector<EntryRef>& entries) noexcept {
+        for (std::size_t i = 0; i < entries.size() && entries_.size() < kMax; ++i) {
+            entries_.push_back(entries[i]);
+        }
+    }
     void clear() noexcept { entries_.clear(); }
     std::size_t size() const noexcept { return entries_.size(); }
     bool empty() const noexcept { return entries_.empty(); }

@@ -93,7 +93,15 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     const KeyHash hash = hash_key(old->key());
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
-    EntryRef entry = memory_->replace_metadata(old, secondary_key, metadata, sequence);
+    EntryRef entry;
+    if (auto file = old->file()) {
+        const bool is_stored =
+            !has_in_memory(hash, old->key(), old->secondary_key()) && log_->has(old->key(), old->secondary_key());
+        entry = is_stored ? memory_->make_file_entry({old->key(), hash, secondary_key, sequence}, metadata, file)
+                          : EntryRef();
+    } else {
+        entry = memory_->replace_metadata(old, secondary_key, metadata, sequence);
+    }
     if (entry) {
         Change change;
         change.kind = Change::Kind::Freshen;
@@ -105,22 +113,24 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     return entry;
 }
 
+bool TieredStore::has_in_memory(const KeyHash& hash, std::string_view key, std::string_view secondary_key) {
+    Candidates found;
+    memory_->lookup(hash, key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]->secondary_key() == secondary_key) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Also where memory has evicted it meanwhile: then the disk may still have it.
 bool TieredStore::erase(const EntryRef& entry) {
     const KeyHash hash = hash_key(entry->key());
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
     const bool erased = memory_->erase(entry);
-    const bool is_replaced = !erased && [&] {
-        Candidates found;
-        memory_->lookup(hash, entry->key(), found);
-        for (std::size_t i = 0; i < found.size(); ++i) {
-            if (found[i]->secondary_key() == entry->secondary_key()) {
-                return true;
-            }
-        }
-        return false;
-    }();
+    const bool is_replaced = !erased && has_in_memory(hash, entry->key(), entry->secondary_key());
     const bool is_on_disk = stripe.changes.contains(hash.low) || log_->has(entry->key(), entry->secondary_key());
     if (!is_replaced && (is_on_disk || stripe.reading.contains(hash.low))) {
         Change change;
@@ -171,63 +181,127 @@ TieredStore::Records TieredStore::records_not_at_hand(const KeyHash& on_disk, co
 }
 
 Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) {
-    const KeyHash on_disk = log_->hash(key);
-    Records records = records_not_at_hand(on_disk, at_hand);
+    Records records = records_not_at_hand(log_->hash(key), at_hand);
     if (records.empty() || writer_.has_lost_count()) {
         return {};
     }
-    Stripe& stripe = stripe_of(hash);
-    std::shared_ptr<Reading> reading;
-    {
-        const std::lock_guard lock(stripe.mutex);
-        if (stripe.changes.contains(hash.low)) {
-            return {};
-        }
-        auto& known = stripe.reading[hash.low];
-        if (known) {
-            return may_wait ? Below{Below::Kind::Coming, known->load} : Below{};
-        }
-        reading = known = std::make_shared<Reading>();
+    const ReadingPtr reading = begin_reading(hash);
+    if (!reading) {
+        return {};
     }
-    bool brought = false;
-    thread_local disk::ReadRecord record; // keeps its room
+    Below below;
     Records later;
     for (const disk::IndexEntry& one : records) {
-        const bool is_large = std::uint64_t{one.location.length_units} * disk::kUnitBytes > kMostBytesAtOnce;
-        const ReadState state =
-            is_large ? ReadState::WouldBlock : log_->read(on_disk, one.location, record, Blocking::Refused);
+        const ReadState state = bring_at_once(hash, key, one, *reading, may_wait, below);
         if (state == ReadState::WouldBlock) {
             later.push_back(one);
         } else if (state == ReadState::Failed) {
             read_errors_.fetch_add(1, std::memory_order_relaxed);
-        } else if (state == ReadState::Whole && enter(hash, key, record, *reading)) {
-            brought = true;
-            read_at_once_.fetch_add(1, std::memory_order_relaxed);
         }
     }
-    const std::shared_ptr<Load> load = reading->load;
-    if (!later.empty() && may_wait && readers_ &&
-        readers_->post([this, hash, reading, key = std::string(key), later] {
-            read(hash, key, later, *reading);
-            finish(hash, reading);
-        })) {
-        return {Below::Kind::Coming, load};
-    }
     if (!later.empty() && may_wait) {
-        reads_refused_.fetch_add(1, std::memory_order_relaxed);
+        if (auto load = read_later(hash, key, std::move(later), reading)) {
+            below = {Below::Kind::Coming, std::move(load)};
+        }
     }
-    finish(hash, reading);
-    return {brought ? Below::Kind::Brought : Below::Kind::Nothing};
+    end_reading(hash, reading);
+    return below;
 }
 
-void TieredStore::read(const KeyHash& hash, const std::string& key, const Records& records, Reading& reading) {
+// While a change of the key waits to be written, what is on the disk is not what is stored.
+TieredStore::ReadingPtr TieredStore::begin_reading(const KeyHash& hash) {
+    Stripe& stripe = stripe_of(hash);
+    const std::lock_guard lock(stripe.mutex);
+    if (stripe.changes.contains(hash.low)) {
+        return nullptr;
+    }
+    ReadingPtr& known = stripe.reading[hash.low];
+    if (!known || known->is_outdated) {
+        known = std::make_shared<Reading>();
+    }
+    ++known->readers;
+    return known;
+}
+
+void TieredStore::end_reading(const KeyHash& hash, const ReadingPtr& reading) {
+    Stripe& stripe = stripe_of(hash);
+    const std::lock_guard lock(stripe.mutex);
+    const auto known = stripe.reading.find(hash.low);
+    if (--reading->readers == 0 && known != stripe.reading.end() && known->second == reading) {
+        stripe.reading.erase(known);
+    }
+}
+
+// One job for all who ask meanwhile. Null: too many wait.
+std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, Records records,
+                                              const ReadingPtr& reading) {
+    auto load = std::make_shared<Load>();
+    {
+        const std::lock_guard lock(stripe_of(hash).mutex);
+        if (reading->load) {
+            return reading->load;
+        }
+        reading->load = load;
+        ++reading->readers;
+    }
+    const auto end = [this, hash, reading, load] {
+        {
+            const std::lock_guard lock(stripe_of(hash).mutex);
+            reading->load.reset();
+        }
+        end_reading(hash, reading);
+        load->finish();
+    };
+    if (readers_ && readers_->post([this, hash, reading, end, key = std::string(key), records = std::move(records)] {
+            read(hash, key, records, *reading);
+            end();
+        })) {
+        return load;
+    }
+    reads_refused_.fetch_add(1, std::memory_order_relaxed);
+    end();
+    return nullptr;
+}
+
+ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
+                                     const Reading& reading, bool may_wait, Below& below) {
+    thread_local disk::ReadRecord record; // keeps its room
+    const KeyHash on_disk = log_->hash(key);
+    bool is_brought = false;
+    ReadState state = ReadState::WouldBlock;
+    if (!is_large(one)) {
+        state = log_->read(on_disk, one.location, record, Blocking::Refused);
+        is_brought = state == ReadState::Whole && enter(hash, key, record, reading);
+    } else if (!may_wait || !log_->verifies_always()) {
+        std::shared_ptr<const FileBody> body;
+        state = log_->open(on_disk, one.location, record, body);
+        // Who has waited for it already takes it as it is.
+        if (state == ReadState::Whole && may_wait && !body->is_at_hand(0, std::min(body->size(), kFirstBytes))) {
+            state = ReadState::WouldBlock;
+        }
+        EntryRef entry =
+            state == ReadState::Whole ? enter_file(hash, key, record, std::move(body), reading) : EntryRef();
+        is_brought = static_cast<bool>(entry);
+        if (is_brought) {
+            below.files.push_back(std::move(entry));
+        }
+    }
+    if (is_brought) {
+        below.kind = Below::Kind::Brought;
+        read_at_once_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return state;
+}
+
+void TieredStore::read(const KeyHash& hash, const std::string& key, const Records& records, const Reading& reading) {
     const KeyHash on_disk = log_->hash(key);
     for (const disk::IndexEntry& one : records) {
         disk::ReadRecord record;
-        const ReadState state = log_->read(on_disk, one.location, record, Blocking::Allowed);
+        const ReadState state = is_large(one) ? log_->check(on_disk, one.location)
+                                              : log_->read(on_disk, one.location, record, Blocking::Allowed);
         if (state == ReadState::Failed) {
             read_errors_.fetch_add(1, std::memory_order_relaxed);
-        } else if (state == ReadState::Whole && enter(hash, key, record, reading)) {
+        } else if (state == ReadState::Whole && (is_large(one) || enter(hash, key, record, reading))) {
             read_by_readers_.fetch_add(1, std::memory_order_relaxed);
         }
     }
@@ -252,13 +326,30 @@ bool TieredStore::enter(const KeyHash& hash, std::string_view key, const disk::R
     return static_cast<bool>(writer->commit(record.head.metadata));
 }
 
-void TieredStore::finish(const KeyHash& hash, const std::shared_ptr<Reading>& reading) {
-    {
-        Stripe& stripe = stripe_of(hash);
-        const std::lock_guard lock(stripe.mutex);
-        stripe.reading.erase(hash.low);
+EntryRef TieredStore::enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
+                                 std::shared_ptr<const FileBody> body, const Reading& reading) {
+    if (record.head.key != key) {
+        return {};
     }
-    reading->load->finish();
+    const std::lock_guard lock(stripe_of(hash).mutex);
+    if (reading.is_outdated) {
+        read_in_vain_.fetch_add(1, std::memory_order_relaxed);
+        return {};
+    }
+    return memory_->make_file_entry({key, hash, record.head.secondary_key, record.head.facts.sequence},
+                                    record.head.metadata, std::move(body));
+}
+
+std::shared_ptr<Load> TieredStore::read_in(std::shared_ptr<const FileBody> body, std::uint64_t first,
+                                           std::uint64_t bytes) {
+    auto load = std::make_shared<Load>();
+    const bool is_taken = readers_ && readers_->post([this, body = std::move(body), first, bytes, load] {
+        if (!body->read_in(first, bytes)) {
+            read_errors_.fetch_add(1, std::memory_order_relaxed);
+        }
+        load->finish();
+    });
+    return is_taken ? load : nullptr;
 }
 
 DiskStats TieredStore::disk_stats() const {

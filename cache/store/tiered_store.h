@@ -1,8 +1,9 @@
 // The memory store with a disk below it (docs/DISK.md).
 //
 // What is stored is stored in memory, and written to the disk by a thread of its own; what memory evicts is still on the
-// disk. What lookup() does not find bring() looks for there: records that are not large and whose pages are resident are
-// read at once, others by threads that may block. What was brought is an entry of the memory store like any other.
+// disk. What lookup() does not find bring() looks for there. Small records are read, and are then entries of the memory
+// store like any other. Of larger ones only the head is read; the body is sent from its file. Whatever is not in the
+// kernel's memory, or was not checked since the start, is first read by threads that may wait for the disk.
 //
 // What is on the disk is never believed against what happened since: while a change of a key waits to be written, the
 // disk is not asked for that key, and what was being read when a key changed is dropped.
@@ -35,8 +36,10 @@ struct TieredOptions {
 class TieredStore final : public Store {
 public:
     static constexpr std::size_t kMostReadsQueued = 4096;
-    // Larger records are read by the readers even where their pages are resident: the loop has others to serve.
-    static constexpr std::uint64_t kMostBytesAtOnce = 256 * 1024;
+    // Larger records are not brought into memory: their bodies are sent from their files.
+    static constexpr std::uint64_t kMostBytesBrought = 64 * 1024;
+    // Of a body in files, what is asked of the kernel's memory at a time.
+    static constexpr std::uint64_t kFirstBytes = 256 * 1024;
 
     // `log` fills `index`. `trouble`: see DiskWriter. Nothing is written before start().
     TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::DiskIndex> index,
@@ -62,6 +65,12 @@ public:
     std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override {
         return memory_->open_relay(expected_bytes);
     }
+    std::shared_ptr<Load> read_in(std::shared_ptr<const FileBody> body, std::uint64_t first,
+                                  std::uint64_t bytes) override;
+    EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata,
+                             std::shared_ptr<const FileBody> body) override {
+        return memory_->make_file_entry(facts, metadata, std::move(body));
+    }
     EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
                               std::uint64_t sequence) override;
     bool erase(const EntryRef& entry) override;
@@ -73,17 +82,19 @@ public:
 private:
     friend class TieredWriter;
     using Records = std::vector<disk::IndexEntry>;
-    // A key whose records are being read.
+    // A key whose records are being read. Guarded by the stripe.
     struct Reading {
-        bool is_outdated = false; // it changed since; guarded by the stripe
-        std::shared_ptr<Load> load = std::make_shared<Load>();
+        bool is_outdated = false;   // it changed since
+        unsigned readers = 0;       // threads that read at once, and the job
+        std::shared_ptr<Load> load; // while a job reads what has to be waited for
     };
+    using ReadingPtr = std::shared_ptr<Reading>;
     // What is on its way between memory and disk, by hash. Held while memory changes and the change is queued, so that
     // both have one order.
     struct Stripe {
         std::mutex mutex;
         std::unordered_map<std::uint64_t, std::uint32_t> changes; // how many wait to be written
-        std::unordered_map<std::uint64_t, std::shared_ptr<Reading>> reading;
+        std::unordered_map<std::uint64_t, ReadingPtr> reading;
     };
     static constexpr std::size_t kStripes = 64;
     Stripe& stripe_of(const KeyHash& hash) noexcept { return stripes_[hash.high % kStripes]; }
@@ -91,11 +102,25 @@ private:
     EntryRef commit(Writer& writer, const KeyHash& hash, std::uint64_t sequence, std::string_view metadata);
     void note(Stripe& stripe, Change change);
     void written(const Change& change);
+    bool has_in_memory(const KeyHash& hash, std::string_view key, std::string_view secondary_key);
     Records records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const;
-    void read(const KeyHash& hash, const std::string& key, const Records& records, Reading& reading);
+    // Null: the disk is not to be asked now.
+    ReadingPtr begin_reading(const KeyHash& hash);
+    void end_reading(const KeyHash& hash, const ReadingPtr& reading);
+    std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, Records records,
+                                     const ReadingPtr& reading);
+    void read(const KeyHash& hash, const std::string& key, const Records& records, const Reading& reading);
+    // The body of a metadata record stands elsewhere, and short ones do not (DiskLog::refresh).
+    static bool is_large(const disk::IndexEntry& record) noexcept {
+        return record.kind == disk::RecordKind::Metadata ||
+               std::uint64_t{record.location.length_units} * disk::kUnitBytes > kMostBytesBrought;
+    }
+    disk::ReadState bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& record,
+                                  const Reading& reading, bool may_wait, Below& below);
     // Whether it is in memory now.
     bool enter(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record, const Reading& reading);
-    void finish(const KeyHash& hash, const std::shared_ptr<Reading>& reading);
+    EntryRef enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
+                        std::shared_ptr<const FileBody> body, const Reading& reading);
 
     std::unique_ptr<Store> memory_;
     std::unique_ptr<disk::DiskIndex> index_;

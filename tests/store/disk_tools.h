@@ -78,6 +78,10 @@ private:
             }
             return all_.reads_fail ? broken() : real_->read(bytes, offset); // a tmpfs knows no RWF_NOWAIT
         }
+        bool is_at_hand(std::uint64_t offset, std::uint64_t bytes) const noexcept override {
+            return !all_.nothing_at_hand && real_->is_at_hand(offset, bytes);
+        }
+        int descriptor() const noexcept override { return real_->descriptor(); }
         disk::FileError write(std::string_view bytes, std::uint64_t offset) override {
             ++all_.writes;
             return all_.writes_fail ? broken() : real_->write(bytes, offset);

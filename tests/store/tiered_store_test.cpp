@@ -7,6 +7,7 @@
 #include "tests/store/store_tools.h"
 
 #include <chrono>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -31,6 +32,8 @@ struct Process {
         std::uint64_t max_object_bytes = 512 * kKiB;
         unsigned max_variants = 4;
         std::uint32_t segments = 8;
+        std::uint64_t segment_bytes = kSegment;
+        bool verify_always = false;
         bool starts = true;
         DiskWriterOptions writer = {};
     };
@@ -38,8 +41,9 @@ struct Process {
     Process(const std::string& path, disk::Files& files, const Options& options) {
         disk::LogOptions log_options;
         log_options.directory = path;
-        log_options.segment_bytes = kSegment;
+        log_options.segment_bytes = options.segment_bytes;
         log_options.segments = options.segments;
+        log_options.verify_always = options.verify_always;
         auto index = std::make_unique<disk::DiskIndex>();
         auto log = disk::DiskLog::open(files, log_options, *index, found);
         REQUIRE(log);
@@ -108,6 +112,37 @@ struct Fixture {
     }
     Process& start() { return start(Process::Options()); }
 };
+
+std::string content_of(const FileBody& body) {
+    std::string bytes;
+    while (bytes.size() < body.size()) {
+        const FileBody::Run run = body.at(bytes.size());
+        std::string part(static_cast<std::size_t>(run.bytes), '\0');
+        REQUIRE_FALSE(run.file->read(part, run.offset));
+        bytes += part;
+    }
+    return bytes;
+}
+
+// What bring() gives in files, once it is there.
+std::vector<EntryRef> files_of(TieredStore& store, const std::string& key) {
+    Below below = store.bring(hash_key(key), key, {}, true);
+    if (below.kind == Below::Kind::Coming) {
+        std::promise<void> came;
+        if (below.load->when_done([&came] { came.set_value(); })) {
+            came.get_future().wait();
+        }
+        below = store.bring(hash_key(key), key, {}, false);
+    }
+    return below.files;
+}
+
+Process::Options with_large_segments() {
+    Process::Options options;
+    options.segments = 4;
+    options.segment_bytes = 2048 * kKiB;
+    return options;
+}
 
 Process::Options on_a_large_disk() {
     Process::Options options;
@@ -417,13 +452,106 @@ TEST_CASE_FIXTURE(Fixture, "a freshened response has its new head on the disk") 
                                               .body = std::string(size, 'x'), .sequence = 1});
         REQUIRE(one.store->replace_metadata(old, "new", "fresh head", 2));
         one.crowd_out();
-        REQUIRE(one.get(key, "new").size() == size);
-        CHECK(find(*one.store, key)[0]->metadata() == "fresh head");
-        CHECK(find(*one.store, key)[0]->sequence() == 2);
         CHECK(one.get(key, "old").empty());
     }
-    Process& two = start(on_a_large_disk());
-    CHECK(two.get("key 20000", "new").size() == 20'000);
-    CHECK(two.get("key 20000", "old").empty());
-    CHECK(find(*two.store, "key 20000")[0]->metadata() == "fresh head");
+    for (const bool is_restarted : {false, true}) {
+        CAPTURE(is_restarted);
+        Process& now = is_restarted ? start(on_a_large_disk()) : one;
+        CHECK(now.get("key 10", "new").size() == 10);
+        CHECK(find(*now.store, "key 10")[0]->metadata() == "fresh head");
+        CHECK(find(*now.store, "key 10")[0]->sequence() == 2);
+        CHECK(now.get("key 10", "old").empty());
+        const std::vector<EntryRef> large = files_of(*now.store, "key 20000"); // its body stays where it was
+        REQUIRE(large.size() == 1);
+        CHECK(large[0]->secondary_key() == "new");
+        CHECK(large[0]->metadata() == "fresh head");
+        CHECK(content_of(*large[0]->file()) == std::string(20'000, 'x'));
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a large body stays in its file: checked once by a thread, and then found at once") {
+    Process& one = start(with_large_segments());
+    const std::string body = std::string(300'000, 'x') + "end";
+    put(*one.store, {.key = "a", .secondary_key = "de", .metadata = "head", .body = body, .sequence = 7});
+    one.store->writer().flush();
+    CHECK(one.store->bring(hash_key("a"), "a", {}, false).kind == Below::Kind::Nothing); // nobody has checked it
+    const Below first = one.store->bring(hash_key("a"), "a", {}, true);
+    CHECK(first.kind == Below::Kind::Coming);
+    const std::vector<EntryRef> found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    CHECK(found[0]->key() == "a");
+    CHECK(found[0]->secondary_key() == "de");
+    CHECK(found[0]->metadata() == "head");
+    CHECK(found[0]->sequence() == 7);
+    CHECK(found[0]->body_size() == body.size());
+    CHECK_FALSE(found[0]->body());
+    REQUIRE(found[0]->file());
+    CHECK(content_of(*found[0]->file()) == body);
+    CHECK(one.store->bring(hash_key("a"), "a", {}, true).kind == Below::Kind::Brought);
+    files.nothing_at_hand = true; // it left the kernel's memory
+    CHECK(one.store->bring(hash_key("a"), "a", {}, true).kind == Below::Kind::Coming);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a large body that is checked each time is checked for each who asks") {
+    Process::Options options = with_large_segments();
+    options.verify_always = true;
+    Process& one = start(options);
+    put(*one.store, {.key = "a", .body = std::string(100'000, 'x')});
+    one.store->writer().flush();
+    for (int i = 0; i < 3; ++i) {
+        CHECK(one.store->bring(hash_key("a"), "a", {}, true).kind == Below::Kind::Coming);
+        CHECK(files_of(*one.store, "a").size() == 1);
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a damaged large body is not found, and is not there any more") {
+    Process& one = start(with_large_segments());
+    put(*one.store, {.key = "a", .body = std::string(100'000, 'x')});
+    one.store->writer().flush();
+    const std::string segment = directory.path() + "/segment-0";
+    std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(50'000);
+    file.put('y');
+    file.close();
+    CHECK(files_of(*one.store, "a").empty());
+    CHECK_FALSE(one.store->log().has("a", ""));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a body in a file is what it was for as long as somebody holds it") {
+    Process& one = start(with_large_segments());
+    const std::string body(200'000, 'a');
+    put(*one.store, {.key = "a", .body = body});
+    one.store->writer().flush();
+    const std::vector<EntryRef> held = files_of(*one.store, "a");
+    REQUIRE(held.size() == 1);
+    for (int i = 0; one.store->disk_stats().segments_reused < 8; ++i) {
+        put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
+        one.store->writer().flush();
+    }
+    CHECK(content_of(*held[0]->file()) == body);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened and erased like any other") {
+    Process& one = start(with_large_segments());
+    const std::string body(200'000, 'a');
+    put(*one.store, {.key = "a", .secondary_key = "s", .metadata = "head", .body = body, .sequence = 1});
+    one.crowd_out();
+    std::vector<EntryRef> found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    const EntryRef fresh = one.store->replace_metadata(found[0], "s", "fresh head", 2);
+    REQUIRE(fresh);
+    CHECK(fresh->metadata() == "fresh head");
+    CHECK(content_of(*fresh->file()) == body);
+    one.store->writer().flush();
+    found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    CHECK(found[0]->metadata() == "fresh head");
+    CHECK(found[0]->sequence() == 2);
+    CHECK(content_of(*found[0]->file()) == body);
+    one.store->erase(found[0]);
+    CHECK(files_of(*one.store, "a").empty());
+    CHECK_FALSE(one.store->replace_metadata(found[0], "s", "too late", 3));
+    one.store->writer().flush();
+    Process& two = start(with_large_segments());
+    CHECK(files_of(*two.store, "a").empty());
 }

@@ -2,11 +2,14 @@
 #include "proxy/output_queue.h"
 
 #include "cache/store/memory_store.h"
+#include "tests/support/child_process.h"
 
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <vector>
@@ -139,6 +142,73 @@ private:
 };
 
 } // namespace
+
+namespace {
+
+// A body in pieces of a file each.
+class FilePieces {
+public:
+    explicit FilePieces(const std::vector<std::string>& pieces) {
+        cache::store::disk::PosixFiles files;
+        std::vector<cache::store::FileBody::Piece> list;
+        for (std::size_t i = 0; i < pieces.size(); ++i) {
+            paths.push_back(directory_.write("piece" + std::to_string(i), "before" + pieces[i] + "behind"));
+            auto file = files.open(paths.back());
+            REQUIRE(file);
+            list.push_back({std::move(*file), 6, pieces[i].size()});
+            text += pieces[i];
+        }
+        body = std::make_shared<const cache::store::FileBody>(std::move(list));
+    }
+    std::shared_ptr<const cache::store::FileBody> body;
+    std::string text;
+    std::vector<std::string> paths;
+
+private:
+    testing::ScratchDirectory directory_;
+};
+
+} // namespace
+
+TEST_CASE("bodies that lie in files leave in their place between text and others, whatever the socket takes at a time") {
+    const FilePieces file({letters(300'000, 1), letters(5, 2), letters(100'000, 3)});
+    const Chain chain(2, 64);
+    Pair pair;
+    OutputQueue queue;
+    std::string expected;
+    const auto text = [&](const std::string& more) {
+        queue.append(more);
+        expected += more;
+    };
+    const auto span = [&](std::size_t first, std::size_t bytes) {
+        queue.append_file(file.body, first, bytes);
+        expected += file.text.substr(first, bytes);
+    };
+    text("head\r\n");
+    span(0, file.text.size());
+    text("next head\r\n");
+    queue.append_body(chain.cursor(), chain.text.size(), nullptr);
+    expected += chain.text;
+    span(299'999, 7);
+    span(12, 0);
+    span(400'000, 5);
+    text("end");
+    CHECK(queue.pending_bytes() == expected.size());
+    CHECK(pair.receive_all(queue) == expected);
+    CHECK(queue.sent_bytes() == expected.size());
+    CHECK(queue.pending_bytes() == 0);
+}
+
+TEST_CASE("a file that became shorter fails the queue") {
+    const FilePieces file({letters(1000)});
+    std::filesystem::resize_file(file.paths[0], 500);
+    Pair pair;
+    OutputQueue queue;
+    queue.append("head");
+    queue.append_file(file.body, 0, 1000);
+    CHECK(queue.try_flush(pair.near_end()) == Flush::Failed);
+    CHECK(queue.error() == EIO);
+}
 
 TEST_CASE("an empty queue has nothing to send") {
     Pair pair;

@@ -135,6 +135,10 @@ private:
             const FileError error = all_.ask(Operation::Sync, name_);
             return error ? error : real_->sync();
         }
+        bool is_at_hand(std::uint64_t offset, std::uint64_t bytes) const noexcept override {
+            return real_->is_at_hand(offset, bytes);
+        }
+        int descriptor() const noexcept override { return real_->descriptor(); }
         FileResult<std::uint64_t> size() const override {
             if (const FileError error = all_.ask(Operation::Size, name_)) return error;
             return real_->size();
