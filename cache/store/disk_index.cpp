@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kFullPercent = 85;
 constexpr std::size_t kGrowthPercent = 120;
 constexpr std::size_t kFirstSlots = 16;
+constexpr std::size_t kSparePercent = 2;
 
 // rest: kind (3 bits), uses (2), verified (1), then the marker (16)
 constexpr unsigned kUsesShift = 3;
@@ -97,12 +98,14 @@ void DiskIndex::grow_if_full(Part& part, std::size_t number) {
     }
 }
 
-void DiskIndex::reserve(const PartSizes& entries) {
+// Hashes spread over the parts evenly; one that gets more than the others grows.
+void DiskIndex::reserve(std::size_t entries) {
+    const std::size_t in_part = entries / kParts * (100 + kSparePercent) / 100;
     for (std::size_t number = 0; number < kParts; ++number) {
         Part& part = parts_[number];
         const std::lock_guard lock(part.mutex);
-        const std::size_t slots = slots_for(entries[number], number);
-        if (entries[number] > 0 && slots > part.slots.size()) {
+        const std::size_t slots = slots_for(in_part, number);
+        if (in_part > 0 && slots > part.slots.size()) {
             resize(part, slots);
         }
     }
@@ -121,7 +124,7 @@ void DiskIndex::fit() {
         Part& part = parts_[number];
         const std::lock_guard lock(part.mutex);
         const std::size_t slots = slots_for(part.used, number);
-        if (slots < part.slots.size()) {
+        if (part.slots.size() > slots + slots * 2 * kSparePercent / 100) {
             resize(part, slots);
         }
     }

@@ -66,15 +66,12 @@ public:
     // Counts a read that found everything right. False: there is no such entry.
     bool use(const KeyHash& hash, const Location& location);
 
-    // Room for so many entries in each part (part_of()), before many are entered; and what is not used of it given
-    // back.
-    using PartSizes = std::array<std::size_t, kParts>;
-    void reserve(const PartSizes& entries);
+    // Room for so many entries, before many are entered; and what is not used of it given back.
+    void reserve(std::size_t entries);
     void fit();
     // That this hash is asked for soon: the wait for memory may begin.
     void expect(const KeyHash& hash) const noexcept;
 
-    static std::size_t part_of(const KeyHash& hash) noexcept { return hash.high >> 58; }
     std::size_t size() const;
     std::uint64_t memory_bytes() const; // of the tables
 
@@ -94,6 +91,7 @@ private:
         std::size_t used = 0;
     };
 
+    static std::size_t part_of(const KeyHash& hash) noexcept { return hash.high >> 58; }
     static std::size_t home_of(const Slot& slot, std::size_t slots) noexcept;
     static std::uint64_t pack(const Location& location) noexcept;
     static Slot pack(const KeyHash& hash, const IndexEntry& entry) noexcept;

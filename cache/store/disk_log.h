@@ -23,6 +23,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,8 +47,8 @@ struct LogRecovery {
     std::uint64_t records = 0;          // in the index now
     std::uint32_t sealed_segments = 0;  // read by their footers
     std::uint32_t scanned_segments = 0; // read record by record
-    std::uint32_t foreign_segments = 0; // of another version or another store: left alone
-    std::uint32_t damaged_segments = 0; // to be filled anew
+    std::uint32_t foreign_segments = 0; // of another version: left alone
+    std::uint32_t damaged_segments = 0; // or of another store or size: to be filled anew
     bool began_anew = false;            // what was there is of another version, or not whole
     std::uint32_t removed_segments = 0; // the oldest, because there are to be fewer
     std::uint64_t largest_sequence = 0;
@@ -124,8 +125,8 @@ public:
     // Whether what is written from now on takes the place of something.
     bool has_been_full() const noexcept;
     // A new head for what is stored for the key and old secondary key, which may get another secondary key by it. The
-    // body stays where it is, unless it is short (disk_refresh.cpp). An error is as one of append();
-    // no_such_file_or_directory: there is no record for the key and old secondary key.
+    // body stays where it is, unless it is short (disk_refresh.cpp). An error: there is no new head, and what was there
+    // may be gone; no_such_file_or_directory: there is no record for the key and old secondary key.
     FileResult<Location> refresh(std::string_view key, std::string_view old_secondary_key,
                                  std::string_view new_secondary_key, std::string_view metadata, std::uint64_t sequence,
                                  std::int64_t expires_ms);
@@ -153,8 +154,6 @@ public:
     LogStats stats() const noexcept;
 
 private:
-    struct Found;
-
     DiskLog(Files& files, const LogOptions& options, DiskIndex& index);
     FileError open_identity(LogRecovery& found);
 
@@ -164,8 +163,10 @@ private:
     void keep_newest(std::vector<Segment*>& ours, LogRecovery& found);
     void recover(LogRecovery& found);
     void seal_scanned(Segment& segment, std::vector<FooterEntry>& entries);
+    std::optional<Trailer> read_trailer(const Segment& segment) const;
     bool read_footer(const Segment& segment, std::vector<FooterEntry>& entries) const;
     std::vector<FooterEntry> scan(const Segment& segment, std::uint64_t& end) const;
+    void enter(const Segment& segment, const std::vector<FooterEntry>& entries, LogRecovery& found);
     void enter(const Segment& segment, const FooterEntry& footer);
     bool is_there(const Place& place) const noexcept;
 
@@ -178,6 +179,7 @@ private:
     FileError add_segments();
     FileError give_up(Segment& segment);
     std::string path_of(const Segment& segment) const;
+    FileError remove_file(const Segment& segment);
     void set_aside_open();
     void reuse_oldest();
     void drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left);

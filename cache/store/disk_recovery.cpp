@@ -41,12 +41,6 @@ IndexEntry entry_of(const FooterEntry& footer, std::uint32_t segment) noexcept {
     return entry;
 }
 
-// A segment that was found, and what stands in it.
-struct DiskLog::Found {
-    Segment* segment;
-    std::vector<FooterEntry> entries;
-};
-
 FileError DiskLog::open_segments(LogRecovery& found) {
     const auto names = files_.list(options_.directory);
     if (!names) {
@@ -134,35 +128,25 @@ void DiskLog::keep_newest(std::vector<Segment*>& ours, LogRecovery& found) {
     std::erase_if(sealed_, [](const Segment* one) { return one->state == Segment::State::GivenUp; });
 }
 
+// Segment by segment, in the order in which they were written: what all their footers have would be more than the
+// index.
 void DiskLog::recover(LogRecovery& found) {
-    std::vector<Found> all;
+    std::uint64_t expected = 0;
+    for (const Segment* const segment : sealed_) {
+        const auto trailer = read_trailer(*segment);
+        expected += trailer ? trailer->entries : 0;
+    }
+    index_.reserve(expected);
     for (Segment* const segment : std::exchange(sealed_, {})) {
-        Found one{segment, {}};
-        if (read_footer(*segment, one.entries)) {
+        std::vector<FooterEntry> entries;
+        if (read_footer(*segment, entries)) {
             ++found.sealed_segments;
             sealed_.push_back(segment);
         } else {
-            seal_scanned(*segment, one.entries);
+            seal_scanned(*segment, entries);
             ++found.scanned_segments;
         }
-        all.push_back(std::move(one));
-    }
-    DiskIndex::PartSizes sizes{};
-    for (const Found& one : all) {
-        for (const FooterEntry& entry : one.entries) {
-            ++sizes[DiskIndex::part_of(entry.hash)];
-        }
-    }
-    index_.reserve(sizes);
-    for (const Found& one : all) {
-        for (std::size_t i = 0; i < one.entries.size(); ++i) {
-            constexpr std::size_t kAhead = 12; // the index is far larger than the processor's caches
-            if (i + kAhead < one.entries.size()) {
-                index_.expect(one.entries[i + kAhead].hash);
-            }
-            found.largest_sequence = std::max(found.largest_sequence, one.entries[i].sequence);
-            enter(*one.segment, one.entries[i]);
-        }
+        enter(*segment, entries, found);
     }
     index_.fit();
     found.records = index_.size();
@@ -178,6 +162,17 @@ void DiskLog::seal_scanned(Segment& segment, std::vector<FooterEntry>& entries) 
         open_largest_sequence_ = std::max(open_largest_sequence_, entry.sequence);
     }
     seal();
+}
+
+void DiskLog::enter(const Segment& segment, const std::vector<FooterEntry>& entries, LogRecovery& found) {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        constexpr std::size_t kAhead = 12; // the index is far larger than the processor's caches
+        if (i + kAhead < entries.size()) {
+            index_.expect(entries[i + kAhead].hash);
+        }
+        found.largest_sequence = std::max(found.largest_sequence, entries[i].sequence);
+        enter(segment, entries[i]);
+    }
 }
 
 // Takes the place of what was written before it for its key and secondary key.
@@ -260,19 +255,25 @@ std::vector<FooterEntry> DiskLog::scan(const Segment& segment, std::uint64_t& en
         end += length->record_bytes;
     }
 }
-bool DiskLog::read_footer(const Segment& segment, std::vector<FooterEntry>& entries) const {
+std::optional<Trailer> DiskLog::read_trailer(const Segment& segment) const {
     const SegmentHeader header{segment.number, segment.generation(), options_.segment_bytes, identity_.store, 0};
     std::array<char, kTrailerBytes> bytes{};
     Trailer trailer;
-    if (segment.file().read(bytes, header.segment_bytes - kTrailerBytes) ||
-        decode(bytes, header, trailer) != Decoded::Whole) {
+    const bool is_whole = !segment.file().read(bytes, options_.segment_bytes - kTrailerBytes) &&
+                          decode(bytes, header, trailer) == Decoded::Whole;
+    return is_whole ? std::optional(trailer) : std::nullopt;
+}
+
+bool DiskLog::read_footer(const Segment& segment, std::vector<FooterEntry>& entries) const {
+    const auto trailer = read_trailer(segment);
+    if (!trailer) {
         return false;
     }
-    std::string footer(trailer.footer_bytes(), '\0');
-    if (segment.file().read(footer, trailer.footer_offset)) {
+    std::string footer(trailer->footer_bytes(), '\0');
+    if (segment.file().read(footer, trailer->footer_offset)) {
         return false;
     }
-    auto decoded = decode_footer(footer, trailer);
+    auto decoded = decode_footer(footer, *trailer);
     if (!decoded) {
         return false;
     }

@@ -58,7 +58,7 @@ FileError DiskLog::begin_segment() {
     }
     Segment& segment = *free_.front();
     if (segment.generation() != 0) {
-        if (const FileError error = files_.remove(path_of(segment))) {
+        if (const FileError error = remove_file(segment)) {
             free_.pop_front();
             segment.state = Segment::State::Bad; // others may go
             spent_.push_back(&segment);
@@ -145,7 +145,13 @@ FileError DiskLog::give_up(Segment& segment) {
     segment.state = Segment::State::GivenUp;
     segment.set(nullptr, 0);
     --in_use_;
-    return files_.remove(path_of(segment));
+    return remove_file(segment);
+}
+
+// One that somebody removed already is none the less.
+FileError DiskLog::remove_file(const Segment& segment) {
+    const FileError error = files_.remove(path_of(segment));
+    return error == errc::no_such_file_or_directory ? FileError() : error;
 }
 
 FileError DiskLog::resize(std::uint32_t segments) {

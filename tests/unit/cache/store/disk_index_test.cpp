@@ -10,6 +10,7 @@
 #include <map>
 #include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 using namespace gatehouse::cache::store;
@@ -103,6 +104,70 @@ TEST_CASE("Entries of one marker go together, and an insertion says how many its
         CHECK(entry.location.segment % 3 != 1);
     }
     CHECK(index.insert(hash_of(1), entry_at(30, 1)) == 9);
+}
+
+TEST_CASE("An entry takes the place of the one of its hash and marker, and of no other") {
+    DiskIndex index;
+    IndexEntry entry = entry_at(1, 1);
+    entry.secondary_marker = 7;
+    CHECK(index.replace(hash_of(1), entry) == 1);
+    CHECK(index.replace(hash_of(2), entry) == 1);
+    entry.secondary_marker = 8;
+    entry.location.units = 2;
+    CHECK(index.replace(hash_of(1), entry) == 2);
+    entry.location.units = 3;
+    CHECK(index.replace(hash_of(1), entry) == 2);
+    CHECK(index.size() == 3);
+    CHECK_FALSE(index.look(hash_of(1), {1, 2, 3}));
+    CHECK(index.look(hash_of(1), {1, 3, 3}) == entry);
+    CHECK(index.look(hash_of(1), {1, 1, 3})->secondary_marker == 7);
+    CHECK(index.find(hash_of(2), 8).size() == 1);
+}
+
+TEST_CASE("The entries of segments that are gone go, wherever in the table they stand, and all others stay") {
+    namespace chance = gatehouse::cache::policy::testing;
+    chance::Dice dice(chance::property_seed());
+    for (int round = 0; round < 300; ++round) {
+        DiskIndex index;
+        std::vector<std::pair<KeyHash, IndexEntry>> all;
+        const std::size_t count = dice.below(60);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            // In one part, and many at the end of it, so that rows go round the corner.
+            const std::uint64_t low = dice.one_in(2) ? ~std::uint64_t{0} - i : spread(i);
+            all.push_back({{low, 1}, entry_at(static_cast<std::uint32_t>(dice.below(4)), i)});
+            index.insert(all.back().first, all.back().second);
+        }
+        index.erase_segments([](std::uint32_t segment) { return segment % 2 == 1; });
+        std::size_t left = 0;
+        for (const auto& [hash, entry] : all) {
+            const bool stays = entry.location.segment % 2 == 0;
+            left += stays ? 1 : 0;
+            REQUIRE(index.look(hash, entry.location).has_value() == stays);
+        }
+        REQUIRE(index.size() == left);
+    }
+}
+
+TEST_CASE("Room that is made for many is used by them, and given back when they are fewer") {
+    DiskIndex index;
+    index.reserve(1'000'000);
+    const std::uint64_t reserved = index.memory_bytes();
+    CHECK(reserved <= 45'000'000);
+    for (std::uint32_t i = 0; i < 1'000'000; ++i) {
+        index.expect(hash_of(i));
+        index.replace(hash_of(i), entry_at(1, i % 1000));
+    }
+    CHECK(index.memory_bytes() == reserved);
+    index.fit();
+    CHECK(index.memory_bytes() == reserved);
+    for (std::uint32_t i = 0; i < 500'000; ++i) {
+        REQUIRE(index.erase(hash_of(i), {1, i % 1000, 3}));
+    }
+    index.fit();
+    CHECK(index.memory_bytes() <= 45 * 500'000);
+    CHECK(index.size() == 500'000);
+    CHECK(index.look(hash_of(999'999), {1, 999, 3}).has_value());
+    CHECK_FALSE(index.look(hash_of(1), {1, 1, 3}).has_value());
 }
 
 TEST_CASE("A random sequence of insertions and removals leaves what a plain map has") {

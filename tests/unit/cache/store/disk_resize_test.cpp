@@ -181,6 +181,16 @@ TEST_CASE("A segment whose file cannot be replaced is set aside, and others go o
     CHECK(disk.get("filler") == body_of(20 * kPerSegment - 1, 4000));
 }
 
+TEST_CASE("A file that somebody removed already is no trouble when the log shrinks") {
+    const TemporaryDirectory directory;
+    OpenLog disk(directory, 8);
+    REQUIRE_FALSE(disk.put("a", "one"));
+    fs::remove(directory.file("segment-2"));
+    CHECK_FALSE(disk.log->resize(4));
+    CHECK(segment_files(directory) == 4);
+    CHECK(disk.get("a") == "one");
+}
+
 TEST_CASE("Growing stops at the file that cannot be made, and goes on at the next time") {
     const TemporaryDirectory directory;
     bool fails = false;
