@@ -142,7 +142,7 @@ Server::Impl::Impl(const Options& options)
       worker_count(config->workers != 0 ? config->workers : granted_cpus()),
       load(options.load),
       log(config->access_log, worker_count),
-      stores(open_stores(config->cache, files)),
+      stores(open_stores(config->cache, files, clock)),
       cache(*stores.store, *this,
             cache::HttpCache::Options{config->timeouts.uncacheable_memory, config->limits.waiters_per_fetch},
             std::move(stores.purges), stores.largest_sequence),

@@ -6,7 +6,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace gatehouse::proxy {
@@ -86,7 +85,7 @@ void log_purges(const std::string& path, cache::PurgeFile::Found found) {
 
 } // namespace
 
-Stores open_stores(const config::Cache& cache, disk::Files& files) {
+Stores open_stores(const config::Cache& cache, disk::Files& files, const Clock& clock) {
     Stores stores;
     stores.store = store::make_memory_store(memory_options(cache.memory));
     const config::DiskCache& wanted = cache.disk;
@@ -130,7 +129,7 @@ Stores open_stores(const config::Cache& cache, disk::Files& files) {
     auto tiered = std::make_unique<store::TieredStore>(
         std::move(stores.store), std::move(index), std::move(*log), tiered_options(cache),
         [path = wanted.path](const disk::FileError& error) { log_trouble(path, error); },
-        [] { return std::chrono::steady_clock::now(); });
+        [&clock] { return clock.steady_now(); });
     stores.tiered = tiered.get();
     stores.store = std::move(tiered);
     return stores;

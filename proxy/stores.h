@@ -5,6 +5,7 @@
 #include "cache/store/tiered_store.h"
 #include "config/config.h"
 #include "http/result.h"
+#include "proxy/clock.h"
 
 #include <cstdint>
 #include <memory>
@@ -24,8 +25,8 @@ struct Stores {
     std::optional<http::Error> refused;
 };
 
-// Logs what it found. `files` outlives the stores.
-Stores open_stores(const config::Cache& cache, cache::store::disk::Files& files);
+// Logs what it found. `files` and `clock` outlive the stores.
+Stores open_stores(const config::Cache& cache, cache::store::disk::Files& files, const Clock& clock);
 
 // After a reload: what follows without a restart.
 void follow(cache::store::TieredStore& tiered, const config::DiskCache& current, const config::DiskCache& next);

@@ -7,6 +7,7 @@
 #include "cache/store/disk_log.h"
 #include "cache/store/disk_stats.h"
 #include "cache/store/store.h"
+#include "http/time.h"
 
 #include <array>
 #include <atomic>
@@ -51,7 +52,7 @@ public:
     static constexpr std::size_t kMostOwed = 10'000; // removals that are written when the disk can be written again
     static constexpr std::chrono::seconds kBudgetSpan{10};   // a burst may use what was left over for so long
     static constexpr std::chrono::seconds kPauseAfterError{5}; // before the disk is tried again
-    using Now = std::function<std::chrono::steady_clock::time_point()>;
+    using Now = std::function<http::SteadyTime()>;
 
     // `written` is called on the writing thread when a change is in the log, or will not be. `trouble` too, when
     // writing begins to fail (with the error) and when it works again (without).
@@ -114,9 +115,9 @@ private:
     // The writing thread's.
     std::string body_;
     std::vector<std::uint32_t> seen_; // of hashes that were refused once
-    std::chrono::steady_clock::time_point budget_at_;
+    http::SteadyTime budget_at_;
     double budget_bytes_ = 0;
-    std::chrono::steady_clock::time_point retry_at_;
+    http::SteadyTime retry_at_{};
     std::deque<Change> owed_; // removals that could not be written
 
     std::atomic<bool> is_failing_{false};

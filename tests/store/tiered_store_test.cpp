@@ -96,7 +96,7 @@ struct Process {
 
     disk::LogRecovery found;
     std::vector<std::string> troubles; // of the writing thread; read after a flush
-    std::chrono::steady_clock::time_point now{};
+    gatehouse::http::SteadyTime now{};
     std::unique_ptr<TieredStore> store;
 };
 
@@ -171,7 +171,7 @@ TEST_CASE("the tiered store keeps the contract of a store") {
                                .max_object_bytes = options.max_object_bytes,
                                .max_variants = options.max_variants}),
             std::move(index), std::move(*log), tiered, [](const disk::FileError&) {},
-            [] { return std::chrono::steady_clock::now(); });
+            [] { return gatehouse::http::SteadyTime(); });
         store->start();
         return store;
     };
