@@ -60,6 +60,11 @@ public:
     void run_asio(bool keep_time);
     // On the core's thread; before run() it means: as soon as nothing is left to do.
     void finish();
+    // With time that somebody else moves: takes the time, and fires what is due by it.
+    void advance() noexcept {
+        begin_turn();
+        wheel_.advance();
+    }
     // Does what can be done without waiting; returns how much that was. For whoever drives a core by hand.
     std::size_t poll();
 

@@ -549,7 +549,7 @@ std::uint16_t Server::admin_port() const { return impl_->admin ? impl_->admin->p
 
 void Server::advance() {
     for (Core* core : impl_->all_cores()) {
-        impl_->on_core(*core, [core] { core->wheel().advance(); });
+        impl_->on_core(*core, [core] { core->advance(); });
     }
 }
 

@@ -140,8 +140,7 @@ TEST_CASE("cache stat counts segments, records and bytes") {
     directory.put(response("/v1/a", std::string(1000, 'y')));
     CHECK_FALSE(directory.log().close());
     const auto whole = directory.put(response("/v1/b", std::string(500, 'z')));
-    std::string place;
-    disk::append_place(place, {whole.segment, whole.units, 2});
+    const std::string place = encode(disk::BodyPlace{{whole.segment, whole.units, 2}, whole.length_units});
     CachedResponse fresher = response("/v1/b", place);
     fresher.kind = disk::RecordKind::Metadata;
     fresher.total_bytes = 500;
@@ -207,10 +206,8 @@ TEST_CASE("cache verify says what is wrong and where, and changes nothing") {
 TEST_CASE("cache verify tells of a torn tail, of bodies that are gone, and of metadata that is no head") {
     CacheDirectory directory;
     directory.put(response("/v1/a", "body a"));
-    std::string reclaimed;
-    disk::append_place(reclaimed, {0, 1, 77});
-    std::string nowhere;
-    disk::append_place(nowhere, {0, 900, 1});
+    const std::string reclaimed = encode(disk::BodyPlace{{0, 1, 77}, 3});
+    const std::string nowhere = encode(disk::BodyPlace{{0, 900, 1}, 3});
     CachedResponse gone = response("/v1/gone", reclaimed);
     gone.kind = disk::RecordKind::Metadata;
     gone.total_bytes = 6;
