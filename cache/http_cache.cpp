@@ -40,6 +40,16 @@ std::uint64_t asker_of(const RequestContext& context) {
     return store::hash_key(policy::identity_of(context.request, context.policy)).low;
 }
 
+// Whether the answer of this fetch is too large for memory, and is being stored all the same.
+bool is_on_its_way_to_disk(const RequestContext& context, const Fetch& fetch) {
+    if (fetch.phase() != Fetch::Phase::Answered || !fetch.answer().stored || fetch.detached_from_store() ||
+        !fetch.answer().body || fetch.answer().body->mode() != store::Body::Mode::Window) {
+        return false;
+    }
+    const StoredHead head = policy::view_stored_head(fetch.answer().head);
+    return is_variant(head.vary_names, head.vary_values, context);
+}
+
 // Whole seconds, rounded down also below zero: a response that is stale by a millisecond has ttl -1.
 std::int64_t ttl_seconds(const policy::Freshness& freshness) {
     return std::chrono::floor<std::chrono::seconds>(freshness.ttl()).count();
@@ -284,7 +294,10 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
     if (!rules.solo) { // who wants it newer gets nothing of what is stored
         plan.ends = match.ends;
     }
-    join_or_start(context, match.vary_names, rules, plan);
+    if (!join_or_start(context, match.vary_names, rules, plan)) {
+        plan.may_store = false; // once is enough
+        return plan;            // alone
+    }
     if (!plan.fetch) {
         RequestContext again = context;
         if (!context.exact_key.empty()) {
@@ -311,7 +324,8 @@ bool HttpCache::usable_now(const RequestContext& context, const StoredHead& head
            ReuseDecision::Kind::ServeFresh;
 }
 
-void HttpCache::join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan) {
+bool HttpCache::join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan) {
+    bool is_streamed = false;
     plan.arrived = std::min(context.arrived, purges_.latest());
     const std::uint64_t asker = asker_of(context);
     const auto fits = [&](const Fetch& fetch) {
@@ -343,6 +357,12 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
         if (rules.if_small) {
             return nullptr;
         }
+        is_streamed = !rules.solo && std::any_of(others.begin(), others.end(), [&](const auto& other) {
+            return is_on_its_way_to_disk(context, *other) && !purges_.kills(context.key, other->sequence, 0);
+        });
+        if (is_streamed) {
+            return nullptr;
+        }
         // A fetch that was in flight when the store was asked, and has left the table since, has stored its answer.
         if (!rules.solo && stored_since(context, rules.seen)) {
             return nullptr;
@@ -371,6 +391,7 @@ void HttpCache::join_or_start(const RequestContext& context, std::string_view va
     plan.fetch = std::move(fetch);
     plan.leader = leader;
     plan.result.collapsed = plan.fetch && !leader;
+    return !is_streamed;
 }
 
 // Whether the whole is fetched for the range of a request (docs/RANGES.md).

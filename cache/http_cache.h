@@ -61,9 +61,12 @@ struct Intake {
     std::optional<store::ContentHash> hash = {}; // the tag is made of it at the end
 
     // Content that was published.
-    void took(std::span<const char> bytes) noexcept {
+    void took(std::span<const char> bytes) {
         if (hash) {
             hash->update(bytes);
+        }
+        if (writer) {
+            writer->took(bytes);
         }
     }
 };
@@ -192,7 +195,8 @@ private:
         bool if_small = false;  // joins what is arriving and has a length that is filled; starts nothing
         std::uint64_t seen = 0; // Match::sequence
     };
-    void join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan);
+    // False: what the request needs is on its way to the disk, where nobody can read it yet.
+    bool join_or_start(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan);
     bool is_filled(const RequestContext& context, std::optional<std::uint64_t> length) const noexcept;
     bool stored_since(const RequestContext& context, std::uint64_t sequence);
     bool usable_now(const RequestContext& context, const policy::StoredHead& head) const;

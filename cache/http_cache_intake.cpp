@@ -248,6 +248,9 @@ HttpCache::BeginResult HttpCache::begin(Fetch& fetch, const FetchRequest& sent, 
                          : fetch.key;
         const store::PutFacts put{key, intake.slice ? store::hash_key(key) : fetch.hash, secondary, fetch.sequence};
         intake.writer = store_.open_writer(put, has_content ? answer.length : std::uint64_t{0});
+        if (!intake.writer && has_content && answer.length && !part && !fetch.slice) {
+            intake.writer = store_.open_large_writer(put, *answer.length);
+        }
         if (!intake.writer) {
             answer.not_stored = Reason::ResponseTooLarge;
             answer.slice = false;

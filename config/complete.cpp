@@ -17,7 +17,7 @@ constexpr std::uint64_t kLeastMemory = kMiB;
 constexpr std::uint64_t kMemoryWhenUnknown = 256 * kMiB; // of which a quarter is 64 MiB
 constexpr std::uint64_t kMostObjectByDefault = 8 * kMiB;
 constexpr std::uint64_t kMostRelayByDefault = 64 * kMiB;
-constexpr std::uint64_t kHeadOnDisk = kMiB / 16; // left for what stands in front of a body
+constexpr std::uint64_t kMostOnDiskByDefault = 1024 * kMiB;
 
 void complete_memory(MemoryCache& memory, std::uint64_t available) {
     if (available == 0) available = kMemoryWhenUnknown;
@@ -26,10 +26,8 @@ void complete_memory(MemoryCache& memory, std::uint64_t available) {
     if (memory.relay_bytes == 0) memory.relay_bytes = std::min(kMostRelayByDefault, memory.size_bytes / 8);
 }
 
-void complete_disk(DiskCache& disk, const MemoryCache& memory) {
-    if (disk.max_object_bytes == 0) {
-        disk.max_object_bytes = std::min(memory.max_object_bytes, disk.segment_bytes / 4 - kHeadOnDisk);
-    }
+void complete_disk(DiskCache& disk) {
+    if (disk.max_object_bytes == 0) disk.max_object_bytes = std::min(kMostOnDiskByDefault, disk.size_bytes / 8);
 }
 
 // Relative paths start at the file that they stand in.
@@ -67,7 +65,7 @@ std::vector<CachePolicy> builtin_policies() {
 
 void complete(Config& config, const Findings& findings, std::uint64_t memory_bytes) {
     complete_memory(config.cache.memory, memory_bytes);
-    complete_disk(config.cache.disk, config.cache.memory);
+    complete_disk(config.cache.disk);
     complete_paths(config, findings);
     for (auto& [name, policy] : config.cache_policies) {
         if (policy.default_ttl) policy.heuristic = false;

@@ -60,8 +60,7 @@ struct DiskCache {
     std::string path; // a directory; empty: there is no disk store
     std::uint64_t size_bytes = std::uint64_t{10} << 30;
     std::uint64_t segment_bytes = std::uint64_t{64} << 20;
-    // A response larger than this is not written. Default: the smaller of cache.memory.max_object_size and of what
-    // fits a quarter of a segment.
+    // A response larger than this is not written. Default: an eighth of the size, at most 1 GiB.
     std::uint64_t max_object_bytes = 0;
     std::uint64_t write_bytes_per_second = 0; // on average; 0: no bound
     bool verify_always = false;               // not only at the first read since the start

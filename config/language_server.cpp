@@ -69,9 +69,9 @@ const Record<DiskCache>& disk_fields() {
         size<DiskCache>({"segment_size", "Bytes of one file. Another size than that of the files that are there "
                                          "begins anew."},
                         &DiskCache::segment_bytes, {kMiB, 256 * kMiB}),
-        size<DiskCache>({"max_object_size", "A response larger than this is not written."},
-                        &DiskCache::max_object_bytes, {1, 64 * kMiB},
-                        "cache.memory.max_object_size, or what fits a quarter of segment_size if that is less"),
+        size<DiskCache>({"max_object_size", "A response larger than this is not written. One that memory does not take is "
+                                            "written while it comes, if its length is known."},
+                        &DiskCache::max_object_bytes, {1, 1024 * kGiB}, "an eighth of size, at most 1GiB"),
         size<DiskCache>({"write_budget", "How much is written in a second, on average over ten, so that a disk that "
                                          "wears lasts; what would be more is not kept on it. 0: no bound."},
                         &DiskCache::write_bytes_per_second, {0, 1024 * kGiB}),

@@ -73,9 +73,9 @@ void check_disk(const DiskCache& disk, Findings& findings) {
     if (disk.size_bytes / disk.segment_bytes > kMostSegments) {
         problem_at(findings, "cache.disk.size", "more than " + std::to_string(kMostSegments) + of_segments);
     }
-    if (disk.max_object_bytes > disk.segment_bytes / 4) {
+    if (disk.max_object_bytes > disk.size_bytes / 4) {
         problem_at(findings, "cache.disk.max_object_size",
-                   "larger than a quarter of cache.disk.segment_size, which is " + format_size(disk.segment_bytes));
+                   "larger than a quarter of cache.disk.size, which is " + format_size(disk.size_bytes));
     }
 }
 

@@ -81,8 +81,6 @@ private:
     void plan_again();
     // A while at most: a disk that does not answer keeps nobody from the origin.
     awaitable<void> wait_for_load();
-    // False: it takes too long.
-    awaitable<bool> wait_for(std::shared_ptr<cache::store::Load> load, http::Duration longest);
     // ---- bodies that lie in files (exchange_files.cpp)
     using FileBodyPtr = std::shared_ptr<const cache::store::FileBody>;
     static bool has_long_file(const cache::store::EntryRef& entry);

@@ -1,6 +1,7 @@
 // A stored body that lies in files is sent from there, slice by slice. The loop waits for no disk: a slice that the kernel
 // has not in memory is read in by a thread first.
 #include "proxy/exchange.h"
+#include "proxy/load_wait.h"
 
 #include <algorithm>
 #include <utility>
@@ -66,7 +67,7 @@ awaitable<bool> Exchange::send_from_file(FileBodyPtr body, std::uint64_t first, 
         const std::uint64_t piece = std::min(bytes, kSliceBytes);
         if (!body->is_at_hand(first, piece)) {
             const std::shared_ptr<cache::store::Load> load = worker_.cache.store().read_in(body, first, piece);
-            const bool is_read = load && co_await wait_for(load, kLongestRead);
+            const bool is_read = load && co_await wait_for(worker_.core, load, kLongestRead);
             if (!is_read) {
                 co_return false;
             }

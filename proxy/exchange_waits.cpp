@@ -1,6 +1,7 @@
 // How an exchange waits: for what the disk has, for the answer of its fetch, and for more of its content.
 #include "proxy/exchange.h"
 #include "proxy/fetch_waiter.h"
+#include "proxy/load_wait.h"
 
 #include <chrono>
 
@@ -23,32 +24,7 @@ void Exchange::plan_again() {
 awaitable<void> Exchange::wait_for_load() {
     loaded_ = true;
     const std::shared_ptr<cache::store::Load> load = state_.plan.load;
-    static_cast<void>(co_await wait_for(load, kLongestLoad));
-}
-
-awaitable<bool> Exchange::wait_for(std::shared_ptr<cache::store::Load> load, http::Duration longest) {
-    struct Waiting {
-        explicit Waiting(Core& core) : event(core.io()) {}
-        Event event;
-        bool is_done = false;
-    };
-    Core& core = worker_.core;
-    const auto waiting = std::make_shared<Waiting>(core); // the disk may answer later than anybody waits
-    const bool is_coming = load->when_done([&core, weak = std::weak_ptr<Waiting>(waiting)] {
-        core.post([weak] {
-            if (const auto still = weak.lock()) {
-                still->is_done = true;
-                still->event.signal();
-            }
-        });
-    });
-    if (!is_coming) {
-        co_return true;
-    }
-    Deadline deadline(core.wheel(), [](void* event) { static_cast<Event*>(event)->signal(); }, &waiting->event);
-    deadline.arm(longest);
-    co_await waiting->event.wait();
-    co_return waiting->is_done;
+    static_cast<void>(co_await wait_for(worker_.core, load, kLongestLoad));
 }
 
 awaitable<Exchange::Waited> Exchange::wait_patiently(const std::shared_ptr<Fetch>& fetch,

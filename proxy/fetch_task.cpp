@@ -8,6 +8,7 @@
 #include "proxy/content_at_hand.h"
 #include "proxy/head_parser.h"
 #include "proxy/invalidate.h"
+#include "proxy/load_wait.h"
 #include "proxy/origin_failure.h"
 #include "proxy/spawn.h"
 
@@ -33,6 +34,7 @@ namespace {
 // Most heads fit. What comes behind one stays in this buffer until its reader makes room, which thousands of stalled
 // responses multiply; the rest of the content goes straight into blocks.
 constexpr std::size_t kHeadBuffer = 2 * 1024;
+constexpr http::Duration kLongestPause{5'000}; // for a disk that does not keep up; then content goes on without it
 constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
 
 // With its memory, which an empty text that is assigned would leave.
@@ -544,7 +546,10 @@ awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Int
             intake.took(room.room.first(*got));
             body.publish(*got);
         }
-        if (intake.writer && body.published() > max_object) {
+        if (const auto pause = intake.writer ? intake.writer->pause() : nullptr) {
+            static_cast<void>(co_await wait_for(core_, pause, kLongestPause));
+        }
+        if (intake.writer && body.mode() == store_body::Mode::Retain && body.published() > max_object) {
             worker_.cache.detach(*order_.fetch, intake, Reason::ResponseTooLarge, core_.clock().wall_now());
         }
     }

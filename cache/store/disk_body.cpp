@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <utility>
 
 namespace gatehouse::cache::store::disk {
@@ -82,12 +83,103 @@ ReadState DiskLog::locate(const KeyHash& hash, const Location& location, ReadRec
                                 found.body_head, blocking);
         units = place ? place->place.units : 0;
     }
-    if (state == ReadState::Whole && found.body_head.facts.kind != RecordKind::Whole) {
+    const RecordKind kind = found.body_head.facts.kind;
+    if (state == ReadState::Whole && kind != RecordKind::Whole && kind != RecordKind::Manifest) {
         state = ReadState::Absent;
     }
     drop_unreadable(*segment, view, hash, location, state);
     found.body_offset = units * kUnitBytes + found.body_head.head_bytes;
     return state;
+}
+
+// Of one large body.
+class DiskLog::ChunkCheck final : public FileBody::Check {
+public:
+    struct Chunk {
+        Segment::View segment;
+        Place place;
+        std::uint64_t body_offset = 0; // in the whole
+        std::uint64_t body_bytes = 0;
+    };
+    ChunkCheck(const KeyHash& hash, std::vector<Chunk> chunks, bool always)
+        : hash_(hash), chunks_(std::move(chunks)), always_(always), done_(chunks_.size()) {}
+
+    bool is_done(std::size_t piece) const override {
+        const Chunk& chunk = chunks_[piece];
+        return done_[piece].load(std::memory_order_acquire) ||
+               (!always_ && chunk.segment.checked->has(chunk.place.units));
+    }
+
+    bool run(std::size_t piece) const override {
+        const Chunk& chunk = chunks_[piece];
+        const RecordLength length = disk::record_length(std::uint64_t{0}, chunk.body_bytes);
+        std::string bytes(static_cast<std::size_t>(length.record_bytes), '\0');
+        RecordHead head;
+        if (chunk.segment.file->read(bytes, std::uint64_t{chunk.place.units} * kUnitBytes) ||
+            decode(bytes, chunk.place.generation, head) != Decoded::Whole) {
+            return false;
+        }
+        const std::string_view body = std::string_view(bytes).substr(head.head_bytes, head.facts.body_bytes);
+        const RecordFacts& facts = head.facts;
+        const bool is_right = facts.kind == RecordKind::Chunk && facts.hash == hash_ &&
+                              facts.body_offset == chunk.body_offset && facts.body_bytes == chunk.body_bytes &&
+                              checksums_of(body) == head.body_checksums;
+        if (is_right) {
+            done_[piece].store(true, std::memory_order_release);
+            chunk.segment.checked->add(chunk.place.units);
+        }
+        return is_right;
+    }
+
+private:
+    const KeyHash hash_;
+    const std::vector<Chunk> chunks_;
+    const bool always_;
+    mutable std::vector<std::atomic<bool>> done_;
+};
+
+// Null: not all of it is there any more.
+std::shared_ptr<const FileBody> DiskLog::chunks_of(const KeyHash& hash, const RecordFacts& manifest,
+                                                   std::string_view places) const {
+    const auto list = decode_places(places);
+    const std::uint64_t chunk_bytes = manifest.body_offset;
+    const std::uint64_t total = manifest.total_bytes;
+    if (!list || chunk_bytes == 0 || list->size() != (total + chunk_bytes - 1) / chunk_bytes) {
+        return nullptr;
+    }
+    std::vector<ChunkCheck::Chunk> chunks;
+    std::vector<FileBody::Piece> pieces;
+    std::uint64_t at = 0;
+    for (const Place& place : *list) {
+        const Segment::View view = view_of(place);
+        if (view.file == nullptr) {
+            return nullptr;
+        }
+        const std::uint64_t bytes = std::min(chunk_bytes, total - at);
+        const std::uint64_t head_bytes = disk::record_length(std::uint64_t{0}, bytes).head_bytes;
+        pieces.push_back({view.file, std::uint64_t{place.units} * kUnitBytes + head_bytes, bytes});
+        chunks.push_back({view, place, at, bytes});
+        at += bytes;
+    }
+    auto check = std::make_shared<const ChunkCheck>(hash, std::move(chunks), options_.verify_always);
+    return std::make_shared<const FileBody>(std::move(pieces), std::move(check));
+}
+
+// The list of its pieces is checked each time; they are when they are sent.
+ReadState DiskLog::open_manifest(const KeyHash& hash, const Located& found, std::shared_ptr<const FileBody>& body) {
+    std::string places(static_cast<std::size_t>(found.body_head.facts.body_bytes), '\0');
+    const FileError error = found.body_segment.file->read_at_hand(places, found.body_offset);
+    if (error) {
+        return error == errc::resource_unavailable_try_again ? ReadState::WouldBlock : ReadState::Failed;
+    }
+    if (checksums_of(places) == found.body_head.body_checksums) {
+        body = chunks_of(hash, found.body_head.facts, places);
+    }
+    if (!body) {
+        index_.erase(hash, found.entry.location);
+        return ReadState::Absent;
+    }
+    return ReadState::Whole;
 }
 
 ReadState DiskLog::open(const KeyHash& hash, const Location& location, ReadRecord& record,
@@ -97,12 +189,20 @@ ReadState DiskLog::open(const KeyHash& hash, const Location& location, ReadRecor
     if (state != ReadState::Whole) {
         return state;
     }
-    if (!found.entry.verified) {
+    const bool is_manifest = found.body_head.facts.kind == RecordKind::Manifest;
+    if (is_manifest) {
+        state = open_manifest(hash, found, body);
+        if (state != ReadState::Whole) {
+            return state;
+        }
+    } else if (!found.entry.verified) {
         return ReadState::WouldBlock;
     }
     const std::uint64_t bytes = found.body_head.facts.body_bytes;
-    body = std::make_shared<const FileBody>(
-        std::vector<FileBody::Piece>{{found.body_segment.file, found.body_offset, bytes}});
+    if (!is_manifest) {
+        body = std::make_shared<const FileBody>(
+            std::vector<FileBody::Piece>{{found.body_segment.file, found.body_offset, bytes}});
+    }
     // The head that counts was overwritten by that of the body's record where the two are not one.
     record.head = found.body_head;
     record.body = {};

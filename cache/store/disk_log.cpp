@@ -147,7 +147,8 @@ Location DiskLog::enter_written(const RecordFacts& facts, const NewRecord& recor
     IndexEntry entry = entry_of(footer, open_->number);
     entry.uses = carried.uses;
     entry.verified = carried.verified;
-    if (facts.kind != RecordKind::Removed && index_.insert(facts.hash, entry) > options_.max_variants && !reusing_) {
+    const bool is_found = facts.kind != RecordKind::Removed && facts.kind != RecordKind::Chunk;
+    if (is_found && index_.insert(facts.hash, entry) > options_.max_variants && !reusing_) {
         drop_oldest(facts.hash);
     }
     return entry.location;
@@ -170,6 +171,7 @@ FileResult<Location> DiskLog::append_carrying(const NewRecord& record, const Car
     facts.body_bytes = record.body.size();
     facts.total_bytes = record.total_bytes;
     facts.expires_ms = record.expires_ms;
+    facts.body_offset = carried.chunk_bytes;
     // Another secondary key with the same marker goes too: of 65,536 variants one is fetched again, and nothing has to
     // be read.
     index_.erase_marked(facts.hash, marker_of(record.secondary_key));

@@ -111,10 +111,28 @@ public:
     // Records for which it is true are not written again when their segment is reused: a purge killed them.
     using IsDead = std::function<bool(std::string_view key, std::string_view metadata, std::uint64_t sequence)>;
     void set_is_dead(IsDead is_dead) { is_dead_ = std::move(is_dead); }
+    // Records for which it is true are written again although nobody has read them here.
+    using IsWanted = std::function<bool(std::string_view key, std::string_view secondary_key)>;
+    void set_is_wanted(IsWanted is_wanted) { is_wanted_ = std::move(is_wanted); }
     // Takes the place of what the index has for the key and secondary key. An error: nothing was stored, and what was
     // there for the key is gone; value_too_large: it is larger than most_record_bytes(). Where a write fails it is
     // tried once more in the next segment. Where no room can be made the next append tries again.
     FileResult<Location> append(const NewRecord& record);
+    // A body that is too large for one record, or too long in coming: its pieces one after the other, of
+    // chunk_bytes() each but for the last, and then all of it under its key. Pieces alone are nothing.
+    std::uint64_t chunk_bytes() const noexcept;
+    struct NewChunk {
+        KeyHash hash; // of the key
+        std::uint64_t sequence = 0;
+        std::uint64_t total_bytes = 0;
+        std::uint64_t body_offset = 0;
+        std::string_view body;
+    };
+    FileResult<Place> append_chunk(const NewChunk& chunk);
+    // record.body is not looked at.
+    FileResult<Location> append_manifest(const NewRecord& record, std::span<const Place> chunks);
+    // The number of what is stored for the key and secondary key.
+    std::optional<std::uint64_t> sequence_of(std::string_view key, std::string_view secondary_key);
     // What is stored for the key and secondary key is no more, also after the next start.
     FileError remove(std::string_view key, std::string_view secondary_key, std::uint64_t sequence);
     // More segments, or fewer: then the oldest go with what they hold, and their files are removed. An error: as far
@@ -183,6 +201,7 @@ private:
     void set_aside_open();
     void reuse_oldest();
     void drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left);
+    bool is_wanted(const KeyHash& hash, const IndexEntry& entry) const;
     bool has_body_at(const KeyHash& hash, const IndexEntry& entry, const Place& place) const;
     void keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, std::uint64_t& left);
     FileError rewrite(const KeyHash& hash, const IndexEntry& entry);
@@ -210,6 +229,10 @@ private:
     static ReadState read_head_of(const Segment::View& segment, const KeyHash& hash, const Location& location,
                                ReadRecord& record, RecordHead& head, Blocking blocking);
     struct Located;
+    class ChunkCheck;
+    std::shared_ptr<const FileBody> chunks_of(const KeyHash& hash, const RecordFacts& manifest,
+                                              std::string_view places) const;
+    ReadState open_manifest(const KeyHash& hash, const Located& found, std::shared_ptr<const FileBody>& body);
     ReadState locate(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
                      Located& found);
     Segment* segment_at(std::uint32_t number) const noexcept;
@@ -222,6 +245,7 @@ private:
         std::uint8_t uses = 0;
         bool verified = false;
         Place body; // Metadata
+        std::uint64_t chunk_bytes = 0; // Manifest
     };
     FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);
     FileResult<Location> write_record(RecordFacts facts, const NewRecord& record, const Carried& carried);
@@ -234,6 +258,7 @@ private:
     LogOptions options_;
     DiskIndex& index_;
     IsDead is_dead_;
+    IsWanted is_wanted_;
     std::unique_ptr<File> lock_;
     Identity identity_;
     std::vector<std::unique_ptr<Segment>> segments_;        // all of them, until the log is closed

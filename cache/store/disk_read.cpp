@@ -113,6 +113,7 @@ ReadState DiskLog::read_body(const KeyHash& hash, const Location& location, Read
     record.head.facts.kind = body.facts.kind;
     record.head.facts.body_bytes = body.facts.body_bytes;
     record.head.facts.total_bytes = body.facts.total_bytes;
+    record.head.facts.body_offset = body.facts.body_offset;
     std::swap(record.head.body_checksums, body.body_checksums);
     return ReadState::Whole;
 }

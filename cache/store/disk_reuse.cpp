@@ -290,10 +290,22 @@ bool DiskLog::has_body_at(const KeyHash& hash, const IndexEntry& entry, const Pl
 void DiskLog::keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units,
                            std::uint64_t& left) {
     const std::uint64_t bytes = std::uint64_t{length_units} * kUnitBytes;
-    if (known.uses > 0 && open_ != nullptr && bytes <= left && !rewrite(hash, known)) {
+    const bool has_room = open_ != nullptr && bytes <= left;
+    if (has_room && (known.uses > 0 || is_wanted(hash, known)) && !rewrite(hash, known)) {
         left -= bytes;
     }
     index_.erase(hash, known.location);
+}
+
+bool DiskLog::is_wanted(const KeyHash& hash, const IndexEntry& entry) const {
+    const Segment* const segment = segment_at(entry.location.segment);
+    if (!is_wanted_ || segment == nullptr) {
+        return false;
+    }
+    ReadRecord record;
+    return read_head_of(segment->view(), hash, entry.location, record, record.head, Blocking::Allowed) ==
+               ReadState::Whole &&
+           is_wanted_(record.head.key, record.head.secondary_key);
 }
 
 FileError DiskLog::rewrite(const KeyHash& hash, const IndexEntry& entry) {

@@ -9,11 +9,29 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 namespace gatehouse::cache::store::disk {
 
 inline constexpr std::string_view kSegmentPrefix = "segment-";
+
+// Which pieces of large bodies in one use of a segment were found right since the start.
+class CheckedPlaces {
+public:
+    bool has(std::uint32_t units) const {
+        const std::lock_guard lock(mutex_);
+        return units_.contains(units);
+    }
+    void add(std::uint32_t units) {
+        const std::lock_guard lock(mutex_);
+        units_.insert(units);
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::unordered_set<std::uint32_t> units_;
+};
 
 // A segment that is begun anew gets a new file under its old name: whoever reads or sends from the old one goes on with it,
 // and finds there what was there.
@@ -31,6 +49,7 @@ public:
     struct View {
         std::shared_ptr<File> file;
         std::uint64_t generation = 0; // 0: there is nothing to read
+        std::shared_ptr<CheckedPlaces> checked = {}; // of that generation
     };
 
     View view() const {
@@ -43,11 +62,11 @@ public:
     }
     void set(std::shared_ptr<File> file, std::uint64_t generation) {
         const std::lock_guard lock(mutex_);
-        view_ = {std::move(file), generation};
+        view_ = {std::move(file), generation, std::make_shared<CheckedPlaces>()};
     }
     void set_generation(std::uint64_t generation) {
         const std::lock_guard lock(mutex_);
-        view_.generation = generation;
+        view_ = {std::move(view_.file), generation, std::make_shared<CheckedPlaces>()};
     }
     // For the writing thread, which alone changes it.
     File& file() const noexcept { return *view_.file; }

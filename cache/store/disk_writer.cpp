@@ -43,14 +43,14 @@ void DiskWriter::stop() {
     }
 }
 
-// Of an entry that finds no room only this is kept: what is on the disk for it is not what is stored any more.
+// Of what finds no room only this is kept: what is on the disk for it is not what is stored any more.
 Change DiskWriter::removal_of(const Change& change) {
     Change removal;
     removal.kind = Change::Kind::Remove;
     removal.hash = change.hash;
-    removal.key = change.entry->key();
-    removal.secondary_key = change.entry->secondary_key();
-    removal.sequence = change.entry->sequence();
+    removal.key = change.entry ? change.entry->key() : change.key;
+    removal.secondary_key = change.entry ? change.entry->secondary_key() : change.secondary_key;
+    removal.sequence = change.entry ? change.entry->sequence() : change.sequence;
     return removal;
 }
 
@@ -59,6 +59,9 @@ bool DiskWriter::push(Change change) {
     if (change.entry) {
         const Entry& entry = *change.entry;
         item.bytes = entry.key().size() + entry.secondary_key().size() + entry.metadata().size() + entry.body_size();
+    }
+    if (change.kind == Change::Kind::Chunk) {
+        item.bytes = change.bytes.size();
     }
     {
         const std::lock_guard lock(mutex_);
@@ -70,7 +73,13 @@ bool DiskWriter::push(Change change) {
             return false;
         }
         const bool has_room = queued_bytes_ == 0 || queued_bytes_ + item.bytes <= options_.queued_bytes;
-        if (change.entry && (!has_room || queue_.size() >= kMostQueued)) {
+        if (item.bytes > 0 && (!has_room || queue_.size() >= kMostQueued)) {
+            if (change.kind == Change::Kind::Chunk) {
+                if (!change.large->has_failed.exchange(true)) {
+                    over_queue_.fetch_add(1, std::memory_order_relaxed);
+                }
+                return false;
+            }
             over_queue_.fetch_add(1, std::memory_order_relaxed);
             item.bytes = 0;
             change = removal_of(change);
@@ -81,6 +90,17 @@ bool DiskWriter::push(Change change) {
     }
     changed_.notify_one();
     return true;
+}
+
+std::shared_ptr<Load> DiskWriter::pause() {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || queued_bytes_ <= options_.queued_bytes / 2) {
+        return nullptr;
+    }
+    if (!pause_) {
+        pause_ = std::make_shared<Load>();
+    }
+    return pause_;
 }
 
 void DiskWriter::run_later(std::function<void(disk::DiskLog&)> job) {
@@ -102,6 +122,7 @@ void DiskWriter::flush() {
 void DiskWriter::run() {
     for (;;) {
         Item item;
+        std::shared_ptr<Load> pause;
         {
             std::unique_lock lock(mutex_);
             changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
@@ -111,6 +132,12 @@ void DiskWriter::run() {
             item = std::move(queue_.front());
             queue_.pop_front();
             queued_bytes_ -= item.bytes;
+            if (queued_bytes_ <= options_.queued_bytes / 2) {
+                pause = std::move(pause_);
+            }
+        }
+        if (pause) {
+            pause->finish();
         }
         if (has_lost_count_) {
             begin_anew();
@@ -120,7 +147,15 @@ void DiskWriter::run() {
             continue;
         }
         write(item.change);
-        written_(item.change);
+        if (item.change.kind != Change::Kind::Chunk) {
+            written_(item.change);
+        }
+    }
+    if (const std::shared_ptr<Load> pause = [this] {
+            const std::lock_guard lock(mutex_);
+            return std::exchange(pause_, nullptr);
+        }()) {
+        pause->finish();
     }
     static_cast<void>(log_.close()); // what is not sealed is scanned at the next start
 }
@@ -138,18 +173,17 @@ void DiskWriter::begin_anew() {
 }
 
 void DiskWriter::write(const Change& change) {
-    if (change.kind == Change::Kind::Remove) {
-        remove(change);
-    } else if (!may_write(change)) {
+    switch (change.kind) {
+    case Change::Kind::Remove: remove(change); return;
+    case Change::Kind::Chunk: write_chunk(change); return;
+    case Change::Kind::Manifest: write_manifest(change); return;
+    case Change::Kind::Store:
+    case Change::Kind::Freshen: break;
+    }
+    if (!may_write(change)) {
         remove(removal_of(change));
     } else {
-        const disk::FileError error = store(change);
-        note_result(error);
-        if (error) {
-            owe(removal_of(change)); // what was there before is not what is stored
-        } else {
-            pay();
-        }
+        note_stored(store(change), change);
     }
     // It is under another secondary key now.
     if (change.kind == Change::Kind::Freshen && change.old_secondary_key != change.entry->secondary_key()) {
@@ -157,6 +191,64 @@ void DiskWriter::write(const Change& change) {
         removal.secondary_key = change.old_secondary_key;
         remove(std::move(removal));
     }
+}
+
+void DiskWriter::note_stored(const disk::FileError& error, const Change& change) {
+    if (error == boost::system::errc::value_too_large) { // no trouble of the disk's
+        too_large_.fetch_add(1, std::memory_order_relaxed);
+        return;
+    }
+    note_result(error);
+    if (error) {
+        owe(removal_of(change)); // what was there before is not what is stored
+    } else {
+        pay();
+    }
+}
+
+// Whether it may be kept is asked with its beginning.
+void DiskWriter::write_chunk(const Change& change) {
+    LargeBody& large = *change.large;
+    if (large.has_failed) {
+        return;
+    }
+    if (large.chunks.empty()) {
+        large.hash_on_disk = log_.hash(change.key);
+    }
+    const bool is_known = !large.chunks.empty() || log_.has(change.key, change.secondary_key);
+    if (!may_write(large.hash, is_known, large.total_bytes, change.bytes.size())) {
+        large.has_failed = true;
+        return;
+    }
+    const std::uint64_t offset = large.chunks.size() * log_.chunk_bytes();
+    const auto place =
+        log_.append_chunk({large.hash_on_disk, large.sequence, large.total_bytes, offset, change.bytes});
+    note_result(place ? disk::FileError() : place.error());
+    if (place) {
+        large.chunks.push_back(*place);
+    } else {
+        large.has_failed = true;
+    }
+}
+
+void DiskWriter::write_manifest(const Change& change) {
+    const LargeBody& large = *change.large;
+    if (large.has_failed) {
+        remove(removal_of(change));
+        return;
+    }
+    const auto stored = log_.sequence_of(change.key, change.secondary_key);
+    if (stored && *stored > change.sequence) {
+        return; // it was sent later
+    }
+    disk::NewRecord record;
+    record.key = change.key;
+    record.secondary_key = change.secondary_key;
+    record.metadata = change.metadata;
+    record.total_bytes = large.total_bytes;
+    record.sequence = change.sequence;
+    const auto written = log_.append_manifest(record, large.chunks);
+    note_stored(written ? disk::FileError() : written.error(), change);
 }
 
 void DiskWriter::remove(Change removal) {
@@ -227,24 +319,46 @@ disk::FileError DiskWriter::store(const Change& change) {
     record.body = body_;
     record.total_bytes = body_.size();
     record.sequence = entry.sequence();
+    const std::uint64_t text_bytes = record.key.size() + record.secondary_key.size() + record.metadata.size();
+    if (disk::record_length(text_bytes, body_.size()).record_bytes > log_.most_record_bytes()) {
+        return store_in_chunks(record);
+    }
     const auto stored = log_.append(record);
+    return stored ? disk::FileError() : stored.error();
+}
+
+disk::FileError DiskWriter::store_in_chunks(const disk::NewRecord& record) {
+    std::vector<disk::Place> chunks;
+    const KeyHash hash = log_.hash(record.key);
+    for (std::uint64_t at = 0; at < record.total_bytes; at += log_.chunk_bytes()) {
+        const auto place = log_.append_chunk({hash, record.sequence, record.total_bytes, at,
+                                              record.body.substr(at, log_.chunk_bytes())});
+        if (!place) {
+            return place.error();
+        }
+        chunks.push_back(*place);
+    }
+    const auto stored = log_.append_manifest(record, chunks);
     return stored ? disk::FileError() : stored.error();
 }
 
 bool DiskWriter::may_write(const Change& change) {
     const Entry& entry = *change.entry;
+    const bool is_known = log_.has(entry.key(), entry.secondary_key());
+    const std::uint64_t bytes = entry.key().size() + entry.metadata().size() + entry.body_size();
+    return may_write(change.hash, is_known, entry.body_size(), bytes);
+}
+
+bool DiskWriter::may_write(const KeyHash& hash, bool is_known, std::uint64_t body_bytes, std::uint64_t record_bytes) {
     if (!may_try()) {
         errors_.fetch_add(1, std::memory_order_relaxed);
         return false;
     }
-    const std::uint64_t text_bytes = entry.key().size() + entry.secondary_key().size() + entry.metadata().size();
-    const std::uint64_t record_bytes = disk::record_length(text_bytes, entry.body_size()).record_bytes;
-    if (entry.body_size() > options_.max_object_bytes || record_bytes > log_.most_record_bytes()) {
+    if (body_bytes > options_.max_object_bytes) {
         too_large_.fetch_add(1, std::memory_order_relaxed);
         return false;
     }
-    const bool is_known = log_.has(entry.key(), entry.secondary_key());
-    if (!is_known && log_.has_been_full() && !has_seen(change.hash)) {
+    if (!is_known && log_.has_been_full() && !has_seen(hash)) {
         not_admitted_.fetch_add(1, std::memory_order_relaxed);
         return false;
     }

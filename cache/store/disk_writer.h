@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -24,12 +25,25 @@
 
 namespace gatehouse::cache::store {
 
+// Content that is written while it comes, because memory does not take it.
+struct LargeBody {
+    KeyHash hash;
+    std::uint64_t sequence = 0;
+    std::uint64_t total_bytes = 0;
+    std::atomic<bool> has_failed{false}; // not all of it was written: it is not stored
+    // The writing thread's.
+    KeyHash hash_on_disk;
+    std::vector<disk::Place> chunks;
+};
+
 // One change of the memory store that the disk has to follow.
 struct Change {
     enum class Kind : std::uint8_t {
-        Store,   // `entry`
-        Freshen, // `entry` has the body of what was stored under `old_secondary_key`
-        Remove   // what is stored for `key` and `secondary_key` up to `sequence`
+        Store,    // `entry`
+        Freshen,  // `entry` has the body of what was stored under `old_secondary_key`
+        Remove,   // what is stored for `key` and `secondary_key` up to `sequence`
+        Chunk,    // `bytes` are the next of `large`; nothing is stored by it
+        Manifest  // `large` is whole: it is stored for `key` and `secondary_key`, with `metadata`
     };
     Kind kind = Kind::Store;
     KeyHash hash;
@@ -38,6 +52,9 @@ struct Change {
     std::string key = {};
     std::string secondary_key = {};
     std::uint64_t sequence = 0;
+    std::shared_ptr<LargeBody> large = {};
+    std::string bytes = {};
+    std::string metadata = {};
 };
 
 struct DiskWriterOptions {
@@ -70,6 +87,8 @@ public:
     bool push(Change change);
     // What is on the disk may not be read: a change found no room in the queue. Ends when the log was emptied for it.
     bool has_lost_count() const noexcept { return has_lost_count_; }
+    // Not null: half of queued_bytes wait; it finishes when less do.
+    std::shared_ptr<Load> pause();
     // Returns when what was pushed before is written.
     void flush();
     // Runs a job on the writing thread, after what waits. Any thread.
@@ -88,7 +107,12 @@ private:
     void run();
     void begin_anew();
     void write(const Change& change);
+    void write_chunk(const Change& change);
+    void write_manifest(const Change& change);
     disk::FileError store(const Change& change);
+    disk::FileError store_in_chunks(const disk::NewRecord& record);
+    void note_stored(const disk::FileError& error, const Change& change);
+    bool may_write(const KeyHash& hash, bool is_known, std::uint64_t body_bytes, std::uint64_t record_bytes);
     void remove(Change removal);
     void owe(Change removal);
     void pay();
@@ -110,6 +134,7 @@ private:
     std::condition_variable changed_;
     std::deque<Item> queue_;
     std::uint64_t queued_bytes_ = 0;
+    std::shared_ptr<Load> pause_; // while somebody waits for room
     bool stopping_ = false;
 
     // The writing thread's.

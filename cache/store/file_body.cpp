@@ -5,7 +5,8 @@
 
 namespace gatehouse::cache::store {
 
-FileBody::FileBody(std::vector<Piece> pieces) : pieces_(std::move(pieces)) {
+FileBody::FileBody(std::vector<Piece> pieces, std::shared_ptr<const Check> check)
+    : pieces_(std::move(pieces)), check_(std::move(check)) {
     std::uint64_t end = 0;
     for (const Piece& piece : pieces_) {
         end += piece.bytes;
@@ -13,18 +14,22 @@ FileBody::FileBody(std::vector<Piece> pieces) : pieces_(std::move(pieces)) {
     }
 }
 
+std::size_t FileBody::piece_at(std::uint64_t position) const noexcept {
+    return static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), position) - ends_.begin());
+}
+
 FileBody::Run FileBody::at(std::uint64_t position) const noexcept {
-    const auto end = std::upper_bound(ends_.begin(), ends_.end(), position);
-    const Piece& piece = pieces_[static_cast<std::size_t>(end - ends_.begin())];
-    const std::uint64_t left = *end - position;
+    const std::size_t index = piece_at(position);
+    const Piece& piece = pieces_[index];
+    const std::uint64_t left = ends_[index] - position;
     return {piece.file.get(), piece.offset + (piece.bytes - left), left};
 }
 
-bool FileBody::is_at_hand(std::uint64_t first, std::uint64_t bytes) const noexcept {
+bool FileBody::is_at_hand(std::uint64_t first, std::uint64_t bytes) const {
     while (bytes > 0) {
         const Run run = at(first);
         const std::uint64_t part = std::min(run.bytes, bytes);
-        if (!run.file->is_at_hand(run.offset, part)) {
+        if ((check_ && !check_->is_done(piece_at(first))) || !run.file->is_at_hand(run.offset, part)) {
             return false;
         }
         first += part;
@@ -37,9 +42,14 @@ bool FileBody::read_in(std::uint64_t first, std::uint64_t bytes) const {
     constexpr std::uint64_t kStepBytes = 64 * 1024;
     std::vector<char> room(static_cast<std::size_t>(std::min(bytes, kStepBytes)));
     while (bytes > 0) {
+        const std::size_t index = piece_at(first);
         const Run run = at(first);
-        const std::uint64_t part = std::min({run.bytes, bytes, kStepBytes});
-        if (run.file->read({room.data(), static_cast<std::size_t>(part)}, run.offset)) {
+        const bool is_unchecked = check_ && !check_->is_done(index);
+        const std::uint64_t part = std::min({run.bytes, bytes, is_unchecked ? run.bytes : kStepBytes});
+        const bool is_right = is_unchecked
+                                  ? check_->run(index)
+                                  : !run.file->read({room.data(), static_cast<std::size_t>(part)}, run.offset);
+        if (!is_right) {
             return false;
         }
         first += part;

@@ -19,7 +19,16 @@ public:
         std::uint64_t offset = 0; // in the file
         std::uint64_t bytes = 0;  // at least 1
     };
-    explicit FileBody(std::vector<Piece> pieces);
+    // Pieces that have to be found right before they are sent. Any thread.
+    class Check {
+    public:
+        virtual ~Check() = default;
+        virtual bool is_done(std::size_t piece) const = 0;
+        // Reads it and says whether it is right. It waits.
+        virtual bool run(std::size_t piece) const = 0;
+    };
+    // Without a check all is known to be right.
+    explicit FileBody(std::vector<Piece> pieces, std::shared_ptr<const Check> check = nullptr);
 
     std::uint64_t size() const noexcept { return ends_.empty() ? 0 : ends_.back(); }
     // What lies at a position below size(), up to the end of its piece.
@@ -29,14 +38,18 @@ public:
         std::uint64_t bytes = 0;
     };
     Run at(std::uint64_t position) const noexcept;
-    // Whether the kernel has all of [first, first + bytes) in memory, so that sending it waits for no disk. False where
-    // it cannot say.
-    bool is_at_hand(std::uint64_t first, std::uint64_t bytes) const noexcept;
-    // Has the kernel read it; waits for the disk. False: it cannot be read.
+    // Whether [first, first + bytes) is known to be right, and the kernel has all of it in memory, so that sending it
+    // waits for no disk. False where it cannot say.
+    bool is_at_hand(std::uint64_t first, std::uint64_t bytes) const;
+    // Checks it where that was not done, and has the kernel read it; waits for the disk. False: it is not right, or
+    // cannot be read.
     bool read_in(std::uint64_t first, std::uint64_t bytes) const;
 
 private:
+    std::size_t piece_at(std::uint64_t position) const noexcept;
+
     std::vector<Piece> pieces_;
+    std::shared_ptr<const Check> check_;
     std::vector<std::uint64_t> ends_; // of each piece, in the body
 };
 

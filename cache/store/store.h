@@ -163,9 +163,14 @@ public:
     virtual const std::shared_ptr<Body>& body() const noexcept = 0;
     // Makes the entry visible, replacing the one with the same secondary key and, when the key has max_variants, the
     // oldest. An entry with the same secondary key and a larger sequence stays: its request was sent later. Returns
-    // what is stored now: the new entry, or that one. Requires: the body is complete and in Retain mode. Null when it
+    // what is stored now: the new entry, or that one. Requires: the body is complete, and what open_writer() gave in Retain
+    // mode. Null when it
     // could not be stored (no room for the head): the body stays readable. May be called once.
     virtual EntryRef commit(std::string_view metadata) = 0;
+    // What was published, in order. Only a writer of open_large_writer() needs it.
+    virtual void took(std::span<const char> /*bytes*/) {}
+    // Not null: too much waits to be written; the next bytes should not be taken before this has finished.
+    virtual std::shared_ptr<Load> pause() { return nullptr; }
 };
 
 // What a slower tier has of a key beyond what lookup() finds.
@@ -216,6 +221,11 @@ public:
     virtual void touch(const Entry& entry) noexcept = 0;
     // expected_bytes: Content-Length when known. Null when the object is larger than this store takes.
     virtual std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) = 0;
+    // For content that is larger than memory takes, where a slower tier takes it. Its body is relayed (Window mode), and
+    // what was published is handed over with took(). Null: it is not stored.
+    virtual std::unique_ptr<Writer> open_large_writer(const PutFacts& /*facts*/, std::uint64_t /*bytes*/) {
+        return nullptr;
+    }
     // A body that is only relayed (Window mode), charged to the relay budget.
     virtual std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) = 0;
     // Replaces `old` by an entry with this metadata and sequence that shares its body. Null when `old` is no longer

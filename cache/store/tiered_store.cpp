@@ -26,6 +26,58 @@ private:
     const std::uint64_t sequence_;
 };
 
+// Hands content on as it comes, in pieces.
+class LargeWriter final : public Writer {
+public:
+    LargeWriter(TieredStore& store, const PutFacts& facts, std::uint64_t bytes)
+        : store_(store), key_(facts.key), secondary_key_(facts.secondary_key), body_(store.open_relay(bytes)),
+          large_(std::make_shared<LargeBody>()), chunk_bytes_(store.log().chunk_bytes()) {
+        large_->hash = facts.hash;
+        large_->sequence = facts.sequence;
+        large_->total_bytes = bytes;
+    }
+    const std::shared_ptr<Body>& body() const noexcept override { return body_; }
+    void took(std::span<const char> bytes) override {
+        while (!bytes.empty() && !large_->has_failed) {
+            const auto part = std::min<std::size_t>(bytes.size(), chunk_bytes_ - chunk_.size());
+            chunk_.append(bytes.data(), part);
+            bytes = bytes.subspan(part);
+            if (chunk_.size() == chunk_bytes_) {
+                push();
+            }
+        }
+    }
+    std::shared_ptr<Load> pause() override { return large_->has_failed ? nullptr : store_.writer().pause(); }
+    EntryRef commit(std::string_view metadata) override {
+        if (!chunk_.empty()) {
+            push();
+        }
+        const PutFacts facts{key_, large_->hash, secondary_key_, large_->sequence};
+        return large_->has_failed ? EntryRef() : store_.commit_large(facts, metadata, large_);
+    }
+
+private:
+    void push() {
+        Change change;
+        change.kind = Change::Kind::Chunk;
+        change.large = large_;
+        change.key = key_;
+        change.secondary_key = secondary_key_;
+        change.bytes = std::exchange(chunk_, std::string());
+        if (!store_.writer().push(std::move(change))) {
+            large_->has_failed = true;
+        }
+    }
+
+    TieredStore& store_;
+    const std::string key_;
+    const std::string secondary_key_;
+    const std::shared_ptr<Body> body_;
+    const std::shared_ptr<LargeBody> large_;
+    const std::size_t chunk_bytes_;
+    std::string chunk_;
+};
+
 namespace {
 
 bool fill(Body& body, std::string_view bytes) {
@@ -50,9 +102,15 @@ TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::Di
     : memory_(std::move(memory)),
       index_(std::move(index)),
       log_(std::move(log)),
+      max_disk_object_bytes_(options.writer.max_object_bytes),
       reader_threads_(options.readers),
       writer_(*log_, options.writer, [this](const Change& change) { written(change); }, std::move(trouble),
-              std::move(now)) {}
+              std::move(now)) {
+    // What memory has is in use.
+    log_->set_is_wanted([this](std::string_view key, std::string_view secondary_key) {
+        return has_in_memory(hash_key(key), key, secondary_key);
+    });
+}
 
 TieredStore::~TieredStore() { stop(); }
 
@@ -75,6 +133,40 @@ std::unique_ptr<Writer> TieredStore::open_writer(const PutFacts& facts, std::opt
     return memory ? std::make_unique<TieredWriter>(*this, std::move(memory), facts) : nullptr;
 }
 
+std::unique_ptr<Writer> TieredStore::open_large_writer(const PutFacts& facts, std::uint64_t bytes) {
+    const bool is_for_disk = bytes > memory_->max_object_bytes() && bytes <= max_disk_object_bytes_;
+    return is_for_disk && !writer_.is_failing() ? std::make_unique<LargeWriter>(*this, facts, bytes) : nullptr;
+}
+
+// What is returned is not found by anybody: the content is on its way to the disk.
+EntryRef TieredStore::commit_large(const PutFacts& facts, std::string_view metadata,
+                                   const std::shared_ptr<LargeBody>& large) {
+    Stripe& stripe = stripe_of(facts.hash);
+    const std::lock_guard lock(stripe.mutex);
+    Candidates found;
+    memory_->lookup(facts.hash, facts.key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]->secondary_key() != facts.secondary_key) {
+            continue;
+        }
+        if (found[i]->sequence() > facts.sequence) {
+            return found[i];
+        }
+        memory_->erase(found[i]);
+    }
+    Change change;
+    change.kind = Change::Kind::Manifest;
+    change.hash = facts.hash;
+    change.key = facts.key;
+    change.secondary_key = facts.secondary_key;
+    change.sequence = facts.sequence;
+    change.metadata = metadata;
+    change.large = large;
+    note(stripe, std::move(change));
+    const auto nothing = std::make_shared<const FileBody>(std::vector<FileBody::Piece>());
+    return memory_->make_file_entry(facts, metadata, nothing);
+}
+
 EntryRef TieredStore::commit(Writer& writer, const KeyHash& hash, std::uint64_t sequence, std::string_view metadata) {
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
@@ -95,8 +187,9 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     const std::lock_guard lock(stripe.mutex);
     EntryRef entry;
     if (auto file = old->file()) {
-        const bool is_stored =
-            !has_in_memory(hash, old->key(), old->secondary_key()) && log_->has(old->key(), old->secondary_key());
+        const bool is_stored = !stripe.changes.contains(hash.low) &&
+                               !has_in_memory(hash, old->key(), old->secondary_key()) &&
+                               log_->has(old->key(), old->secondary_key());
         entry = is_stored ? memory_->make_file_entry({old->key(), hash, secondary_key, sequence}, metadata, file)
                           : EntryRef();
     } else {
@@ -150,19 +243,37 @@ void TieredStore::note(Stripe& stripe, Change change) {
     if (const auto found = stripe.reading.find(hash); found != stripe.reading.end()) {
         found->second->is_outdated = true;
     }
-    ++stripe.changes[hash]; // before the writing thread can have done it
-    if (!writer_.push(std::move(change)) && --stripe.changes[hash] == 0) {
+    Changes& changes = stripe.changes[hash];
+    ++changes.count; // before the writing thread can have done it
+    if (change.kind == Change::Kind::Manifest && !changes.load) {
+        changes.load = std::make_shared<Load>();
+    }
+    if (!writer_.push(std::move(change)) && --changes.count == 0) {
         stripe.changes.erase(hash);
     }
 }
 
 void TieredStore::written(const Change& change) {
-    Stripe& stripe = stripe_of(change.hash);
-    const std::lock_guard lock(stripe.mutex);
-    const auto found = stripe.changes.find(change.hash.low);
-    if (--found->second == 0) {
-        stripe.changes.erase(found);
+    std::shared_ptr<Load> load;
+    {
+        Stripe& stripe = stripe_of(change.hash);
+        const std::lock_guard lock(stripe.mutex);
+        const auto found = stripe.changes.find(change.hash.low);
+        if (--found->second.count == 0) {
+            load = std::move(found->second.load);
+            stripe.changes.erase(found);
+        }
     }
+    if (load) {
+        load->finish();
+    }
+}
+
+std::shared_ptr<Load> TieredStore::coming_from_writer(const KeyHash& hash) {
+    Stripe& stripe = stripe_of(hash);
+    const std::lock_guard lock(stripe.mutex);
+    const auto found = stripe.changes.find(hash.low);
+    return found == stripe.changes.end() ? nullptr : found->second.load;
 }
 
 // ---- what is brought
@@ -181,7 +292,12 @@ TieredStore::Records TieredStore::records_not_at_hand(const KeyHash& on_disk, co
 }
 
 Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) {
-    Records records = records_not_at_hand(log_->hash(key), at_hand);
+    if (may_wait) {
+        if (auto load = coming_from_writer(hash)) {
+            return {Below::Kind::Coming, std::move(load)};
+        }
+    }
+    const Records records = records_not_at_hand(log_->hash(key), at_hand);
     if (records.empty() || writer_.has_lost_count()) {
         return {};
     }

@@ -62,6 +62,7 @@ public:
     Below bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) override;
     void touch(const Entry& entry) noexcept override { memory_->touch(entry); }
     std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) override;
+    std::unique_ptr<Writer> open_large_writer(const PutFacts& facts, std::uint64_t bytes) override;
     std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override {
         return memory_->open_relay(expected_bytes);
     }
@@ -81,6 +82,7 @@ public:
 
 private:
     friend class TieredWriter;
+    friend class LargeWriter;
     using Records = std::vector<disk::IndexEntry>;
     // A key whose records are being read. Guarded by the stripe.
     struct Reading {
@@ -91,16 +93,22 @@ private:
     using ReadingPtr = std::shared_ptr<Reading>;
     // What is on its way between memory and disk, by hash. Held while memory changes and the change is queued, so that
     // both have one order.
+    struct Changes {
+        std::uint32_t count = 0;
+        std::shared_ptr<Load> load; // of content that memory does not have: whoever asks for it waits
+    };
     struct Stripe {
         std::mutex mutex;
-        std::unordered_map<std::uint64_t, std::uint32_t> changes; // how many wait to be written
+        std::unordered_map<std::uint64_t, Changes> changes; // that wait to be written
         std::unordered_map<std::uint64_t, ReadingPtr> reading;
     };
     static constexpr std::size_t kStripes = 64;
     Stripe& stripe_of(const KeyHash& hash) noexcept { return stripes_[hash.high % kStripes]; }
 
     EntryRef commit(Writer& writer, const KeyHash& hash, std::uint64_t sequence, std::string_view metadata);
+    EntryRef commit_large(const PutFacts& facts, std::string_view metadata, const std::shared_ptr<LargeBody>& large);
     void note(Stripe& stripe, Change change);
+    std::shared_ptr<Load> coming_from_writer(const KeyHash& hash);
     void written(const Change& change);
     bool has_in_memory(const KeyHash& hash, std::string_view key, std::string_view secondary_key);
     Records records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const;
@@ -110,9 +118,9 @@ private:
     std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, Records records,
                                      const ReadingPtr& reading);
     void read(const KeyHash& hash, const std::string& key, const Records& records, const Reading& reading);
-    // The body of a metadata record stands elsewhere, and short ones do not (DiskLog::refresh).
+    // The body of a metadata record and of a manifest stands elsewhere; short ones do not (DiskLog::refresh).
     static bool is_large(const disk::IndexEntry& record) noexcept {
-        return record.kind == disk::RecordKind::Metadata ||
+        return record.kind != disk::RecordKind::Whole ||
                std::uint64_t{record.location.length_units} * disk::kUnitBytes > kMostBytesBrought;
     }
     disk::ReadState bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& record,
@@ -131,6 +139,7 @@ private:
     std::atomic<std::uint64_t> read_in_vain_{0};
     std::atomic<std::uint64_t> reads_refused_{0};
     std::atomic<std::uint64_t> read_errors_{0};
+    const std::uint64_t max_disk_object_bytes_;
     const unsigned reader_threads_;
     std::unique_ptr<JobThreads> readers_;
     DiskWriter writer_;

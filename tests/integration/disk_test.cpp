@@ -327,3 +327,78 @@ TEST_CASE_FIXTURE(Site, "a reload makes the disk larger and smaller, and keeps w
     proxy->rewrite(yaml);
     CHECK(proxy->reload().content.find("cache.disk") != std::string::npos); // needs a restart
 }
+
+TEST_CASE_FIXTURE(Site, "a response larger than memory is stored on the disk while clients read it, and served from there") {
+    yaml.memory = "size: 2MiB, max_object_size: 512KiB";
+    const std::string body = large(3'000'000);
+    origin.on("/film", [&body](OriginExchange& x) {
+        x.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"1\"\r\nContent-Length: " +
+               std::to_string(body.size()) + "\r\n\r\n" + body.substr(0, 1'000'000));
+        x.pass("the rest");
+        x.send(body.substr(1'000'000));
+    });
+    start();
+    RawClient first(proxy->port());
+    first.send("GET /film HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+    origin.await_requests("/film", 1);
+    ProxyUnderTest::await([&] { return proxy->metric("gatehouse_disk_written_bytes_total") > 400'000; },
+                          "the beginning is on the disk");
+    // What is on its way cannot be read yet: another one goes to the origin, and what it gets is not stored again.
+    RawClient second(proxy->port());
+    second.send("GET /film HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+    origin.await_requests("/film", 2);
+    origin.open("the rest");
+    CHECK(first.read().content == body);
+    CHECK(second.read().content == body);
+    settle(1);
+    for (const bool is_restarted : {false, true}) {
+        CAPTURE(is_restarted);
+        if (is_restarted) {
+            start();
+        }
+        const Response found = proxy->get("/film");
+        CHECK(found.get("X-Cache") == kHit);
+        CHECK(found.content == body);
+        const Response range = proxy->get("/film", "Range: bytes=2500000-2700000\r\n");
+        CHECK(range.status == 206);
+        CHECK(range.content == body.substr(2'500'000, 200'001));
+        const Response parts = proxy->get("/film", "Range: bytes=0-9,2999990-2999999\r\n");
+        CHECK(parts.status == 206);
+        CHECK(parts.content.find(body.substr(2'999'990)) != std::string::npos);
+        CHECK(proxy->head("/film").get("Content-Length") == "3000000");
+        CHECK(proxy->get("/film", "If-None-Match: \"1\"\r\n").status == 304);
+    }
+    CHECK(origin.requests("/film") == 2);
+    CHECK(proxy->purge(R"({"path":"/film"})").status == 200);
+    CHECK(proxy->get("/film").get("X-Cache") == kMiss);
+}
+
+TEST_CASE_FIXTURE(Site, "a client that leaves does not end the storing of what is larger than memory; a break does") {
+    yaml.memory = "size: 2MiB, max_object_size: 512KiB";
+    const std::string body = large(3'000'000);
+    const std::string head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3000000\r\n\r\n";
+    origin.on("/left", [&](OriginExchange& x) {
+        x.send(head + body.substr(0, 1'000'000));
+        x.pass("the rest");
+        x.send(body.substr(1'000'000));
+    });
+    origin.on("/broken", [&](OriginExchange& x) {
+        x.send(head + body.substr(0, 1'000'000));
+        x.close();
+    });
+    start();
+    {
+        RawClient client(proxy->port());
+        client.send("GET /left HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+        origin.await_requests("/left", 1);
+        client.reset();
+    }
+    origin.open("the rest");
+    settle(1);
+    CHECK(proxy->get("/left").content == body);
+    RawClient client(proxy->port());
+    client.send("GET /broken HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+    CHECK_FALSE(client.read().complete);
+    CHECK(proxy->metric("gatehouse_disk_objects") == 1);
+    CHECK(origin.requests("/left") == 1);
+}

@@ -380,17 +380,17 @@ TEST_CASE("A pipe that nobody writes into keeps nobody waiting") {
 
 TEST_CASE("a disk store has defaults that fit memory and its segments; without a path there is none") {
     CHECK(load(minimal_with(""))->cache.disk.path.empty());
-    const auto config = load(minimal_with("cache: {memory: {max_object_size: 8MiB}, disk: {path: /srv/cache}}\n"));
+    const auto config = load(minimal_with("cache: {disk: {path: /srv/cache}}\n"));
     const DiskCache& disk = config->cache.disk;
     CHECK(disk.path == "/srv/cache");
     CHECK(disk.size_bytes == 10 * 1024 * kMiB);
     CHECK(disk.segment_bytes == 64 * kMiB);
-    CHECK(disk.max_object_bytes == 8 * kMiB);
+    CHECK(disk.max_object_bytes == 1024 * kMiB);
     CHECK(disk.write_bytes_per_second == 0);
     CHECK_FALSE(disk.verify_always);
     const auto small = load(minimal_with(
         "cache: {disk: {path: a, size: 4MiB, segment_size: 1MiB, verify: always, write_budget: 20MiB}}\n"));
-    CHECK(small->cache.disk.max_object_bytes == kMiB / 4 - kMiB / 16);
+    CHECK(small->cache.disk.max_object_bytes == kMiB / 2);
     CHECK(small->cache.disk.write_bytes_per_second == 20 * kMiB);
     CHECK(small->cache.disk.verify_always);
 }
