@@ -1,0 +1,218 @@
+// Bodies that stay on the disk: in their files, in pieces, larger than memory.
+#include "tests/store/tiered_tools.h"
+
+#include <algorithm>
+#include <fstream>
+#include <future>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+using namespace gatehouse::cache::store;
+using namespace gatehouse::cache::store::testing;
+
+namespace {
+
+// Content that is not the same at two places.
+std::string varied(std::size_t bytes) {
+    std::string text(bytes, '\0');
+    for (std::size_t i = 0; i < bytes; ++i) {
+        text[i] = static_cast<char>(i * 31 + i / 251 + i / 65'521);
+    }
+    return text;
+}
+
+// What a FetchTask does with a response that is larger than memory takes. Null: it is not stored.
+EntryRef put_large(TieredStore& store, const Put& what) {
+    const PutFacts facts{what.key, hash_key(what.key), what.secondary_key, what.sequence};
+    CHECK_FALSE(store.open_writer(facts, what.body.size()));
+    const auto writer = store.open_large_writer(facts, what.body.size());
+    if (!writer) {
+        return {};
+    }
+    std::string_view left = what.body;
+    while (!left.empty()) {
+        if (const auto pause = writer->pause()) {
+            std::promise<void> over;
+            if (pause->when_done([&over] { over.set_value(); })) {
+                over.get_future().wait();
+            }
+        }
+        const Body::Room room = writer->body()->prepare();
+        REQUIRE(room.state == Body::RoomState::Room);
+        const std::size_t part = std::min(room.room.size(), left.size());
+        std::copy_n(left.begin(), part, room.room.begin());
+        writer->took(room.room.first(part));
+        writer->body()->publish(part);
+        left.remove_prefix(part);
+    }
+    writer->body()->complete();
+    return writer->commit(what.metadata);
+}
+
+std::string read_in(const FileBody& body) {
+    REQUIRE(body.read_in(0, body.size()));
+    CHECK(body.is_at_hand(0, body.size()));
+    return content_of(body);
+}
+
+} // namespace
+
+TEST_CASE_FIXTURE(Fixture, "what has no room in one record is written in pieces, and found whole, also after a kill") {
+    Process& one = start(on_a_large_disk());
+    const std::string body = varied(kSegment + 12'345); // several segments of pieces
+    put(*one.store, {.key = "a", .secondary_key = "s", .metadata = "head", .body = body, .sequence = 7});
+    one.store->writer().flush();
+    for (const bool is_restarted : {false, true}) {
+        CAPTURE(is_restarted);
+        Process& now = is_restarted ? start(on_a_large_disk()) : one;
+        const std::vector<EntryRef> found = files_of(*now.store, "a");
+        REQUIRE(found.size() == 1);
+        CHECK(found[0]->secondary_key() == "s");
+        CHECK(found[0]->metadata() == "head");
+        CHECK(found[0]->sequence() == 7);
+        REQUIRE(found[0]->body_size() == body.size());
+        CHECK_FALSE(found[0]->file()->is_at_hand(0, 1000)); // no piece was checked yet
+        CHECK(read_in(*found[0]->file()) == body);
+        CHECK(files_of(*now.store, "a")[0]->file()->is_at_hand(0, body.size())); // it is known from now on
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "content that is larger than memory is written while it comes") {
+    Process& one = start(with_large_segments());
+    const std::string body = varied(1'500'000); // memory has 1 MiB
+    put(*one.store, {.key = "a", .body = "the one before", .sequence = 1});
+    const EntryRef stored = put_large(*one.store, {.key = "a", .metadata = "head", .body = body, .sequence = 2});
+    REQUIRE(stored);
+    CHECK(stored->sequence() == 2);
+    CHECK(find(*one.store, "a").empty());
+    const std::vector<EntryRef> found = files_of(*one.store, "a"); // waits until all of it is written
+    REQUIRE(found.size() == 1);
+    CHECK(read_in(*found[0]->file()) == body);
+    Process& two = start(with_large_segments());
+    CHECK(read_in(*files_of(*two.store, "a")[0]->file()) == body);
+}
+
+TEST_CASE_FIXTURE(Fixture, "large content that breaks off, or was asked for before what is stored, leaves what is stored") {
+    Process& one = start(with_large_segments());
+    put(*one.store, {.key = "a", .body = "newer", .sequence = 9});
+    {
+        const auto writer = one.store->open_large_writer({"a", hash_key("a"), {}, 10}, 1'500'000);
+        REQUIRE(writer);
+        writer->took(varied(800'000));
+    }
+    CHECK(put_large(*one.store, {.key = "a", .body = varied(1'500'000), .sequence = 2})->sequence() == 9);
+    CHECK(one.get("a") == "newer");
+    one.crowd_out();
+    CHECK(one.get("a") == "newer");
+    CHECK_FALSE(one.store->open_large_writer({"b", hash_key("b"), {}, 11}, 9'000'000)); // more than the disk takes
+}
+
+TEST_CASE_FIXTURE(Fixture, "a large body of which a piece is damaged or gone is not sent as if it were whole") {
+    Process& one = start(with_large_segments());
+    const std::string body = varied(1'500'000);
+    put_large(*one.store, {.key = "a", .body = body});
+    one.store->writer().flush();
+    const std::vector<EntryRef> found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    std::fstream file(directory.path() + "/segment-0", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(900'000);
+    file.put('\0');
+    file.put('\1');
+    file.close();
+    CHECK(found[0]->file()->read_in(0, 100'000));
+    CHECK_FALSE(found[0]->file()->read_in(0, body.size()));
+    for (int i = 0; one.store->disk_stats().segments_reused < 4; ++i) { // the segment of its first pieces goes
+        put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
+        one.store->writer().flush();
+    }
+    CHECK(files_of(*one.store, "a").empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a large body stays in its file: checked once by a thread, and then found at once") {
+    Process& one = start(with_large_segments());
+    const std::string body = std::string(300'000, 'x') + "end";
+    put(*one.store, {.key = "a", .secondary_key = "de", .metadata = "head", .body = body, .sequence = 7});
+    one.store->writer().flush();
+    CHECK(one.store->bring(hash_key("a"), "a", {}, false).kind == Below::Kind::Nothing); // nobody has checked it
+    const Below first = one.store->bring(hash_key("a"), "a", {}, true);
+    CHECK(first.kind == Below::Kind::Coming);
+    const std::vector<EntryRef> found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    CHECK(found[0]->key() == "a");
+    CHECK(found[0]->secondary_key() == "de");
+    CHECK(found[0]->metadata() == "head");
+    CHECK(found[0]->sequence() == 7);
+    CHECK(found[0]->body_size() == body.size());
+    CHECK_FALSE(found[0]->body());
+    REQUIRE(found[0]->file());
+    CHECK(content_of(*found[0]->file()) == body);
+    CHECK(one.store->bring(hash_key("a"), "a", {}, true).kind == Below::Kind::Brought);
+    files.nothing_at_hand = true; // it left the kernel's memory
+    CHECK(one.store->bring(hash_key("a"), "a", {}, true).kind == Below::Kind::Coming);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a large body that is checked each time is checked for each who asks") {
+    Process::Options options = with_large_segments();
+    options.verify_always = true;
+    Process& one = start(options);
+    put(*one.store, {.key = "a", .body = std::string(100'000, 'x')});
+    one.store->writer().flush();
+    for (int i = 0; i < 3; ++i) {
+        CHECK(one.store->bring(hash_key("a"), "a", {}, true).kind == Below::Kind::Coming);
+        CHECK(files_of(*one.store, "a").size() == 1);
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a damaged large body is not found, and is not there any more") {
+    Process& one = start(with_large_segments());
+    put(*one.store, {.key = "a", .body = std::string(100'000, 'x')});
+    one.store->writer().flush();
+    const std::string segment = directory.path() + "/segment-0";
+    std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(50'000);
+    file.put('y');
+    file.close();
+    CHECK(files_of(*one.store, "a").empty());
+    CHECK_FALSE(one.store->log().has("a", ""));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a body in a file is what it was for as long as somebody holds it") {
+    Process& one = start(with_large_segments());
+    const std::string body(200'000, 'a');
+    put(*one.store, {.key = "a", .body = body});
+    one.store->writer().flush();
+    const std::vector<EntryRef> held = files_of(*one.store, "a");
+    REQUIRE(held.size() == 1);
+    for (int i = 0; one.store->disk_stats().segments_reused < 8; ++i) {
+        put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
+        one.store->writer().flush();
+    }
+    CHECK(content_of(*held[0]->file()) == body);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened and erased like any other") {
+    Process& one = start(with_large_segments());
+    const std::string body(200'000, 'a');
+    put(*one.store, {.key = "a", .secondary_key = "s", .metadata = "head", .body = body, .sequence = 1});
+    one.crowd_out();
+    std::vector<EntryRef> found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    const EntryRef fresh = one.store->replace_metadata(found[0], "s", "fresh head", 2);
+    REQUIRE(fresh);
+    CHECK(fresh->metadata() == "fresh head");
+    CHECK(content_of(*fresh->file()) == body);
+    one.store->writer().flush();
+    found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    CHECK(found[0]->metadata() == "fresh head");
+    CHECK(found[0]->sequence() == 2);
+    CHECK(content_of(*found[0]->file()) == body);
+    one.store->erase(found[0]);
+    CHECK(files_of(*one.store, "a").empty());
+    CHECK_FALSE(one.store->replace_metadata(found[0], "s", "too late", 3));
+    one.store->writer().flush();
+    Process& two = start(with_large_segments());
+    CHECK(files_of(*two.store, "a").empty());
+}
