@@ -103,11 +103,14 @@ bool program_succeeds(const std::vector<std::string>& arguments) { return run_to
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments, std::string log)
     : process_(start(arguments, log)), log_(std::move(log)) {}
 
-ChildProcess::~ChildProcess() {
+ChildProcess::~ChildProcess() { kill(); }
+
+void ChildProcess::kill() {
     if (is_running()) {
         ::kill(process_, SIGKILL);
         int status = 0;
         while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {}
+        process_ = 0;
     }
 }
 

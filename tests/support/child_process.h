@@ -43,6 +43,8 @@ public:
     pid_t process() const noexcept { return process_; } // 0 when it has been seen to have ended
     // Asks it to end, by SIGTERM, and waits for it. Its exit status; negative when a signal ended it.
     int end();
+    // Ends it by SIGKILL: nothing of it runs any more when this returns. Nothing to do where it has ended by itself.
+    void kill();
     std::string log() const;
 
 private:

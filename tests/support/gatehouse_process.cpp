@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include <unistd.h>
 
@@ -23,6 +24,13 @@ std::string binary() {
     return path;
 }
 
+std::vector<std::string> command_line(std::vector<std::string> launcher, const std::string& configuration) {
+    for (const std::string& argument : {binary(), std::string("run"), configuration}) {
+        launcher.push_back(argument);
+    }
+    return launcher;
+}
+
 // The port behind "<name>: address=127.0.0.1:" in the log; 0 when it is not there yet.
 std::uint16_t port_in(const std::string& log, const std::string& name) {
     const std::string mark = " " + name + ": address=127.0.0.1:";
@@ -35,8 +43,8 @@ std::uint16_t port_in(const std::string& log, const std::string& name) {
 
 } // namespace
 
-GatehouseProcess::GatehouseProcess(std::string_view yaml)
-    : child_({binary(), "run", directory_.write("gatehouse.yaml", yaml)}, directory_.path("log")) {
+GatehouseProcess::GatehouseProcess(std::vector<std::string> launcher, std::string_view yaml)
+    : child_(command_line(std::move(launcher), directory_.write("gatehouse.yaml", yaml)), directory_.path("log")) {
     const auto listens = [this] {
         const std::string log = child_.log();
         port_ = port_in(log, "listening");
@@ -62,18 +70,22 @@ std::size_t GatehouseProcess::descriptors() const {
     return static_cast<std::size_t>(std::distance(each, std::filesystem::directory_iterator()));
 }
 
-std::string GatehouseProcess::metrics() const {
+Response GatehouseProcess::ask_admin(std::string_view request) const {
     RawClient client(admin_port_);
-    client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    return client.read().content;
-}
-
-Response GatehouseProcess::purge(std::string_view json) const {
-    RawClient client(admin_port_);
-    std::string request = "POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: ";
-    request.append(std::to_string(json.size())).append("\r\n\r\n").append(json);
     client.send(request);
     return client.read();
+}
+
+std::string GatehouseProcess::metrics() const {
+    return ask_admin("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").content;
+}
+
+Response GatehouseProcess::ready() const { return ask_admin("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"); }
+
+Response GatehouseProcess::purge(std::string_view json) const {
+    std::string request = "POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: ";
+    request.append(std::to_string(json.size())).append("\r\n\r\n").append(json);
+    return ask_admin(request);
 }
 
 } // namespace gatehouse::testing

@@ -1,28 +1,18 @@
 // Chance for property tests: requests, responses and policies made up from a seed that the test run prints.
 #pragma once
 
+#include "tests/support/property_seed.h"
 #include "tests/unit/cache/policy/support.h"
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
 
 namespace gatehouse::cache::policy::testing {
 
-// 9111, or what GATEHOUSE_TEST_SEED says: the same tests with other luck. Printed once, so that a failure can be
-// repeated.
-inline unsigned property_seed() {
-    static const unsigned seed = [] {
-        const char* const given = std::getenv("GATEHOUSE_TEST_SEED");
-        const auto chosen = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : 9111U;
-        MESSAGE("GATEHOUSE_TEST_SEED: " << chosen);
-        return chosen;
-    }();
-    return seed;
-}
+using gatehouse::testing::property_seed;
 
 // Makes up heads from lists of lines. The engine's numbers are the same everywhere; distributions are not.
 class Dice {
