@@ -33,8 +33,13 @@ constexpr int kSteps = 100;         // of each client, before what is stored is 
 constexpr int kRoundsOfADisk = 10;  // then an empty one is begun
 constexpr double kLeastKept = 0.99; // of what was settled, where the disk has room for all of it
 constexpr const char* kHit = "Hit from gatehouse";
-constexpr const char* kPlenty = "size: 256MiB, segment_size: 4MiB";
-constexpr const char* kLittle = "size: 8MiB, segment_size: 1MiB"; // written over within two rounds
+
+struct Sizes {
+    const char* disk;
+    const char* memory; // of which an eighth may wait to be written
+};
+constexpr Sizes kPlenty{"size: 256MiB, segment_size: 4MiB", "size: 64MiB"};
+constexpr Sizes kLittle{"size: 8MiB, segment_size: 1MiB", "size: 4MiB"}; // written over again and again
 
 struct Counts {
     unsigned settled = 0; // responses that had to be there after a kill
@@ -265,9 +270,9 @@ private:
 // One cache directory, and the processes that use it one after the other.
 class Disk {
 public:
-    Disk(const std::string& fields, unsigned seed) : random_(seed) {
-        yaml_.disk = "path: " + scratch_.path("store") + ", " + fields;
-        yaml_.memory = "size: 16MiB";
+    Disk(const Sizes& sizes, unsigned seed) : random_(seed) {
+        yaml_.disk = "path: " + scratch_.path("store") + ", " + sizes.disk;
+        yaml_.memory = sizes.memory;
         yaml_.policies = "sliced: {range: {slice: 64KiB}}";
         yaml_.behaviors = "[{path_pattern: '/sliced/*', origin: api, cache_policy: sliced}, "
                           "{path_pattern: '*', origin: api}]";
@@ -384,13 +389,13 @@ void kill_again_and_again(int rounds) {
                          << " hits, " << counts.purges << " purged, " << counts.refreshes << " refreshed, "
                          << counts.cut << " cut, " << counts.reused << " segments reused, "
                          << std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() << " s");
-        CHECK(counts.settled > 1000);
+        CHECK(counts.settled > 500);
         CHECK(counts.purges > 100);
-        CHECK(counts.from_disk > 1000);
+        CHECK(counts.from_disk > 500);
         if (has_room) {
             CHECK(counts.reused == 0);
             CHECK(counts.kept + counts.refused >= kLeastKept * counts.settled);
-            CHECK(counts.refused < 0.01 * counts.settled);
+            CHECK(counts.refused < 0.1 * counts.settled);
         } else {
             CHECK(counts.reused > 0);
             CHECK(counts.kept > 0);
