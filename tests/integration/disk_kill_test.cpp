@@ -29,9 +29,10 @@ using namespace gatehouse::testing;
 namespace {
 
 constexpr int kClients = 6;
-constexpr int kSteps = 100;         // of each client, before what is stored is let settle and again after it
-constexpr int kRoundsOfADisk = 10;  // then an empty one is begun
-constexpr double kLeastKept = 0.99; // of what was settled, where the disk has room for all of it
+constexpr int kSteps = 100;           // of each client, before what is stored is let settle and again after it
+constexpr unsigned kMostLooks = 1000; // at the log of a process that starts
+constexpr int kRoundsOfADisk = 10;    // then an empty one is begun
+constexpr double kLeastKept = 0.99;   // of what was settled, where the disk has room for all of it
 constexpr const char* kHit = "Hit from gatehouse";
 
 struct Sizes {
@@ -49,8 +50,8 @@ struct Counts {
     unsigned purges = 0;
     unsigned refreshes = 0;
     unsigned cut = 0; // answers from slices that ended early, because slices of another version were left
+    unsigned starts_killed = 0;
     double from_disk = 0;
-    double scanned = 0;
     double reused = 0;
 
     void add(const Counts& other) {
@@ -271,7 +272,7 @@ private:
 class Disk {
 public:
     Disk(const Sizes& sizes, unsigned seed) : random_(seed) {
-        yaml_.disk = "path: " + scratch_.path("store") + ", " + sizes.disk;
+        yaml_.disk = "path: " + directory() + ", " + sizes.disk;
         yaml_.memory = sizes.memory;
         yaml_.policies = "sliced: {range: {slice: 64KiB}}";
         yaml_.behaviors = "[{path_pattern: '/sliced/*', origin: api, cache_policy: sliced}, "
@@ -280,6 +281,9 @@ public:
     }
 
     void round() {
+        if (random_() % 2 == 0) {
+            kill_while_starting();
+        }
         GatehouseProcess process(yaml_.text(origin_.port()));
         look_at_all(process);
         if (random_() % 8 != 0) {
@@ -290,14 +294,25 @@ public:
         }
         process.kill(); // at once after the start, if it has not happened yet
         site_.forget_unsettled();
+        run_program({GatehouseProcess::binary(), "cache", "verify", directory()});
         const std::string log = process.log();
-        for (const char* trouble : {"[error]", "filled anew", "cannot be read"}) {
+        for (const char* trouble : {"[error]", "the file of purges cannot be read"}) {
             REQUIRE_MESSAGE(log.find(trouble) == std::string::npos, log);
         }
     }
     const Counts& counts() const { return counts_; }
 
 private:
+    std::string directory() const { return scratch_.path("store"); }
+    // Anywhere between its first instruction and the first accept: each look at the log takes some microseconds.
+    void kill_while_starting() {
+        const std::string yaml = scratch_.write("starting.yaml", yaml_.text(origin_.port()));
+        ChildProcess process({GatehouseProcess::binary(), "run", yaml}, scratch_.path("starting.log"));
+        const auto looks = random_() % kMostLooks;
+        for (std::size_t i = 0; i < looks && process.log().find(" listening: ") == std::string::npos; ++i) {}
+        counts_.starts_killed += process.log().find(" listening: ") == std::string::npos ? 1 : 0;
+        process.kill();
+    }
     static void steps(Client& client) {
         for (int i = 0; i < kSteps; ++i) {
             client.step();
@@ -387,7 +402,8 @@ void kill_again_and_again(int rounds) {
                          << counts.kept << " of " << counts.settled << " kept, " << counts.refused
                          << " not taken by the queue, " << counts.from_disk << " read from the disk, " << counts.hits
                          << " hits, " << counts.purges << " purged, " << counts.refreshes << " refreshed, "
-                         << counts.cut << " cut, " << counts.reused << " segments reused, "
+                         << counts.cut << " cut, " << counts.starts_killed << " starts killed, " << counts.reused
+                         << " segments reused, "
                          << std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() << " s");
         CHECK(counts.settled > 500);
         CHECK(counts.purges > 100);

@@ -16,16 +16,8 @@ namespace gatehouse::testing {
 
 namespace {
 
-std::string binary() {
-    const std::string path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "gatehouse";
-    if (!std::filesystem::exists(path)) {
-        throw HarnessError(path + " is not there; build the target gatehouse of the same preset");
-    }
-    return path;
-}
-
 std::vector<std::string> command_line(std::vector<std::string> launcher, const std::string& configuration) {
-    for (const std::string& argument : {binary(), std::string("run"), configuration}) {
+    for (const std::string& argument : {GatehouseProcess::binary(), std::string("run"), configuration}) {
         launcher.push_back(argument);
     }
     return launcher;
@@ -42,6 +34,14 @@ std::uint16_t port_in(const std::string& log, const std::string& name) {
 }
 
 } // namespace
+
+std::string GatehouseProcess::binary() {
+    const std::string path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "gatehouse";
+    if (!std::filesystem::exists(path)) {
+        throw HarnessError(path + " is not there; build the target gatehouse of the same preset");
+    }
+    return path;
+}
 
 GatehouseProcess::GatehouseProcess(std::vector<std::string> launcher, std::string_view yaml)
     : child_(command_line(std::move(launcher), directory_.write("gatehouse.yaml", yaml)), directory_.path("log")) {

@@ -20,6 +20,9 @@ public:
     // The launcher is a program and its arguments, with which the binary's command line is run: {"setpriv", ...}.
     GatehouseProcess(std::vector<std::string> launcher, std::string_view yaml);
 
+    // The path of that binary.
+    static std::string binary();
+
     std::uint16_t port() const noexcept { return port_; }
     std::uint16_t admin_port() const noexcept { return admin_port_; }
     std::size_t resident_bytes() const;
