@@ -7,11 +7,14 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -23,6 +26,7 @@ namespace {
 constexpr const char* kHit = "Hit from gatehouse";
 constexpr const char* kMiss = "Miss from gatehouse";
 constexpr std::size_t kBytes = 100'000;
+constexpr int kMoreThanMemory = 40; // responses, where memory has 2 MiB
 
 // A file system that is there as long as this.
 class Mounted {
@@ -58,6 +62,38 @@ private:
 class Tmpfs : public Mounted {
 public:
     explicit Tmpfs(const std::string& size) : Mounted({"-t", "tmpfs", "-o", "size=" + size, "tmpfs"}) {}
+};
+
+// In a file.
+class Ext4 {
+public:
+    Ext4() {
+        const std::string image = scratch_.write("image", "");
+        fs::resize_file(image, 64 * 1024 * 1024);
+        if (program_succeeds({"mkfs.ext4", "-q", "-F", image})) {
+            mounted_.emplace(std::vector<std::string>{"-o", "loop", image});
+        } else {
+            MESSAGE("skipped: there is no mkfs.ext4");
+        }
+    }
+    bool is_there() const { return mounted_ && mounted_->is_there(); }
+    std::string path(const std::string& name) const { return mounted_->path(name); }
+    // As it does with errors=remount-ro when it finds itself damaged: also for files that are open for writing.
+    void become_read_only() const {
+        program_succeeds({"mount", "-o", "remount,abort", path("")}); // some kernels say no, and do it
+    }
+    // As if the device were pulled out: every read and write is an error. False: this kernel cannot.
+    bool fail() const {
+        const int directory = ::open(path("").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        std::uint32_t flag = 2; // without writing anything more
+        const bool has_failed = ::ioctl(directory, _IOR('X', 125, std::uint32_t), &flag) == 0; // EXT4_IOC_SHUTDOWN
+        ::close(directory);
+        return has_failed;
+    }
+
+private:
+    ScratchDirectory scratch_;
+    std::optional<Mounted> mounted_;
 };
 
 std::string content_of(const std::string& target) { return target + std::string(kBytes, 'x'); }
@@ -184,16 +220,8 @@ TEST_CASE_FIXTURE(Site, "a file system that is read-only at the start leaves mem
     }
 }
 
-// As it does with errors=remount-ro when it finds itself damaged: files that are open for writing are read-only too.
 TEST_CASE_FIXTURE(Site, "a file system that becomes read-only under the program costs hits, and purges stay in force") {
-    const ScratchDirectory scratch;
-    const std::string image = scratch.write("image", "");
-    fs::resize_file(image, 64 * 1024 * 1024);
-    if (!program_succeeds({"mkfs.ext4", "-q", "-F", image})) {
-        MESSAGE("skipped: there is no mkfs.ext4");
-        return;
-    }
-    const Mounted disk({"-o", "loop", image});
+    const Ext4 disk;
     if (!disk.is_there()) {
         return;
     }
@@ -202,8 +230,8 @@ TEST_CASE_FIXTURE(Site, "a file system that becomes read-only under the program 
         CHECK(get(target) == kMiss);
     }
     settle();
-    run_program({"sync", "-f", disk.path("store")});
-    program_succeeds({"mount", "-o", "remount,abort", disk.path("")}); // some kernels say no and do it
+    run_program({"sync", "-f", disk.path("store")}); // the pages of the purges are clean: writing to one is a fault
+    disk.become_read_only();
     await_writable(false);
     check_cannot_be_written();
     CHECK(proxy->purge(R"({"path":"/a"})").status == 200);
@@ -211,6 +239,38 @@ TEST_CASE_FIXTURE(Site, "a file system that becomes read-only under the program 
     CHECK(get("/a") == kMiss);
     CHECK(get("/b") == kMiss);
     CHECK(get("/c") == kHit);
+    CHECK(proxy->stop() == 0);
+}
+
+TEST_CASE_FIXTURE(Site, "a device that is gone costs hits, and purges stay in force") {
+    const Ext4 disk;
+    if (!disk.is_there()) {
+        return;
+    }
+    yaml.memory = "size: 2MiB";
+    start(disk.path("store"));
+    for (int i = 0; i < kMoreThanMemory; ++i) {
+        CHECK(get("/old/" + std::to_string(i)) == kMiss);
+        settle();
+    }
+    run_program({"sync", "-f", disk.path("store")});
+    CHECK(get("/old/0") == kHit);
+    CHECK(metric("gatehouse_disk_reads_total") == 1);
+    if (!disk.fail()) {
+        MESSAGE("skipped: this kernel does not shut file systems down");
+        return;
+    }
+    CHECK(get("/old/1") == kMiss);
+    CHECK(metric("gatehouse_disk_errors_total", "operation=\"read\"") > 0);
+    await_writable(false);
+    check_cannot_be_written();
+    CHECK(get("/1") == kHit);
+    CHECK(proxy->purge(R"({"path":"/*"})").status == 200);
+    CHECK(get("/1") == kMiss);
+    for (int i = 0; i < kMoreThanMemory; ++i) {
+        CHECK(get("/old/" + std::to_string(i)) == kMiss);
+    }
+    CHECK(proxy->stop() == 0);
 }
 
 TEST_CASE_FIXTURE(Site, "a directory of another user leaves memory") {
