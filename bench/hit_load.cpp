@@ -1,18 +1,30 @@
 // Measures CPU per request of several servers in one run: the same closed loop of keep-alive connections against each
 // in turn, several rounds interleaved, CPU from the kernel's accounting of every thread of the server's processes.
 //
-//   hit_load ROUNDS REQUESTS CONNECTIONS PATH NAME:PORT:PID[,PID...] ...
+//   hit_load [--no-warm] [--yield] ROUNDS REQUESTS CONNECTIONS PATH NAME:PORT:PID[,PID...] ...
 //
-// Prints one line a server: median CPU microseconds a request, requests a second, and the ratio to the first server.
+// PATH is asked for as it is, or has one of these, which a number takes the place of:
+//   {next:FIRST}    FIRST, FIRST + 1 and so on: every request of a server another one, over all rounds
+//   {cycle:COUNT}   0 to COUNT - 1, then from 0 again
+//   {random:COUNT}  one of 0 to COUNT - 1, each as likely; the same order for each server, from a fixed seed
+//   {zipf:COUNT:A:SEED}  one of 0 to COUNT - 1, number n as likely as 1 / (n + 1)^A
+// --no-warm: no requests before the first round. --yield: lets others use the CPU where there is nothing to read, such
+// as an origin that shares it.
+//
+// Prints one line a server: median CPU microseconds a request, requests and megabytes a second, and the ratio to the
+// first server.
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -20,19 +32,89 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace {
 
+// What to ask for, one request after the other.
+class Requests {
+public:
+    explicit Requests(const std::string& path) : before_("GET " + path) {
+        const std::size_t open = before_.find('{');
+        const std::size_t close = before_.find('}');
+        if (open == std::string::npos || close == std::string::npos) {
+            return;
+        }
+        std::istringstream in(before_.substr(open + 1, close - open - 1));
+        std::string kind;
+        std::getline(in, kind, ':');
+        in >> number_;
+        double exponent = 0;
+        std::uint64_t seed = 1; // the same for each server and each run
+        if (in.ignore(1) >> exponent) {
+            in.ignore(1) >> seed;
+        }
+        chance_.seed(seed);
+        after_ = before_.substr(close + 1);
+        before_.erase(open);
+        kind_ = kind == "next" ? Kind::Next : kind == "cycle" ? Kind::Cycle : kind == "zipf" ? Kind::Zipf : Kind::Random;
+        if (kind_ == Kind::Zipf) {
+            double sum = 0;
+            for (std::uint64_t n = 1; n <= number_; ++n) {
+                sum += std::pow(static_cast<double>(n), -exponent);
+                sums_.push_back(sum);
+            }
+        }
+    }
+
+    const std::string& next() {
+        text_ = before_;
+        if (kind_ != Kind::Fixed) {
+            text_ += std::to_string(next_number());
+        }
+        text_ += after_;
+        text_ += " HTTP/1.1\r\nHost: bench.test\r\nAccept: */*\r\nUser-Agent: hit_load\r\n\r\n";
+        return text_;
+    }
+
+private:
+    enum class Kind { Fixed, Next, Cycle, Random, Zipf };
+
+    std::uint64_t next_number() {
+        switch (kind_) {
+        case Kind::Next: return number_ + asked_++;
+        case Kind::Cycle: return asked_++ % number_;
+        case Kind::Random: return chance_() % number_;
+        default: break;
+        }
+        const double at = std::generate_canonical<double, 53>(chance_) * sums_.back();
+        return static_cast<std::uint64_t>(std::lower_bound(sums_.begin(), sums_.end(), at) - sums_.begin());
+    }
+
+    Kind kind_ = Kind::Fixed;
+    std::string before_;
+    std::string after_;
+    std::string text_;
+    std::uint64_t number_ = 0; // the first, or how many
+    std::uint64_t asked_ = 0;
+    std::mt19937_64 chance_;
+    std::vector<double> sums_;  // of likelihoods, up to each number
+};
+
 struct Server {
     std::string name;
     int port = 0;
     std::vector<std::string> pids;
+    Requests requests;
     std::vector<double> cpu_us;
     std::vector<double> per_second;
+    std::vector<double> megabytes_per_second;
 };
+
+bool yields = false;
 
 // Nanoseconds on a CPU, of all threads of all processes.
 double cpu_ns(const Server& server) {
@@ -100,6 +182,9 @@ int next_ready(int poller, std::array<epoll_event, 64>& ready) {
             if (count != 0) {
                 return count;
             }
+            if (yields) {
+                ::sched_yield();
+            }
         }
         if (std::chrono::steady_clock::now() > end) {
             return 0;
@@ -107,8 +192,15 @@ int next_ready(int poller, std::array<epoll_event, 64>& ready) {
     }
 }
 
-// One round: `requests` in all, one at a time on each connection.
-void run_round(const Server& server, std::size_t requests, std::size_t connections, const std::string& request) {
+void send_next(const Connection& connection, Server& server) {
+    const std::string& request = server.requests.next();
+    ::send(connection.fd, request.data(), request.size(), MSG_NOSIGNAL);
+}
+
+// One round: `requests` in all, one at a time on each connection. Returns the bytes that came.
+std::uint64_t run_round(Server& server, std::size_t requests, std::size_t connections) {
+    connections = std::min(connections, requests);
+    std::uint64_t received = 0;
     const int poller = ::epoll_create1(0);
     std::vector<Connection> all(connections);
     std::size_t sent = 0;
@@ -119,7 +211,7 @@ void run_round(const Server& server, std::size_t requests, std::size_t connectio
         event.events = EPOLLIN;
         event.data.u64 = i;
         ::epoll_ctl(poller, EPOLL_CTL_ADD, all[i].fd, &event);
-        ::send(all[i].fd, request.data(), request.size(), MSG_NOSIGNAL);
+        send_next(all[i], server);
         ++sent;
     }
     std::array<epoll_event, 64> ready{};
@@ -132,14 +224,16 @@ void run_round(const Server& server, std::size_t requests, std::size_t connectio
         }
         for (int i = 0; i < count; ++i) {
             Connection& connection = all[ready[static_cast<std::size_t>(i)].data.u64];
-            const ssize_t got = ::recv(connection.fd, buffer.data(), buffer.size(), 0);
+            // Content is dropped by the kernel and not copied: of large ones the load would be the limit.
+            const ssize_t got = connection.in_content ? ::recv(connection.fd, nullptr, connection.missing, MSG_TRUNC)
+                                                      : ::recv(connection.fd, buffer.data(), buffer.size(), 0);
             if (got <= 0) {
                 std::fprintf(stderr, "hit_load: %s closed a connection\n", server.name.c_str());
                 std::exit(1);
             }
-            std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+            received += static_cast<std::uint64_t>(got);
             if (!connection.in_content) {
-                connection.head.append(bytes);
+                connection.head.append(buffer.data(), static_cast<std::size_t>(got));
                 const std::size_t end = connection.head.find("\r\n\r\n");
                 if (end == std::string::npos) {
                     continue;
@@ -154,7 +248,7 @@ void run_round(const Server& server, std::size_t requests, std::size_t connectio
                 connection.missing = content - have;
                 connection.in_content = true;
             } else {
-                connection.missing -= bytes.size();
+                connection.missing -= static_cast<std::size_t>(got);
             }
             if (connection.missing > 0) {
                 continue;
@@ -163,7 +257,7 @@ void run_round(const Server& server, std::size_t requests, std::size_t connectio
             connection.head.clear();
             ++answered;
             if (sent < requests) {
-                ::send(connection.fd, request.data(), request.size(), MSG_NOSIGNAL);
+                send_next(connection, server);
                 ++sent;
             }
         }
@@ -172,6 +266,7 @@ void run_round(const Server& server, std::size_t requests, std::size_t connectio
         ::close(connection.fd);
     }
     ::close(poller);
+    return received;
 }
 
 double median(std::vector<double> values) {
@@ -179,8 +274,8 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-Server parse_server(const std::string& text) {
-    Server server;
+Server parse_server(const std::string& text, const Requests& requests) {
+    Server server{{}, 0, {}, requests, {}, {}, {}};
     std::istringstream in(text);
     std::string port;
     std::string pids;
@@ -198,37 +293,45 @@ Server parse_server(const std::string& text) {
 } // namespace
 
 int main(int argc, char** argv) {
+    bool warm = true;
+    for (; argc > 1 && std::strncmp(argv[1], "--", 2) == 0; --argc, ++argv) {
+        warm = warm && std::strcmp(argv[1], "--no-warm") != 0;
+        yields = yields || std::strcmp(argv[1], "--yield") == 0;
+    }
     if (argc < 6) {
-        std::fprintf(stderr, "usage: hit_load ROUNDS REQUESTS CONNECTIONS PATH NAME:PORT:PID[,PID...] ...\n");
+        std::fprintf(stderr, "usage: hit_load [--no-warm] [--yield] ROUNDS REQUESTS CONNECTIONS PATH "
+                             "NAME:PORT:PID[,PID...] ...\n");
         return 2;
     }
     const int rounds = std::atoi(argv[1]);
     const auto requests = static_cast<std::size_t>(std::atol(argv[2]));
     const auto connections = static_cast<std::size_t>(std::atol(argv[3]));
-    const std::string request =
-        std::string("GET ") + argv[4] + " HTTP/1.1\r\nHost: bench.test\r\nAccept: */*\r\nUser-Agent: hit_load\r\n\r\n";
     std::vector<Server> servers;
     for (int i = 5; i < argc; ++i) {
-        servers.push_back(parse_server(argv[i]));
+        servers.push_back(parse_server(argv[i], Requests(argv[4])));
     }
     for (Server& server : servers) {
-        run_round(server, requests / 10 + connections, connections, request); // warm
+        if (warm) {
+            run_round(server, requests / 10 + connections, connections);
+        }
     }
     for (int round = 0; round < rounds; ++round) {
         for (Server& server : servers) {
             const double cpu_before = cpu_ns(server);
             const auto from = std::chrono::steady_clock::now();
-            run_round(server, requests, connections, request);
+            const std::uint64_t received = run_round(server, requests, connections);
             const std::chrono::duration<double> took = std::chrono::steady_clock::now() - from;
             server.cpu_us.push_back((cpu_ns(server) - cpu_before) / 1000.0 / static_cast<double>(requests));
             server.per_second.push_back(static_cast<double>(requests) / took.count());
+            server.megabytes_per_second.push_back(static_cast<double>(received) / 1e6 / took.count());
         }
     }
     const double floor = median(servers.front().cpu_us);
-    std::printf("| server | CPU per request, us | ratio to the first | requests/s |\n| --- | --- | --- | --- |\n");
+    std::printf("| server | CPU per request, us | ratio to the first | requests/s | MB/s |\n"
+                "| --- | --- | --- | --- | --- |\n");
     for (const Server& server : servers) {
-        std::printf("| %s | %.2f | %.2f | %.0f |\n", server.name.c_str(), median(server.cpu_us),
-                    median(server.cpu_us) / floor, median(server.per_second));
+        std::printf("| %s | %.2f | %.2f | %.0f | %.0f |\n", server.name.c_str(), median(server.cpu_us),
+                    median(server.cpu_us) / floor, median(server.per_second), median(server.megabytes_per_second));
     }
     return 0;
 }

@@ -1,0 +1,185 @@
+// An origin that answers /BYTES/ANYTHING with so many bytes, cacheable for a day, and /count with the number of answers
+// that it gave before. A bare epoll loop: it is not to be what is measured.
+//
+//   sized_origin PORT
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr std::size_t kStepBytes = 256 * 1024; // of a body, at once
+
+struct Connection {
+    std::string input;              // of requests that are not answered yet
+    std::string head;               // what is left of a response's head
+    std::uint64_t body_missing = 0; // and of its body
+};
+
+int listen_on(int port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0) {
+        std::perror("sized_origin: listen");
+        std::exit(1);
+    }
+    return fd;
+}
+
+std::string date_now() {
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    ::gmtime_r(&now, &parts);
+    std::array<char, 64> text{};
+    return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+class Origin {
+public:
+    explicit Origin(int port) : listener_(listen_on(port)), poller_(::epoll_create1(0)), body_(kStepBytes, 'x') {
+        watch(listener_, EPOLLIN);
+    }
+
+    [[noreturn]] void run() {
+        std::array<epoll_event, 256> ready{};
+        for (;;) {
+            const int count = ::epoll_wait(poller_, ready.data(), static_cast<int>(ready.size()), -1);
+            for (int i = 0; i < count; ++i) {
+                const epoll_event& event = ready[static_cast<std::size_t>(i)];
+                if (event.data.fd == listener_) {
+                    take_connection();
+                } else if (!serve(event.data.fd, (event.events & EPOLLIN) != 0)) {
+                    connections_.erase(event.data.fd);
+                    ::close(event.data.fd);
+                }
+            }
+        }
+    }
+
+private:
+    void watch(int fd, std::uint32_t events) const {
+        epoll_event event{};
+        event.events = events;
+        event.data.fd = fd;
+        ::epoll_ctl(poller_, EPOLL_CTL_ADD, fd, &event);
+    }
+
+    void take_connection() {
+        const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK);
+        if (fd < 0) {
+            return;
+        }
+        const int on = 1;
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        connections_[fd] = Connection();
+        watch(fd, EPOLLIN | EPOLLOUT | EPOLLET);
+    }
+
+    // False: the connection is finished.
+    bool serve(int fd, bool has_input) {
+        Connection& connection = connections_[fd];
+        if (has_input) {
+            std::array<char, 16384> buffer{};
+            const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), 0);
+            if (got == 0 || (got < 0 && errno != EAGAIN)) {
+                return false;
+            }
+            connection.input.append(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        }
+        for (;;) {
+            if (connection.head.empty() && connection.body_missing == 0 && !begin_next(connection)) {
+                return true;
+            }
+            if (!send_on(fd, connection)) {
+                return errno == EAGAIN;
+            }
+        }
+    }
+
+    bool begin_next(Connection& connection) {
+        const std::size_t end = connection.input.find("\r\n\r\n");
+        if (end == std::string::npos) {
+            return false;
+        }
+        const std::string target = connection.input.substr(4, connection.input.find(' ', 4) - 4); // after "GET "
+        connection.input.erase(0, end + 4);
+        if (target == "/count") {
+            const std::string text = std::to_string(answers_);
+            connection.head = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
+            return true;
+        }
+        ++answers_;
+        connection.body_missing = std::strtoull(target.c_str() + 1, nullptr, 10);
+        connection.head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: max-age=86400\r\n"
+                          "ETag: \"bench\"\r\nDate: " +
+                          date() + "\r\nContent-Length: " + std::to_string(connection.body_missing) + "\r\n\r\n";
+        return true;
+    }
+
+    // False: errno says why not all was sent.
+    bool send_on(int fd, Connection& connection) const {
+        while (!connection.head.empty() || connection.body_missing > 0) {
+            const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(connection.body_missing, kStepBytes));
+            std::array<iovec, 2> parts{
+                {{connection.head.data(), connection.head.size()}, {const_cast<char*>(body_.data()), step}}};
+            msghdr message{};
+            message.msg_iov = parts.data();
+            message.msg_iovlen = parts.size();
+            const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+            if (sent < 0) {
+                return false;
+            }
+            const std::size_t of_head = std::min(static_cast<std::size_t>(sent), connection.head.size());
+            connection.head.erase(0, of_head);
+            connection.body_missing -= static_cast<std::size_t>(sent) - of_head;
+        }
+        return true;
+    }
+
+    const std::string& date() {
+        if (const std::time_t now = std::time(nullptr); now != date_at_) {
+            date_at_ = now;
+            date_ = date_now();
+        }
+        return date_;
+    }
+
+    const int listener_;
+    const int poller_;
+    const std::string body_;
+    std::unordered_map<int, Connection> connections_;
+    std::uint64_t answers_ = 0;
+    std::time_t date_at_ = 0;
+    std::string date_;
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) {
+        std::fprintf(stderr, "usage: sized_origin PORT\n");
+        return 2;
+    }
+    Origin(std::atoi(argv[1])).run();
+}
