@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <thread>
+#include <poll.h>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
             std::printf("%d %.1f\n", static_cast<int>(child), took.count());
             return 0;
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        ::poll(nullptr, 0, 1);
     }
     std::fprintf(stderr, "first_hit: no hit within a minute\n");
     ::kill(child, SIGTERM);

@@ -172,6 +172,8 @@ private:
     };
     Match find(const RequestContext& context);
     Match choose(const RequestContext& context, const store::Candidates& found);
+    void look_up(const RequestContext& context, std::string_view key, const store::KeyHash& hash,
+                 store::Candidates& found);
     Plan plan_with(const RequestContext& context, const policy::RequestDecision& decision, const Match& match);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);

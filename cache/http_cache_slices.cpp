@@ -148,19 +148,19 @@ store::EntryRef HttpCache::find_slice(const RequestContext& context, const polic
         }
         return {};
     };
-    store_.lookup(hash, key, found);
+    look_up(context, key, hash, found);
     store::EntryRef slice_at_hand = choose();
     if (slice_at_hand) {
         return slice_at_hand;
     }
-    store::Below below = store_.bring(hash, key, found, !context.loaded);
+    store::Below below = store_.bring(hash, key, found, context.loaded == nullptr);
     load = std::move(below.load);
     if (below.kind != store::Below::Kind::Brought) {
         return {};
     }
     found.clear();
-    store_.lookup(hash, key, found);
-    found.add(below.files);
+    look_up(context, key, hash, found);
+    found.add(below.files, key);
     return choose();
 }
 

@@ -33,7 +33,8 @@ struct RequestContext {
     const Fetch* given_up = nullptr; // planned again, because this one was waited for too long
     // Within HttpCache, where `key` is one by a rule of No-Vary-Search: that of the query itself.
     std::string_view exact_key = {};
-    bool loaded = false; // planned again after a Load: what the disk has is not waited for once more
+    // Planned again after this: what the disk has is not waited for once more.
+    const store::Load* loaded = nullptr;
 };
 
 struct Plan {

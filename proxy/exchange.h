@@ -4,6 +4,7 @@
 // rest. An exchange touches no socket.
 #pragma once
 
+#include "cache/store/load.h"
 #include "proxy/error_response.h"
 #include "proxy/fetch_task.h"
 #include "proxy/request_body.h"
@@ -162,7 +163,7 @@ private:
     std::shared_ptr<cache::Fetch> given_up_;    // cache::RequestContext::given_up
     bool for_store_ = false; // the fetch asked for the whole, without the client's conditions
     bool unsliced_ = false;  // cache::RequestContext::unsliced
-    bool loaded_ = false;    // cache::RequestContext::loaded, of the next plan
+    std::shared_ptr<cache::store::Load> loaded_; // cache::RequestContext::loaded, of the next plan
     // What serve_stored() left to serve_rest(): text, or a span of the entry's body.
     struct Rest {
         std::string text;

@@ -88,7 +88,7 @@ awaitable<Exchange::Got> Exchange::get_slice(cache::SliceNeed& need, Piece& piec
         if (plan.kind == Plan::Kind::Load) {
             co_await wait_for_load();
             state_.plan = worker_.cache.plan_slice(context(), need);
-            loaded_ = false;
+            loaded_.reset();
         }
         if (plan.kind == Plan::Kind::Serve) {
             piece.take(need.slice, plan.entry);

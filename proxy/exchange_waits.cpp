@@ -18,13 +18,13 @@ constexpr http::Duration kLongestLoad{1'000}; // then it counts as not stored
 
 void Exchange::plan_again() {
     state_.plan = worker_.cache.plan(context(), state_.decision);
-    loaded_ = false;
+    loaded_.reset();
 }
 
 awaitable<void> Exchange::wait_for_load() {
-    loaded_ = true;
     const std::shared_ptr<cache::store::Load> load = state_.plan.load;
-    static_cast<void>(co_await wait_for(worker_.core, load, kLongestLoad));
+    const bool has_finished = co_await wait_for(worker_.core, load, kLongestLoad);
+    loaded_ = has_finished ? load : std::make_shared<cache::store::Load>();
 }
 
 awaitable<Exchange::Waited> Exchange::wait_patiently(const std::shared_ptr<Fetch>& fetch,

@@ -166,9 +166,10 @@ std::shared_ptr<const FileBody> DiskLog::chunks_of(const KeyHash& hash, const Re
 }
 
 // The list of its pieces is checked each time; they are when they are sent.
-ReadState DiskLog::open_manifest(const KeyHash& hash, const Located& found, std::shared_ptr<const FileBody>& body) {
+ReadState DiskLog::open_manifest(const KeyHash& hash, const Located& found, std::shared_ptr<const FileBody>& body,
+                                 Blocking blocking) {
     std::string places(static_cast<std::size_t>(found.body_head.facts.body_bytes), '\0');
-    const FileError error = found.body_segment.file->read_at_hand(places, found.body_offset);
+    const FileError error = read_bytes(*found.body_segment.file, places, found.body_offset, blocking);
     if (error) {
         return error == errc::resource_unavailable_try_again ? ReadState::WouldBlock : ReadState::Failed;
     }
@@ -183,48 +184,42 @@ ReadState DiskLog::open_manifest(const KeyHash& hash, const Located& found, std:
 }
 
 ReadState DiskLog::open(const KeyHash& hash, const Location& location, ReadRecord& record,
-                        std::shared_ptr<const FileBody>& body) {
+                        std::shared_ptr<const FileBody>& body, Blocking blocking) {
     Located found;
-    ReadState state = locate(hash, location, record, Blocking::Refused, found);
+    ReadState state = locate(hash, location, record, blocking, found);
     if (state != ReadState::Whole) {
         return state;
     }
-    const bool is_manifest = found.body_head.facts.kind == RecordKind::Manifest;
-    if (is_manifest) {
-        state = open_manifest(hash, found, body);
-        if (state != ReadState::Whole) {
-            return state;
-        }
-    } else if (!found.entry.verified) {
-        return ReadState::WouldBlock;
-    }
     const std::uint64_t bytes = found.body_head.facts.body_bytes;
-    if (!is_manifest) {
+    if (found.body_head.facts.kind == RecordKind::Manifest) {
+        state = open_manifest(hash, found, body, blocking);
+    } else {
+        const bool is_checked = found.entry.verified && !options_.verify_always;
+        if (!is_checked) {
+            state = blocking == Blocking::Allowed ? check(hash, found) : ReadState::WouldBlock;
+        }
         body = std::make_shared<const FileBody>(
             std::vector<FileBody::Piece>{{found.body_segment.file, found.body_offset, bytes}});
     }
-    // The head that counts was overwritten by that of the body's record where the two are not one.
+    if (state != ReadState::Whole) {
+        return state;
+    }
     record.head = found.body_head;
     record.body = {};
     if (found.entry.kind == RecordKind::Metadata) {
-        Segment* const segment = segment_at(location.segment);
+        // The head that counts is another one than that of the body, which stands in its place by now.
+        const Segment* const segment = segment_at(location.segment);
         const Segment::View view = segment->view();
-        state = view.generation == 0
-                    ? ReadState::Absent
-                    : read_head_of(view, hash, location, record, record.head, Blocking::Refused);
+        state = view.generation == 0 ? ReadState::Absent
+                                     : read_head_of(view, hash, location, record, record.head, blocking);
         record.head.facts.body_bytes = bytes;
     }
     index_.use(hash, location);
     return state;
 }
 
-ReadState DiskLog::check(const KeyHash& hash, const Location& location) {
-    ReadRecord record;
-    Located found;
-    const ReadState state = locate(hash, location, record, Blocking::Allowed, found);
-    if (state != ReadState::Whole) {
-        return state;
-    }
+// Piece by piece.
+ReadState DiskLog::check(const KeyHash& hash, const Located& found) {
     std::uint64_t left = found.body_head.facts.body_bytes;
     std::uint64_t at = found.body_offset;
     std::string bytes(static_cast<std::size_t>(std::min(left, kBodyBytesPerChecksum)), '\0');
@@ -232,13 +227,13 @@ ReadState DiskLog::check(const KeyHash& hash, const Location& location) {
         const auto part = static_cast<std::size_t>(std::min(left, kBodyBytesPerChecksum));
         const FileError error = found.body_segment.file->read({bytes.data(), part}, at);
         if (error || checksum({bytes.data(), part}) != expected) {
-            index_.erase(hash, location);
+            index_.erase(hash, found.entry.location);
             return error ? ReadState::Failed : ReadState::Absent;
         }
         at += part;
         left -= part;
     }
-    return index_.use(hash, location) ? ReadState::Whole : ReadState::Absent;
+    return ReadState::Whole;
 }
 
 } // namespace gatehouse::cache::store::disk

@@ -172,7 +172,7 @@ std::optional<InspectedHead> Inspector::read_referred(const Place& place, BodyPl
     auto head = read_head(place);
     if (!head) {
         const auto generation = generation_of(place.segment);
-        plan.was_reclaimed = generation && *generation != place.generation;
+        plan.was_reclaimed = generation != place.generation; // or it has no header, because it was about to be
         plan.problem = plan.was_reclaimed
                            ? "the segment of its body, " + segment_file_name(place.segment) + ", was begun anew since"
                            : "no whole record stands where its body should, in " + text_of(place);

@@ -3,7 +3,7 @@
 //
 // One thread appends, removes and seals; any thread reads. What append() returns is in the file as a whole, and in the
 // index. Reusing a segment takes its records out of the index; those that were read since they were written go to the
-// front of the log instead, up to half a segment.
+// front of the log instead, up to an eighth of a segment.
 //
 // A segment whose write fails is set aside: what it holds is found until its turn to be reused comes, and it is not
 // filled again before the next start.
@@ -159,13 +159,11 @@ public:
     void hide(std::string_view key, std::string_view secondary_key);
     // Whole counts as a use. Absent and Failed: the entry is out of the index.
     ReadState read(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking);
-    bool verifies_always() const noexcept { return options_.verify_always; }
-    // The same without its body, which stays in its file; record.body is empty. It never waits. WouldBlock also where
-    // the body was not checked since the start: check() does that.
+    // The same without its body, which stays in its file; record.body is empty. Refused: WouldBlock also where the body
+    // has to be checked first. Allowed: it is checked, and is then in the kernel's memory; pieces of a large body are
+    // when they are read in.
     ReadState open(const KeyHash& hash, const Location& location, ReadRecord& record,
-                   std::shared_ptr<const FileBody>& body);
-    // Reads the whole record, piece by piece, and checks it; what open() then gives is in the kernel's memory. It waits.
-    ReadState check(const KeyHash& hash, const Location& location);
+                   std::shared_ptr<const FileBody>& body, Blocking blocking);
     // The places where a record for the key and secondary key may stand, newest first.
     std::vector<IndexEntry> find(const KeyHash& hash) const;
     static std::uint16_t marker_of(std::string_view secondary_key) noexcept;
@@ -200,10 +198,11 @@ private:
     FileError remove_file(const Segment& segment);
     void set_aside_open();
     void reuse_oldest();
-    void drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left);
+    void drop(const Segment& segment, const FooterEntry& entry, bool only_read, std::uint64_t& left);
     bool is_wanted(const KeyHash& hash, const IndexEntry& entry) const;
     bool has_body_at(const KeyHash& hash, const IndexEntry& entry, const Place& place) const;
-    void keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, std::uint64_t& left);
+    void keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, bool only_read,
+                      std::uint64_t& left);
     FileError rewrite(const KeyHash& hash, const IndexEntry& entry);
     std::uint64_t room() const noexcept;
 
@@ -232,7 +231,9 @@ private:
     class ChunkCheck;
     std::shared_ptr<const FileBody> chunks_of(const KeyHash& hash, const RecordFacts& manifest,
                                               std::string_view places) const;
-    ReadState open_manifest(const KeyHash& hash, const Located& found, std::shared_ptr<const FileBody>& body);
+    ReadState open_manifest(const KeyHash& hash, const Located& found, std::shared_ptr<const FileBody>& body,
+                            Blocking blocking);
+    ReadState check(const KeyHash& hash, const Located& found);
     ReadState locate(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
                      Located& found);
     Segment* segment_at(std::uint32_t number) const noexcept;

@@ -92,7 +92,8 @@ FileError DiskLog::look_at(Segment& segment, LogRecovery& found) {
     }
     ++in_use_;
     if (!is_ours) {
-        found.damaged_segments += *size == 0 ? 0 : 1;
+        const bool is_blank = std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; });
+        found.damaged_segments += is_blank ? 0 : 1; // or it was about to be begun
         free_.push_back(&segment);
         return {};
     }

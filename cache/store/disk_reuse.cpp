@@ -14,6 +14,9 @@ namespace {
 
 namespace errc = boost::system::errc;
 
+// The share of a segment that is written again when it is reused, at most: what is written for each byte that is admitted
+// stays below 1.15 with it.
+constexpr std::uint64_t kRewrittenShare = 8;
 constexpr std::size_t kFreeSegments = 2; // kept ready, so that what is written again has somewhere to go
 
 } // namespace
@@ -57,17 +60,6 @@ FileError DiskLog::begin_segment() {
         return errc::make_error_code(errc::no_space_on_device);
     }
     Segment& segment = *free_.front();
-    if (segment.generation() != 0) {
-        if (const FileError error = remove_file(segment)) {
-            free_.pop_front();
-            segment.state = Segment::State::Bad; // others may go
-            spent_.push_back(&segment);
-            ++bad_segments_;
-            return error;
-        }
-        oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
-        segment.set(nullptr, 0);
-    }
     if (!segment.has_file()) {
         auto file = files_.open(path_of(segment));
         if (!file) {
@@ -234,7 +226,8 @@ FileError DiskLog::seal() {
     return {};
 }
 
-// What was read since it was written is written again.
+// What is in use is written again. The rest is gone for good, and the file with it: nobody notes that it was removed when
+// something else is stored for its key and kept off the disk, so a start must not find it.
 void DiskLog::reuse_oldest() {
     Segment& segment = *sealed_.front();
     sealed_.pop_front();
@@ -245,18 +238,25 @@ void DiskLog::reuse_oldest() {
         entries = scan(segment, end);
     }
     reusing_ = true;
-    std::uint64_t left = options_.segment_bytes / 2;
-    for (const FooterEntry& entry : entries) {
-        drop(segment, entry, left);
+    std::uint64_t left = options_.segment_bytes / kRewrittenShare;
+    for (const bool only_read : {true, false}) { // what was read comes first
+        for (const FooterEntry& entry : entries) {
+            drop(segment, entry, only_read, left);
+        }
     }
     reusing_ = false;
     if (!has_footer) {
         index_.erase_segments([&segment](std::uint32_t number) { return number == segment.number; });
     }
-    if (segment.state == Segment::State::Sealed) {
+    oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
+    if (segment.state == Segment::State::Sealed && !remove_file(segment)) {
+        auto fresh = files_.open(path_of(segment)); // or when it is begun
+        segment.set(fresh ? std::move(*fresh) : nullptr, 0);
         segment.state = Segment::State::Free;
         free_.push_back(&segment);
     } else {
+        bad_segments_ += segment.state == Segment::State::Sealed ? 1 : 0;
+        segment.state = Segment::State::Bad;
         spent_.push_back(&segment);
     }
     ++segments_reused_;
@@ -264,15 +264,15 @@ void DiskLog::reuse_oldest() {
 
 // Where the index does not know the record it was replaced or removed since; or only its head was, and a metadata
 // record has its place. The index does not have that place: the metadata record is read.
-void DiskLog::drop(const Segment& segment, const FooterEntry& entry, std::uint64_t& left) {
+void DiskLog::drop(const Segment& segment, const FooterEntry& entry, bool only_read, std::uint64_t& left) {
     if (const auto known = index_.look(entry.hash, {segment.number, entry.units, entry.length_units})) {
-        keep_or_drop(entry.hash, *known, entry.length_units, left);
+        keep_or_drop(entry.hash, *known, entry.length_units, only_read, left);
         return;
     }
     const Place place{segment.number, entry.units, segment.generation()};
     for (const IndexEntry& one : index_.find(entry.hash, std::numeric_limits<std::size_t>::max())) {
         if (one.kind == RecordKind::Metadata && has_body_at(entry.hash, one, place)) {
-            keep_or_drop(entry.hash, one, entry.length_units, left);
+            keep_or_drop(entry.hash, one, entry.length_units, only_read, left);
         }
     }
 }
@@ -287,8 +287,11 @@ bool DiskLog::has_body_at(const KeyHash& hash, const IndexEntry& entry, const Pl
     return body && body->place == place;
 }
 
-void DiskLog::keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units,
+void DiskLog::keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, bool only_read,
                            std::uint64_t& left) {
+    if (only_read && known.uses == 0) {
+        return; // its turn comes
+    }
     const std::uint64_t bytes = std::uint64_t{length_units} * kUnitBytes;
     const bool has_room = open_ != nullptr && bytes <= left;
     if (has_room && (known.uses > 0 || is_wanted(hash, known)) && !rewrite(hash, known)) {

@@ -1,5 +1,7 @@
 #include "cache/store/disk_writer.h"
 
+#include "cache/store/load.h"
+
 #include <algorithm>
 #include <future>
 #include <utility>

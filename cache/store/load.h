@@ -1,15 +1,18 @@
-// Entries of a key on their way from a slower tier into lookup()'s reach. Whoever needs them waits for one and the same.
+// Entries of a key on their way from a slower tier. Whoever needs them waits for one and the same.
 #pragma once
+
+#include "cache/store/store.h"
 
 #include <functional>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::cache::store {
 
 class Load {
 public:
-    // `done` is called once, on any thread, when lookup() finds what there is. False: that is so already, and `done` is
+    // `done` is called once, on any thread, when lookup() finds what there is, and files() has the rest. False: that is so already, and `done` is
     // not called.
     bool when_done(std::function<void()> done) {
         const std::lock_guard lock(mutex_);
@@ -20,12 +23,16 @@ public:
         return true;
     }
 
-    // Once.
-    void finish() {
+    // Entries whose body lies in files, which lookup() does not find. After it has finished.
+    const std::vector<EntryRef>& files() const noexcept { return files_; }
+
+    // Once. `files`: as files().
+    void finish(std::vector<EntryRef> files = {}) {
         std::vector<std::function<void()>> waiting;
         {
             const std::lock_guard lock(mutex_);
             is_done_ = true;
+            files_ = std::move(files);
             waiting.swap(waiting_);
         }
         for (const auto& done : waiting) {
@@ -36,6 +43,7 @@ public:
 private:
     std::mutex mutex_;
     bool is_done_ = false;
+    std::vector<EntryRef> files_;
     std::vector<std::function<void()>> waiting_;
 };
 

@@ -10,7 +10,6 @@
 #pragma once
 
 #include "cache/store/body.h"
-#include "cache/store/load.h"
 
 #include <boost/container/static_vector.hpp>
 
@@ -35,6 +34,7 @@ struct KeyHash {
 KeyHash hash_key(std::string_view key) noexcept;
 
 class FileBody;
+class Load; // cache/store/load.h
 class Shard;
 
 // One stored response. Immutable but for its two memo words, which belong to the layer above.
@@ -133,10 +133,12 @@ class Candidates {
 public:
     static constexpr std::size_t kMax = 32; // upper bound of cache.memory.max_variants
     void push(EntryRef entry) noexcept { entries_.push_back(std::move(entry)); }
-    // As many as there is room for.
-    void add(const std::vector<EntryRef>& entries) noexcept {
-        for (std::size_t i = 0; i < entries.size() && entries_.size() < kMax; ++i) {
-            entries_.push_back(entries[i]);
+    // Those of that key, as many as there is room for.
+    void add(const std::vector<EntryRef>& entries, std::string_view key) noexcept {
+        for (const EntryRef& entry : entries) {
+            if (entry->key() == key && entries_.size() < kMax) {
+                entries_.push_back(entry);
+            }
         }
     }
     void clear() noexcept { entries_.clear(); }

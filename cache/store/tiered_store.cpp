@@ -1,5 +1,7 @@
 #include "cache/store/tiered_store.h"
 
+#include "cache/store/load.h"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -308,7 +310,7 @@ Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candid
     Below below;
     Records later;
     for (const disk::IndexEntry& one : records) {
-        const ReadState state = bring_at_once(hash, key, one, *reading, may_wait, below);
+        const ReadState state = bring_at_once(hash, key, one, *reading, below);
         if (state == ReadState::WouldBlock) {
             later.push_back(one);
         } else if (state == ReadState::Failed) {
@@ -360,27 +362,26 @@ std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_v
         reading->load = load;
         ++reading->readers;
     }
-    const auto end = [this, hash, reading, load] {
+    const auto end = [this, hash, reading, load](std::vector<EntryRef> files) {
         {
             const std::lock_guard lock(stripe_of(hash).mutex);
             reading->load.reset();
         }
         end_reading(hash, reading);
-        load->finish();
+        load->finish(std::move(files));
     };
     if (readers_ && readers_->post([this, hash, reading, end, key = std::string(key), records = std::move(records)] {
-            read(hash, key, records, *reading);
-            end();
+            end(read(hash, key, records, *reading));
         })) {
         return load;
     }
     reads_refused_.fetch_add(1, std::memory_order_relaxed);
-    end();
+    end({});
     return nullptr;
 }
 
 ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
-                                     const Reading& reading, bool may_wait, Below& below) {
+                                     const Reading& reading, Below& below) {
     thread_local disk::ReadRecord record; // keeps its room
     const KeyHash on_disk = log_->hash(key);
     bool is_brought = false;
@@ -388,11 +389,10 @@ ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, 
     if (!is_large(one)) {
         state = log_->read(on_disk, one.location, record, Blocking::Refused);
         is_brought = state == ReadState::Whole && enter(hash, key, record, reading);
-    } else if (!may_wait || !log_->verifies_always()) {
+    } else {
         std::shared_ptr<const FileBody> body;
-        state = log_->open(on_disk, one.location, record, body);
-        // Who has waited for it already takes it as it is.
-        if (state == ReadState::Whole && may_wait && !body->is_at_hand(0, std::min(body->size(), kFirstBytes))) {
+        state = log_->open(on_disk, one.location, record, body, Blocking::Refused);
+        if (state == ReadState::Whole && !body->is_at_hand(0, std::min(body->size(), kFirstBytes))) {
             state = ReadState::WouldBlock;
         }
         EntryRef entry =
@@ -409,18 +409,30 @@ ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, 
     return state;
 }
 
-void TieredStore::read(const KeyHash& hash, const std::string& key, const Records& records, const Reading& reading) {
+std::vector<EntryRef> TieredStore::read(const KeyHash& hash, const std::string& key, const Records& records,
+                                        const Reading& reading) {
     const KeyHash on_disk = log_->hash(key);
+    std::vector<EntryRef> files;
     for (const disk::IndexEntry& one : records) {
         disk::ReadRecord record;
-        const ReadState state = is_large(one) ? log_->check(on_disk, one.location)
+        std::shared_ptr<const FileBody> body;
+        const ReadState state = is_large(one) ? log_->open(on_disk, one.location, record, body, Blocking::Allowed)
                                               : log_->read(on_disk, one.location, record, Blocking::Allowed);
-        if (state == ReadState::Failed) {
+        bool is_brought = false;
+        if (state == ReadState::Whole && is_large(one)) {
+            EntryRef entry = enter_file(hash, key, record, std::move(body), reading);
+            is_brought = static_cast<bool>(entry);
+            if (is_brought) {
+                files.push_back(std::move(entry));
+            }
+        } else if (state == ReadState::Whole) {
+            is_brought = enter(hash, key, record, reading);
+        } else if (state == ReadState::Failed) {
             read_errors_.fetch_add(1, std::memory_order_relaxed);
-        } else if (state == ReadState::Whole && (is_large(one) || enter(hash, key, record, reading))) {
-            read_by_readers_.fetch_add(1, std::memory_order_relaxed);
         }
+        read_by_readers_.fetch_add(is_brought ? 1 : 0, std::memory_order_relaxed);
     }
+    return files;
 }
 
 bool TieredStore::enter(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,

@@ -117,14 +117,16 @@ private:
     void end_reading(const KeyHash& hash, const ReadingPtr& reading);
     std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, Records records,
                                      const ReadingPtr& reading);
-    void read(const KeyHash& hash, const std::string& key, const Records& records, const Reading& reading);
+    // Those whose body lies in files.
+    std::vector<EntryRef> read(const KeyHash& hash, const std::string& key, const Records& records,
+                               const Reading& reading);
     // The body of a metadata record and of a manifest stands elsewhere; short ones do not (DiskLog::refresh).
     static bool is_large(const disk::IndexEntry& record) noexcept {
         return record.kind != disk::RecordKind::Whole ||
                std::uint64_t{record.location.length_units} * disk::kUnitBytes > kMostBytesBrought;
     }
     disk::ReadState bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& record,
-                                  const Reading& reading, bool may_wait, Below& below);
+                                  const Reading& reading, Below& below);
     // Whether it is in memory now.
     bool enter(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record, const Reading& reading);
     EntryRef enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,

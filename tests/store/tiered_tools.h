@@ -1,6 +1,7 @@
 // A tiered store on a directory, as one process after the other has it.
 #pragma once
 
+#include "cache/store/load.h"
 #include "cache/store/memory_store.h"
 #include "cache/store/tiered_store.h"
 
@@ -127,7 +128,7 @@ inline std::vector<EntryRef> files_of(TieredStore& store, const std::string& key
         if (below.load->when_done([&came] { came.set_value(); })) {
             came.get_future().wait();
         }
-        below = store.bring(hash_key(key), key, {}, false);
+        return below.load->files();
     }
     return below.files;
 }
