@@ -3,7 +3,7 @@
 //
 // One thread appends, removes and seals; any thread reads. What append() returns is in the file as a whole, and in the
 // index. Reusing a segment takes its records out of the index; those that were read since they were written go to the
-// front of the log instead, up to an eighth of a segment.
+// front of the log instead, up to an eighth of a segment on average.
 //
 // A segment whose write fails is set aside: what it holds is found until its turn to be reused comes, and it is not
 // filled again before the next start.
@@ -198,11 +198,10 @@ private:
     FileError remove_file(const Segment& segment);
     void set_aside_open();
     void reuse_oldest();
-    void drop(const Segment& segment, const FooterEntry& entry, bool only_read, std::uint64_t& left);
+    void drop(const Segment& segment, const FooterEntry& entry, bool only_read);
     bool is_wanted(const KeyHash& hash, const IndexEntry& entry) const;
     bool has_body_at(const KeyHash& hash, const IndexEntry& entry, const Place& place) const;
-    void keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, bool only_read,
-                      std::uint64_t& left);
+    void keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, bool only_read);
     FileError rewrite(const KeyHash& hash, const IndexEntry& entry);
     std::uint64_t room() const noexcept;
 
@@ -275,6 +274,7 @@ private:
     std::uint64_t next_generation_ = 1;
     std::uint64_t oldest_generation_ = 0; // what is older is not valid any more, wherever it may still stand
     bool reusing_ = false;
+    std::int64_t rewrite_credit_ = 0; // bytes that may be written again
     std::atomic<std::uint64_t> bytes_written_{0};
     std::atomic<std::uint64_t> bytes_admitted_{0};
     std::atomic<std::uint64_t> records_rewritten_{0};

@@ -14,9 +14,9 @@ namespace {
 
 namespace errc = boost::system::errc;
 
-// The share of a segment that is written again when it is reused, at most: what is written for each byte that is admitted
-// stays below 1.15 with it.
-constexpr std::uint64_t kRewrittenShare = 8;
+// The share of a segment that is written again when it is reused, on average at most: what is written for each byte that
+// is admitted stays below 1.15 with it. What one leaves of it the next may use.
+constexpr std::int64_t kRewrittenShare = 8;
 constexpr std::size_t kFreeSegments = 2; // kept ready, so that what is written again has somewhere to go
 
 } // namespace
@@ -238,10 +238,11 @@ void DiskLog::reuse_oldest() {
         entries = scan(segment, end);
     }
     reusing_ = true;
-    std::uint64_t left = options_.segment_bytes / kRewrittenShare;
+    const auto credit = static_cast<std::int64_t>(options_.segment_bytes) / kRewrittenShare;
+    rewrite_credit_ = std::min(rewrite_credit_ + credit, 2 * credit);
     for (const bool only_read : {true, false}) { // what was read comes first
         for (const FooterEntry& entry : entries) {
-            drop(segment, entry, only_read, left);
+            drop(segment, entry, only_read);
         }
     }
     reusing_ = false;
@@ -264,15 +265,15 @@ void DiskLog::reuse_oldest() {
 
 // Where the index does not know the record it was replaced or removed since; or only its head was, and a metadata
 // record has its place. The index does not have that place: the metadata record is read.
-void DiskLog::drop(const Segment& segment, const FooterEntry& entry, bool only_read, std::uint64_t& left) {
+void DiskLog::drop(const Segment& segment, const FooterEntry& entry, bool only_read) {
     if (const auto known = index_.look(entry.hash, {segment.number, entry.units, entry.length_units})) {
-        keep_or_drop(entry.hash, *known, entry.length_units, only_read, left);
+        keep_or_drop(entry.hash, *known, entry.length_units, only_read);
         return;
     }
     const Place place{segment.number, entry.units, segment.generation()};
     for (const IndexEntry& one : index_.find(entry.hash, std::numeric_limits<std::size_t>::max())) {
         if (one.kind == RecordKind::Metadata && has_body_at(entry.hash, one, place)) {
-            keep_or_drop(entry.hash, one, entry.length_units, only_read, left);
+            keep_or_drop(entry.hash, one, entry.length_units, only_read);
         }
     }
 }
@@ -287,15 +288,13 @@ bool DiskLog::has_body_at(const KeyHash& hash, const IndexEntry& entry, const Pl
     return body && body->place == place;
 }
 
-void DiskLog::keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, bool only_read,
-                           std::uint64_t& left) {
+void DiskLog::keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, bool only_read) {
     if (only_read && known.uses == 0) {
         return; // its turn comes
     }
-    const std::uint64_t bytes = std::uint64_t{length_units} * kUnitBytes;
-    const bool has_room = open_ != nullptr && bytes <= left;
+    const bool has_room = open_ != nullptr && rewrite_credit_ > 0;
     if (has_room && (known.uses > 0 || is_wanted(hash, known)) && !rewrite(hash, known)) {
-        left -= bytes;
+        rewrite_credit_ -= static_cast<std::int64_t>(std::uint64_t{length_units} * kUnitBytes);
     }
     index_.erase(hash, known.location);
 }

@@ -266,9 +266,18 @@ void TieredStore::written(const Change& change) {
             stripe.changes.erase(found);
         }
     }
-    if (load) {
-        load->finish();
+    if (!load) {
+        return;
     }
+    // Those who waited for it get it from here.
+    const std::string key(change.entry ? change.entry->key() : std::string_view(change.key));
+    const ReadingPtr reading = begin_reading(change.hash);
+    std::vector<EntryRef> files;
+    if (reading) {
+        files = read(change.hash, key, records_not_at_hand(log_->hash(key), {}), *reading);
+        end_reading(change.hash, reading);
+    }
+    load->finish(std::move(files));
 }
 
 std::shared_ptr<Load> TieredStore::coming_from_writer(const KeyHash& hash) {
