@@ -32,7 +32,7 @@ trap 'status=$?; ((status == 0)) || tail -n 5 "$work"/*.log >&2; stop "${pids[@]
 fail() { echo "disk.sh: $*" >&2; exit 1; }
 [[ $(stat -f -c %T "$work") != tmpfs ]] || fail "$work is not on a disk; set TMPDIR"
 
-origin_port=29190 nginx_port=29191 gatehouse_port=29192 admin_port=29193 memory_port=29194
+origin_port=29190 nginx_port=29191 gatehouse_port=29192 admin_port=29193 memory_port=29194 nopush_port=29195
 "$build/bench_sized_origin" $origin_port & pids+=($!)
 taskset -pc 1 $! >/dev/null
 
@@ -67,7 +67,8 @@ start_gatehouse() { # CACHE, after which gatehouse is its process id
 }
 # What is kind to nginx: every file stays open and is not looked at again within the run; one buffer takes a whole 8 kB
 # response, so that it is written with one call; its own connections to the origin are kept; files are written where
-# they stay, and sent by sendfile.
+# they stay, and sent by sendfile. tcp_nopush is better for it at 8 kB, and makes it stall at 100 kB (600 requests/s on
+# loopback), so there is a port with and one without it.
 start_nginx() {
   mkdir -p "$work/nginx"
   cat >"$work/nginx.conf" <<NGINX
@@ -79,15 +80,18 @@ http {
   access_log $([[ $log == on ]] && echo "$work/nginx-access.log combined buffer=64k" || echo off);
   proxy_cache_path $work/nginx/cache levels=1:2 keys_zone=c:256m max_size=64g inactive=1d use_temp_path=off;
   open_file_cache max=200000 inactive=1h; open_file_cache_valid 1h; open_file_cache_min_uses 1;
-  sendfile on; tcp_nopush on; keepalive_requests 100000000; proxy_max_temp_file_size 8192m;
+  sendfile on; keepalive_requests 100000000; proxy_max_temp_file_size 8192m;
+  proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host bench.test;
+  proxy_buffer_size 16k; proxy_buffers 16 16k; proxy_busy_buffers_size 32k;
+  proxy_cache c; proxy_cache_key \$request_uri; add_header X-Cache \$upstream_cache_status;
   upstream origin { server 127.0.0.1:$origin_port; keepalive 64; keepalive_requests 100000000; }
   server {
     listen 127.0.0.1:$nginx_port;
-    location / {
-      proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_buffer_size 16k; proxy_buffers 16 16k; proxy_busy_buffers_size 32k;
-      proxy_cache c; add_header X-Cache \$upstream_cache_status;
-    }
+    location / { proxy_pass http://origin; }
+  }
+  server {
+    listen 127.0.0.1:$nopush_port; tcp_nopush on;
+    location / { proxy_pass http://origin; }
   }
 }
 NGINX
@@ -97,6 +101,7 @@ NGINX
 nginx_all() { # without the cache loader, which ends after a while
   echo "$nginx,$(pgrep -d, -P "$nginx" -f 'worker process|cache manager')"
 }
+nopush() { echo "nginx-tcp_nopush:$nopush_port:$(nginx_all)"; }
 both() { echo "nginx:$nginx_port:$(nginx_all) gatehouse:$gatehouse_port:$gatehouse"; }
 end_servers() {
   stop $gatehouse $nginx $only_memory
@@ -107,7 +112,7 @@ end_servers() {
 # written is not kept.
 fill_gatehouse() { # PATH COUNT [CONNECTIONS]
   for _ in $(seq 30); do
-    load --no-warm --yield 1 "$2" "${3:-8}" "$1{next:0}" "gatehouse:$gatehouse_port:$gatehouse" >/dev/null
+    load --no-warm --sleep 1 "$2" "${3:-8}" "$1{next:0}" "gatehouse:$gatehouse_port:$gatehouse" >/dev/null
     wait_written
     (($(metric gatehouse_disk_objects) <= $2)) || return 0
   done
@@ -124,7 +129,7 @@ wait_written() {
 hits() { # BYTES COUNT REQUESTS MEMORY
   local disk="  disk: { path: $work/gatehouse/disk, size: 4GiB }"
   start_nginx
-  load --no-warm --yield 1 "$2" 8 "/$1/{next:0}" "nginx:$nginx_port:$(nginx_all)" >/dev/null
+  load --no-warm --sleep 1 "$2" 8 "/$1/{next:0}" "nginx:$nginx_port:$(nginx_all)" >/dev/null
   start_gatehouse "  memory: { size: 512MiB }
 $disk"
   fill_gatehouse "/$1/" "$2"
@@ -138,10 +143,10 @@ $disk"
   reads_before=$(metric gatehouse_disk_reads_total) origin_before=$(origin_answers)
   printf '\n### Hits of %d bytes: %d objects, in random order, 32 connections, %d rounds of %d requests\n\n' "$1" "$2" "$rounds" "$3"
   # shellcheck disable=SC2046
-  load "$rounds" "$3" 32 "/$1/{random:$2}" $(both)
+  load "$rounds" "$3" 32 "/$1/{random:$2}" $(both) $( (($1 > 16384)) || nopush)
   reads=$(($(metric gatehouse_disk_reads_total) - reads_before))
   awk -v reads="$reads" -v requests=$((rounds * $3 + $3 / 10 + 32)) -v origin=$(($(origin_answers) - origin_before)) \
-    'BEGIN { printf "\n%.1f %% of gatehouse'"'"'s answers came from its memory; %d requests of both reached the origin.\n", 100 * (1 - reads / requests), origin }'
+    'BEGIN { printf "\n%.1f %% of gatehouse'"'"'s answers came from its memory; %d requests reached the origin.\n", 100 * (1 - reads / requests), origin }'
   if [[ -n ${KEEP:-} ]]; then
     echo "under load: gatehouse is process $gatehouse" >&2
     timeout "$KEEP" taskset -c 1 "$build/bench_hit_load" 1 100000000 32 "/$1/{random:$2}" "gatehouse:$gatehouse_port:$gatehouse" || true
@@ -160,7 +165,7 @@ stores() { # misses of unique objects, with room for all
   objects_before=$(metric gatehouse_disk_objects) before=$(origin_answers)
   printf '\n### Misses of %d bytes that are stored, 32 connections, %d rounds of %d requests\n\n' $bytes "$rounds" $requests
   # shellcheck disable=SC2046
-  load --yield "$rounds" $requests 32 "/$bytes/{next:0}" $(both) "gatehouse-without-disk:$memory_port:$only_memory"
+  load --sleep "$rounds" $requests 32 "/$bytes/{next:0}" $(both) "gatehouse-without-disk:$memory_port:$only_memory"
   wait_written
   lost=$((rounds * requests + requests / 10 + 32 + objects_before - $(metric gatehouse_disk_objects)))
   printf '\n%d of gatehouse'"'"'s were not written to the disk; the origin answered %d for the three.\n' "$lost" $(($(origin_answers) - before))
@@ -168,20 +173,21 @@ stores() { # misses of unique objects, with room for all
 }
 
 wrap() { # what is written for what is admitted, when the disk has been filled four times
-  local bytes=8192 written=0 requests=0 step=100000 size=$((256 * 1024 * 1024))
+  local bytes=8192 written=0 requests=0 step=100000 size=$((256 * 1024 * 1024)) before
   start_gatehouse "  memory: { size: 16MiB }
   disk: { path: $work/gatehouse/disk, size: 256MiB }"
+  before=$(origin_answers)
   until ((written > 4 * size || requests >= 40 * step)); do
     # The offset of the seed keeps one step from being the other again.
-    load --no-warm --yield 1 $step 16 "/$bytes/{zipf:200000:0.9:$requests}" "gatehouse:$gatehouse_port:$gatehouse" >/dev/null
+    load --no-warm --sleep 1 $step 16 "/$bytes/{zipf:200000:0.9:$requests}" "gatehouse:$gatehouse_port:$gatehouse" >/dev/null
     requests=$((requests + step))
     written=$(metric gatehouse_disk_written_bytes_total)
   done
   wait_written
   printf '\n### A disk of 256 MiB, after four times as much was written\n\n'
   awk -v written="$(metric gatehouse_disk_written_bytes_total)" -v admitted="$(metric gatehouse_disk_admitted_bytes_total)" \
-    -v requested=$((requests * bytes)) -v size=$size \
-    'BEGIN { printf "| written / size | written / admitted | written / requested |\n| --- | --- | --- |\n| %.2f | %.3f | %.3f |\n", written / size, written / admitted, written / requested }'
+    -v requested=$((requests * bytes)) -v size=$size -v missed=$(($(origin_answers) - before)) -v requests=$requests \
+    'BEGIN { printf "| written / size | written / admitted | written / requested | hits |\n| --- | --- | --- | --- |\n| %.2f | %.3f | %.3f | %.1f %% |\n", written / size, written / admitted, written / requested, 100 * (1 - missed / requests) }'
   printf '\n%d requests of %d bytes, number n of 200,000 as likely as 1 / n^0.9; %d rewritten; not written: %d at first, %d for want of room in the queue.\n' \
     "$requests" $bytes "$(metric gatehouse_disk_rewritten_total)" "$(metric gatehouse_disk_not_written_total first_time)" \
     "$(metric gatehouse_disk_not_written_total queue)"
@@ -218,7 +224,7 @@ start_and_measure() { # HOW
   printf '| %s | %s | %d | %.1f |\n' "$1" "${result#* }" "$(metric gatehouse_disk_objects)" \
     "$(awk -v bytes="$(metric gatehouse_disk_index_bytes)" -v count="$(metric gatehouse_disk_objects)" 'BEGIN { print bytes / count }')"
 }
-drop_page_cache() { sync -f "$work"; echo 3 >/proc/sys/vm/drop_caches; }
+drop_page_cache() { sync "$work"/gatehouse/disk/*; echo 3 >/proc/sys/vm/drop_caches; }
 restart() {
   start_gatehouse "  memory: { size: 256MiB }
   disk: { path: $work/gatehouse/disk, size: 4GiB }"

@@ -10,10 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <poll.h>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
     const auto from = Clock::now();
     const pid_t child = ::fork();
     if (child == 0) {
+        ::dup2(STDERR_FILENO, STDOUT_FILENO); // who reads what is printed here does not wait for the server's end
         ::execvp(argv[3], argv + 3);
         std::perror("first_hit: exec");
         ::_exit(127);
@@ -70,7 +71,7 @@ int main(int argc, char** argv) {
             std::printf("%d %.1f\n", static_cast<int>(child), took.count());
             return 0;
         }
-        ::poll(nullptr, 0, 1);
+        ::poll(nullptr, 0, 1); // a millisecond
     }
     std::fprintf(stderr, "first_hit: no hit within a minute\n");
     ::kill(child, SIGTERM);

@@ -1,15 +1,15 @@
 // Measures CPU per request of several servers in one run: the same closed loop of keep-alive connections against each
 // in turn, several rounds interleaved, CPU from the kernel's accounting of every thread of the server's processes.
 //
-//   hit_load [--no-warm] [--yield] ROUNDS REQUESTS CONNECTIONS PATH NAME:PORT:PID[,PID...] ...
+//   hit_load [--no-warm] [--sleep] ROUNDS REQUESTS CONNECTIONS PATH NAME:PORT:PID[,PID...] ...
 //
 // PATH is asked for as it is, or has one of these, which a number takes the place of:
 //   {next:FIRST}    FIRST, FIRST + 1 and so on: every request of a server another one, over all rounds
 //   {cycle:COUNT}   0 to COUNT - 1, then from 0 again
 //   {random:COUNT}  one of 0 to COUNT - 1, each as likely; the same order for each server, from a fixed seed
 //   {zipf:COUNT:A:SEED}  one of 0 to COUNT - 1, number n as likely as 1 / (n + 1)^A
-// --no-warm: no requests before the first round. --yield: lets others use the CPU where there is nothing to read, such
-// as an origin that shares it.
+// --no-warm: no requests before the first round. --sleep: waits for answers without the CPU, for others that share it,
+// such as the origin.
 //
 // Prints one line a server: median CPU microseconds a request, requests and megabytes a second, and the ratio to the
 // first server.
@@ -32,7 +32,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -60,7 +59,10 @@ public:
         chance_.seed(seed);
         after_ = before_.substr(close + 1);
         before_.erase(open);
-        kind_ = kind == "next" ? Kind::Next : kind == "cycle" ? Kind::Cycle : kind == "zipf" ? Kind::Zipf : Kind::Random;
+        kind_ = kind == "next"    ? Kind::Next
+                : kind == "cycle" ? Kind::Cycle
+                : kind == "zipf"  ? Kind::Zipf
+                                  : Kind::Random;
         if (kind_ == Kind::Zipf) {
             double sum = 0;
             for (std::uint64_t n = 1; n <= number_; ++n) {
@@ -101,7 +103,7 @@ private:
     std::uint64_t number_ = 0; // the first, or how many
     std::uint64_t asked_ = 0;
     std::mt19937_64 chance_;
-    std::vector<double> sums_;  // of likelihoods, up to each number
+    std::vector<double> sums_; // of likelihoods, up to each number
 };
 
 struct Server {
@@ -114,7 +116,7 @@ struct Server {
     std::vector<double> megabytes_per_second;
 };
 
-bool yields = false;
+bool sleeps = false;
 
 // Nanoseconds on a CPU, of all threads of all processes.
 double cpu_ns(const Server& server) {
@@ -175,15 +177,15 @@ struct Connection {
 // that server's every answer, which the faster one, that keeps the load busy, does not pay: ratios would speak of the
 // load and not of the servers.
 int next_ready(int poller, std::array<epoll_event, 64>& ready) {
+    if (sleeps) {
+        return ::epoll_wait(poller, ready.data(), static_cast<int>(ready.size()), 10'000);
+    }
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     for (;;) {
         for (int look = 0; look < 1'000; ++look) {
             const int count = ::epoll_wait(poller, ready.data(), static_cast<int>(ready.size()), 0);
             if (count != 0) {
                 return count;
-            }
-            if (yields) {
-                ::sched_yield();
             }
         }
         if (std::chrono::steady_clock::now() > end) {
@@ -296,10 +298,10 @@ int main(int argc, char** argv) {
     bool warm = true;
     for (; argc > 1 && std::strncmp(argv[1], "--", 2) == 0; --argc, ++argv) {
         warm = warm && std::strcmp(argv[1], "--no-warm") != 0;
-        yields = yields || std::strcmp(argv[1], "--yield") == 0;
+        sleeps = sleeps || std::strcmp(argv[1], "--sleep") == 0;
     }
     if (argc < 6) {
-        std::fprintf(stderr, "usage: hit_load [--no-warm] [--yield] ROUNDS REQUESTS CONNECTIONS PATH "
+        std::fprintf(stderr, "usage: hit_load [--no-warm] [--sleep] ROUNDS REQUESTS CONNECTIONS PATH "
                              "NAME:PORT:PID[,PID...] ...\n");
         return 2;
     }
