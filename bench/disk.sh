@@ -12,7 +12,7 @@
 #   ROUNDS=7           of each measurement, interleaved; medians are printed
 #   LOG=on             access logs of both servers; off: of neither
 #   LARGE_BYTES=1073741824   of the large object
-#   LARGE_MEMORY=, LARGE_DISK=   fields for cache.memory and cache.disk that let it be stored
+#   LARGE_MEMORY=, LARGE_DISK=   fields for cache.memory and cache.disk beside what lets it be stored
 #   OBJECTS=1000000    for restart
 #   ONLY=, KEEP=       hits: 8192 or 102400 alone; seconds for which the servers then stay under load, for a profiler
 set -euo pipefail
@@ -198,7 +198,7 @@ large() {
   local count=$((large_bytes >= 1 << 30 ? 1 : (1 << 30) / large_bytes)) before
   start_nginx
   start_gatehouse "  memory: { size: 128MiB${LARGE_MEMORY:+, $LARGE_MEMORY} }
-  disk: { path: $work/gatehouse/disk, size: 6GiB${LARGE_DISK:+, $LARGE_DISK} }"
+  disk: { path: $work/gatehouse/disk, size: 8GiB${LARGE_DISK:+, $LARGE_DISK} }"
   for port in $nginx_port $gatehouse_port; do
     for n in $(seq 0 $((count - 1))); do curl -s -o /dev/null "http://127.0.0.1:$port/$large_bytes/$n"; done
   done

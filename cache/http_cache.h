@@ -153,6 +153,8 @@ public:
 
     store::Store& store() noexcept { return store_; }
     const PurgeLog& purges() const noexcept { return purges_; }
+    // PurgeLog::set_believed_at_next_start.
+    void set_believed_at_next_start(bool believed) noexcept { purges_.set_believed_at_next_start(believed); }
     std::size_t fetches_in_flight() const { return table_.size(); }
 
 private:

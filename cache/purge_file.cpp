@@ -258,6 +258,11 @@ void PurgeFile::settle() noexcept {
     word(pages_, kStateAt).store(kInUse, std::memory_order_release);
 }
 
+void PurgeFile::unsettle() noexcept {
+    word(pages_, kStateAt).store(kUnsettled, std::memory_order_release);
+    keep_order();
+}
+
 std::span<PurgeTable::Set> PurgeFile::sets(std::size_t offset, std::size_t count) noexcept {
     return {reinterpret_cast<PurgeTable::Set*>(pages_ + offset), count};
 }

@@ -99,6 +99,8 @@ public:
     Found found() const noexcept { return found_; }
     // What was stored before is dead by what was recorded since: from now on the file is believed.
     void settle() noexcept;
+    // The opposite: a start after a kill or a stop takes the file for a new one, so that all that was stored is dead.
+    void unsettle() noexcept;
 
     const store::HashSecret& secret() const noexcept { return secret_; }
     std::span<PurgeTable::Set> exact() noexcept { return sets(kExactAt, PurgeTable::kSets); }

@@ -94,6 +94,8 @@ public:
     bool kills_group(std::string_view key, std::string_view groups, std::uint64_t sequence,
                      std::uint64_t checked) const;
     std::size_t prefix_count() const;
+    // False: the next start is to purge everything, because what was stored is not what is found then. Any thread.
+    void set_believed_at_next_start(bool believed) noexcept { believed ? file_->settle() : file_->unsettle(); }
 
 private:
     // What an exact purge said. Uri: path and query; Path: the path with any query; Group: by its name.

@@ -162,6 +162,7 @@ Server::Impl::Impl(const Options& options)
         stores.tiered->log().set_is_dead([this](std::string_view key, std::string_view head, std::uint64_t sequence) {
             return cache.is_dead(key, head, sequence);
         });
+        stores.tiered->writer().set_owes([this](bool owes) { cache.set_believed_at_next_start(!owes); });
     }
 }
 

@@ -3,7 +3,7 @@
 //
 // One thread appends, removes and seals; any thread reads. What append() returns is in the file as a whole, and in the
 // index. Reusing a segment takes its records out of the index; those that were read since they were written go to the
-// front of the log instead, up to an eighth of a segment on average.
+// front of the log instead, up to a tenth of a segment on average.
 //
 // A segment whose write fails is set aside: what it holds is found until its turn to be reused comes, and it is not
 // filled again before the next start.

@@ -16,7 +16,7 @@ namespace errc = boost::system::errc;
 
 // The share of a segment that is written again when it is reused, on average at most: what is written for each byte that
 // is admitted stays below 1.15 with it. What one leaves of it the next may use.
-constexpr std::int64_t kRewrittenShare = 8;
+constexpr std::int64_t kRewrittenShare = 10;
 constexpr std::size_t kFreeSegments = 2; // kept ready, so that what is written again has somewhere to go
 
 } // namespace

@@ -169,6 +169,9 @@ void DiskWriter::begin_anew() {
     const disk::FileError error = log_.clear();
     note_result(error);
     if (!error) {
+        if (!owed_.empty()) {
+            owes_(false);
+        }
         owed_.clear();
         has_lost_count_ = false;
     }
@@ -272,6 +275,9 @@ void DiskWriter::remove(Change removal) {
 
 void DiskWriter::owe(Change removal) {
     log_.hide(removal.key, removal.secondary_key);
+    if (owed_.empty()) {
+        owes_(true);
+    }
     if (owed_.size() < kMostOwed) {
         owed_.push_back(std::move(removal));
     } else {
@@ -291,6 +297,9 @@ void DiskWriter::pay() {
             }
         }
         owed_.pop_front();
+        if (owed_.empty()) {
+            owes_(false);
+        }
     }
 }
 

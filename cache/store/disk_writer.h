@@ -75,6 +75,9 @@ public:
     // writing begins to fail (with the error) and when it works again (without).
     DiskWriter(disk::DiskLog& log, const DiskWriterOptions& options, std::function<void(const Change&)> written,
                std::function<void(const disk::FileError&)> trouble, Now now);
+    // Called on the writing thread when the first removal is owed, and when none is any more: in between, what a start
+    // would find is not what is stored. Before start().
+    void set_owes(std::function<void(bool owes)> owes) { owes_ = std::move(owes); }
     ~DiskWriter(); // stops
     DiskWriter(const DiskWriter&) = delete;
     DiskWriter& operator=(const DiskWriter&) = delete;
@@ -126,6 +129,7 @@ private:
     const DiskWriterOptions options_;
     const std::function<void(const Change&)> written_;
     const std::function<void(const disk::FileError&)> trouble_;
+    std::function<void(bool)> owes_ = [](bool) {};
     const Now now_;
     std::atomic<std::uint64_t> bytes_per_second_;
     std::thread thread_;
