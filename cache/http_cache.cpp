@@ -6,7 +6,6 @@
 #include "cache/policy/identity.h"
 #include "cache/policy/range_fill.h"
 #include "cache/policy/variant.h"
-#include "cache/store/load.h"
 
 #include <boost/container/static_vector.hpp>
 
@@ -85,33 +84,6 @@ bool HttpCache::alive(const store::EntryRef& entry) {
     }
     entry->checked_sequence().store(newest, std::memory_order_relaxed);
     return true;
-}
-
-// With what was loaded for the request.
-void HttpCache::look_up(const RequestContext& context, std::string_view key, const store::KeyHash& hash,
-                        store::Candidates& found) {
-    store_.lookup(hash, key, found);
-    if (context.loaded != nullptr) {
-        found.add(context.loaded->files(), key);
-    }
-}
-
-HttpCache::Match HttpCache::find(const RequestContext& context) {
-    store::Candidates found;
-    look_up(context, context.key, context.hash, found);
-    Match match = choose(context, found);
-    if (match.entry) {
-        return match;
-    }
-    store::Below below = store_.bring(context.hash, context.key, found, context.loaded == nullptr);
-    if (below.kind == store::Below::Kind::Brought) {
-        found.clear();
-        look_up(context, context.key, context.hash, found);
-        found.add(below.files, context.key);
-        match = choose(context, found);
-    }
-    match.load = std::move(below.load);
-    return match;
 }
 
 HttpCache::Match HttpCache::choose(const RequestContext& context, const store::Candidates& found) {

@@ -1,8 +1,9 @@
-// What spares the origin and those who wait for it: fetches before the end of what is stored, and waits that end before the
-// answer comes.
+// What is waited for: what the disk has; and what spares the origin and those who wait for it, fetches before the end of what
+// is stored and waits that end before the answer comes.
 #include "cache/equal_queries.h"
 #include "cache/http_cache.h"
 #include "cache/policy/reuse.h"
+#include "cache/store/load.h"
 
 #include <algorithm>
 
@@ -15,6 +16,33 @@ namespace {
 constexpr http::Duration kRefreshPause{1'000}; // between two fetches of a response that is still fresh
 
 } // namespace
+
+// With what was loaded for the request.
+void HttpCache::look_up(const RequestContext& context, std::string_view key, const store::KeyHash& hash,
+                        store::Candidates& found) {
+    store_.lookup(hash, key, found);
+    if (context.loaded != nullptr) {
+        found.add(context.loaded->files(), key);
+    }
+}
+
+HttpCache::Match HttpCache::find(const RequestContext& context) {
+    store::Candidates found;
+    look_up(context, context.key, context.hash, found);
+    Match match = choose(context, found);
+    if (match.entry) {
+        return match;
+    }
+    store::Below below = store_.bring(context.hash, context.key, found, context.loaded == nullptr);
+    if (below.kind == store::Below::Kind::Brought) {
+        found.clear();
+        look_up(context, context.key, context.hash, found);
+        found.add(below.files, context.key);
+        match = choose(context, found);
+    }
+    match.load = std::move(below.load);
+    return match;
+}
 
 // Starts a background fetch of what is served fresh, if nobody has.
 void HttpCache::refresh_ahead(const RequestContext& context, std::string_view vary_names, JoinRules rules, Plan& plan) {

@@ -174,7 +174,12 @@ boost::system::result<std::unique_ptr<PurgeFile>> PurgeFile::open(const std::str
         return last_error();
     }
     std::unique_ptr<PurgeFile> file(new PurgeFile(pages, false)); // until it is believed, nobody's
-    if (const Found found = file->check_state(boot_id); found != Found::Restored) {
+    const Found found = file->check_state(boot_id);
+    if (found == Found::New) {
+        file->begin_anew(boot_id); // in its place: there may be no room for another one
+        return file;
+    }
+    if (found != Found::Restored) {
         return replace(path, store_id, boot_id, found);
     }
     // The id first: while the file is marked as closed, it is not asked for.
@@ -187,6 +192,14 @@ boost::system::result<std::unique_ptr<PurgeFile>> PurgeFile::open(const std::str
     }
     file->is_file_ = true;
     return file;
+}
+
+// As long as nobody settles it, it is new, whatever it has.
+void PurgeFile::begin_anew(const std::string& boot_id) noexcept {
+    std::memset(pages_ + kNewestAt, 0, kFileBytes - kNewestAt);
+    std::memcpy(pages_ + kBootIdAt, padded(boot_id).data(), kBootIdBytes);
+    is_file_ = true;
+    found_ = Found::New;
 }
 
 // Under another name first: a process that is killed here leaves the old file, which is found to be as it was.

@@ -133,6 +133,7 @@ private:
     std::span<PurgeTable::Set> sets(std::size_t offset, std::size_t count) noexcept;
     Newest newest(std::size_t offset) noexcept;
     Found check_state(const std::string& boot_id);
+    void begin_anew(const std::string& boot_id) noexcept;
     bool restore();
     bool restore_prefix(std::size_t slot);
     bool write_back(std::size_t bytes) noexcept;

@@ -110,7 +110,8 @@ Stores open_stores(const config::Cache& cache, disk::Files& files, const Clock& 
     const auto go_without = [&](const disk::FileError& error) {
         stores.trouble = "cache.disk.path " + wanted.path + " cannot be used: " + error.message();
         spdlog::error("no disk store: path={} error=\"{}\" advice=\"gatehouse serves from memory alone; see that the "
-                      "directory can be made and written, and has room, and start again\"",
+                      "directory can be made and written, and has room, and start again; empty it first if anything is "
+                      "purged meanwhile, because nobody notes that there\"",
                       wanted.path, error.message());
     };
     if (!log) {

@@ -188,7 +188,8 @@ void DiskWriter::write(const Change& change) {
     if (!may_write(change)) {
         remove(removal_of(change));
     } else {
-        note_stored(store(change), change);
+        const bool had_another = log_.has(change.entry->key(), change.entry->secondary_key());
+        note_stored(store(change), change, had_another);
     }
     // It is under another secondary key now.
     if (change.kind == Change::Kind::Freshen && change.old_secondary_key != change.entry->secondary_key()) {
@@ -198,16 +199,16 @@ void DiskWriter::write(const Change& change) {
     }
 }
 
-void DiskWriter::note_stored(const disk::FileError& error, const Change& change) {
+void DiskWriter::note_stored(const disk::FileError& error, const Change& change, bool had_another) {
     if (error == boost::system::errc::value_too_large) { // no trouble of the disk's
         too_large_.fetch_add(1, std::memory_order_relaxed);
         return;
     }
     note_result(error);
-    if (error) {
-        owe(removal_of(change)); // what was there before is not what is stored
-    } else {
+    if (!error) {
         pay();
+    } else if (had_another) {
+        owe(removal_of(change)); // what was there before is not what is stored
     }
 }
 
@@ -253,7 +254,7 @@ void DiskWriter::write_manifest(const Change& change) {
     record.total_bytes = large.total_bytes;
     record.sequence = change.sequence;
     const auto written = log_.append_manifest(record, large.chunks);
-    note_stored(written ? disk::FileError() : written.error(), change);
+    note_stored(written ? disk::FileError() : written.error(), change, stored.has_value());
 }
 
 void DiskWriter::remove(Change removal) {

@@ -114,7 +114,7 @@ private:
     void write_manifest(const Change& change);
     disk::FileError store(const Change& change);
     disk::FileError store_in_chunks(const disk::NewRecord& record);
-    void note_stored(const disk::FileError& error, const Change& change);
+    void note_stored(const disk::FileError& error, const Change& change, bool had_another);
     bool may_write(const KeyHash& hash, bool is_known, std::uint64_t body_bytes, std::uint64_t record_bytes);
     void remove(Change removal);
     void owe(Change removal);

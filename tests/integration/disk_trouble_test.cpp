@@ -288,3 +288,37 @@ TEST_CASE_FIXTURE(Site, "a directory of another user leaves memory") {
     start(directory, launcher);
     check_serves_without_disk("Permission denied");
 }
+
+TEST_CASE_FIXTURE(Site, "what was replaced while the disk could not be written does not come back") {
+    const Tmpfs disk("6m");
+    if (!disk.is_there()) {
+        return;
+    }
+    origin.on("/changing", [](OriginExchange& x) { x.ok("max-age=3600", std::to_string(x.number())); });
+    for (const bool is_killed : {true, false}) {
+        CAPTURE(is_killed);
+        start(disk.path("store"));
+        RawClient client(proxy->port());
+        client.get("/changing", "Cache-Control: no-cache\r\n");
+        const std::string first = client.read().content;
+        settle();
+        await_writable(false);
+        client.get("/changing", "Cache-Control: no-cache\r\n");
+        const std::string second = client.read().content;
+        CHECK(second != first);
+        settle();
+        if (is_killed) {
+            proxy->kill();
+        } else {
+            CHECK(proxy->stop() == 0);
+        }
+        disk.remount("size=64m");
+        start(disk.path("store"));
+        RawClient another(proxy->port());
+        another.get("/changing");
+        CHECK(another.read().content != first);
+        proxy.reset();
+        fs::remove_all(disk.path("store"));
+        disk.remount("size=6m");
+    }
+}
