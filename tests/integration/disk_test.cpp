@@ -11,6 +11,9 @@
 #include <optional>
 #include <string>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 using namespace gatehouse::testing;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
@@ -254,6 +257,34 @@ TEST_CASE_FIXTURE(Site, "requests that come together for what is on the disk all
         CHECK(response.get("X-Cache") == kHit);
     }
     CHECK(origin.requests() == 1);
+}
+
+TEST_CASE_FIXTURE(Site, "what left the kernel's memory is read by threads that may wait, while the loops serve others") {
+    constexpr int kTargets = 40;
+    const std::string body = large(700'000);
+    origin.on("/large", [&body](OriginExchange& x) { x.ok("max-age=60", body); });
+    start();
+    proxy->get("/large");
+    for (int i = 0; i < kTargets; ++i) {
+        proxy->get("/a" + std::to_string(i));
+    }
+    settle(kTargets + 1);
+    start();
+    for (const auto& file : fs::directory_iterator(directory())) {
+        const int descriptor = ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
+        REQUIRE(descriptor >= 0);
+        ::fsync(descriptor);
+        ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+        ::close(descriptor);
+    }
+    for (int i = 0; i < kTargets; ++i) {
+        CHECK(proxy->get("/a" + std::to_string(i)).get("X-Cache") == kHit);
+    }
+    CHECK(proxy->get("/large").content == body);
+    // The kernel reads ahead: what it read for one may be at hand for the next.
+    CHECK(proxy->metric("gatehouse_disk_reads_total", "by=\"reader\"") >= 2);
+    CHECK(proxy->metric("gatehouse_disk_reads_total") == kTargets + 1);
+    CHECK(origin.requests() == kTargets + 1);
 }
 
 TEST_CASE_FIXTURE(Site, "a directory that cannot be used leaves the proxy in service, and says why") {
