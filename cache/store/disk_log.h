@@ -144,10 +144,11 @@ public:
     bool has_been_full() const noexcept;
     // A new head for what is stored for the key and old secondary key, which may get another secondary key by it. The
     // body stays where it is, unless it is short (disk_refresh.cpp). An error: there is no new head, and what was there
-    // may be gone; no_such_file_or_directory: there is no record for the key and old secondary key.
+    // may be gone; no_such_file_or_directory: there is no record for the key and old secondary key, or not the one of
+    // `old_sequence`.
     FileResult<Location> refresh(std::string_view key, std::string_view old_secondary_key,
                                  std::string_view new_secondary_key, std::string_view metadata, std::uint64_t sequence,
-                                 std::int64_t expires_ms);
+                                 std::int64_t expires_ms, std::optional<std::uint64_t> old_sequence = std::nullopt);
     // Seals the open segment, so that the next start reads footers only.
     FileError close();
 

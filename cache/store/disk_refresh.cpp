@@ -43,6 +43,7 @@ struct DiskLog::Stored {
     IndexEntry entry;
     BodyPlace body;
     std::uint64_t total_bytes = 0;
+    std::uint64_t sequence = 0;
 };
 
 FileResult<DiskLog::Stored> DiskLog::stored(const KeyHash& hash, std::string_view key, std::string_view secondary_key) {
@@ -72,14 +73,15 @@ FileResult<DiskLog::Stored> DiskLog::stored(const KeyHash& hash, std::string_vie
             }
             body = *elsewhere;
         }
-        return Stored{entry, body, head.facts.total_bytes};
+        return Stored{entry, body, head.facts.total_bytes, head.facts.sequence};
     }
     return errc::make_error_code(errc::no_such_file_or_directory);
 }
 
 FileResult<Location> DiskLog::refresh(std::string_view key, std::string_view old_secondary_key,
                                       std::string_view new_secondary_key, std::string_view metadata,
-                                      std::uint64_t sequence, std::int64_t expires_ms) {
+                                      std::uint64_t sequence, std::int64_t expires_ms,
+                                      std::optional<std::uint64_t> old_sequence) {
     const KeyHash hash = this->hash(key);
     // Room first: to make it may take the segment in which the body stands.
     const std::uint64_t text_bytes = key.size() + new_secondary_key.size() + metadata.size();
@@ -91,6 +93,9 @@ FileResult<Location> DiskLog::refresh(std::string_view key, std::string_view old
     const auto old = stored(hash, key, old_secondary_key);
     if (!old) {
         return old.error();
+    }
+    if (old_sequence && old->sequence != *old_sequence) {
+        return errc::make_error_code(errc::no_such_file_or_directory); // another response took its place
     }
     ReadRecord whole;
     const bool copies = std::uint64_t{old->body.length_units} * kUnitBytes <= kCopiedBytes;

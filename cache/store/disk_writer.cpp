@@ -308,7 +308,7 @@ disk::FileError DiskWriter::store(const Change& change) {
     const Entry& entry = *change.entry;
     if (change.kind == Change::Kind::Freshen) {
         const auto refreshed = log_.refresh(entry.key(), change.old_secondary_key, entry.secondary_key(),
-                                            entry.metadata(), entry.sequence(), 0);
+                                            entry.metadata(), entry.sequence(), 0, change.old_sequence);
         if (refreshed || refreshed.error() != boost::system::errc::no_such_file_or_directory) {
             return refreshed ? disk::FileError() : refreshed.error();
         }

@@ -40,7 +40,7 @@ struct LargeBody {
 struct Change {
     enum class Kind : std::uint8_t {
         Store,    // `entry`
-        Freshen,  // `entry` has the body of what was stored under `old_secondary_key`
+        Freshen,  // `entry` has the body of what was stored under `old_secondary_key`, with `old_sequence`
         Remove,   // what is stored for `key` and `secondary_key` up to `sequence`
         Chunk,    // `bytes` are the next of `large`; nothing is stored by it
         Manifest  // `large` is whole: it is stored for `key` and `secondary_key`, with `metadata`
@@ -49,6 +49,7 @@ struct Change {
     KeyHash hash;
     EntryRef entry = {};
     std::string old_secondary_key = {};
+    std::uint64_t old_sequence = 0;
     std::string key = {};
     std::string secondary_key = {};
     std::uint64_t sequence = 0;

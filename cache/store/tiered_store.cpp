@@ -203,6 +203,7 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
         change.hash = hash;
         change.entry = entry;
         change.old_secondary_key = old->secondary_key();
+        change.old_sequence = old->sequence();
         note(stripe, std::move(change));
     }
     return entry;

@@ -216,3 +216,21 @@ TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened an
     Process& two = start(with_large_segments());
     CHECK(files_of(*two.store, "a").empty());
 }
+
+TEST_CASE_FIXTURE(Fixture, "the head of a body in a file is not given to another body that took its place") {
+    Process& one = start(with_large_segments());
+    const std::string body(200'000, 'o');
+    put(*one.store, {.key = "a", .secondary_key = "s", .metadata = "old", .body = body, .sequence = 1});
+    one.crowd_out();
+    const std::vector<EntryRef> old = files_of(*one.store, "a");
+    REQUIRE(old.size() == 1);
+    const std::string other_body(200'000, 'n');
+    put(*one.store, {.key = "a", .secondary_key = "s", .metadata = "new", .body = other_body, .sequence = 3});
+    one.crowd_out();
+    static_cast<void>(one.store->replace_metadata(old[0], "s", "old, confirmed", 2));
+    one.store->writer().flush();
+    const std::vector<EntryRef> found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    CHECK(found[0]->metadata() == "new");
+    CHECK(content_of(*found[0]->file()) == other_body);
+}
