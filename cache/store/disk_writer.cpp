@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <future>
+#include <iterator>
 #include <utility>
 
 namespace gatehouse::cache::store {
@@ -71,7 +72,7 @@ bool DiskWriter::push(Change change) {
             return false;
         }
         if (queue_.size() >= 2 * kMostQueued) {
-            has_lost_count_ = true;
+            lose_count();
             return false;
         }
         const bool has_room = queued_bytes_ == 0 || queued_bytes_ + item.bytes <= options_.queued_bytes;
@@ -141,14 +142,16 @@ void DiskWriter::run() {
         if (pause) {
             pause->finish();
         }
-        if (has_lost_count_) {
-            begin_anew();
-        }
+        const bool is_given_up = has_lost_count_ && begin_anew();
         if (item.job) {
             item.job(log_);
             continue;
         }
-        write(item.change);
+        if (is_given_up) {
+            give_up(item.change);
+        } else {
+            write(item.change);
+        }
         if (item.change.kind != Change::Kind::Chunk) {
             written_(item.change);
         }
@@ -159,21 +162,54 @@ void DiskWriter::run() {
         }()) {
         pause->finish();
     }
+    settle();
     static_cast<void>(log_.close()); // what is not sealed is scanned at the next start
 }
 
-void DiskWriter::begin_anew() {
+// Whether the log is empty now. What waited is not written: it may be what something that was lost took the place of.
+bool DiskWriter::begin_anew() {
     if (!may_try()) {
-        return;
+        return false;
     }
     const disk::FileError error = log_.clear();
     note_result(error);
-    if (!error) {
-        if (!owed_.empty()) {
-            owes_(false);
-        }
-        owed_.clear();
+    if (error) {
+        return false;
+    }
+    owed_.clear();
+    owes_(false);
+    std::deque<Item> given_up;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto first_job = std::stable_partition(queue_.begin(), queue_.end(),
+                                                     [](const Item& item) { return !item.job; });
+        given_up.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(first_job));
+        queue_.erase(queue_.begin(), first_job);
+        queued_bytes_ = 0;
         has_lost_count_ = false;
+    }
+    for (const Item& item : given_up) {
+        give_up(item.change);
+        if (item.change.kind != Change::Kind::Chunk) {
+            written_(item.change);
+        }
+    }
+    return true;
+}
+
+void DiskWriter::give_up(const Change& change) {
+    if (change.large) {
+        change.large->has_failed = true; // a piece of it is missing
+    }
+}
+
+// Before the end: what is still owed would be found by the next start.
+void DiskWriter::settle() {
+    retry_at_ = {};
+    if (has_lost_count_) {
+        begin_anew();
+    } else {
+        pay();
     }
 }
 
@@ -282,8 +318,13 @@ void DiskWriter::owe(Change removal) {
     if (owed_.size() < kMostOwed) {
         owed_.push_back(std::move(removal));
     } else {
-        has_lost_count_ = true;
+        lose_count();
     }
+}
+
+void DiskWriter::lose_count() {
+    has_lost_count_ = true;
+    owes_(true);
 }
 
 // The disk was written just now. What was stored since for the same key is newer than what is owed.

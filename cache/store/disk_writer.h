@@ -76,8 +76,8 @@ public:
     // writing begins to fail (with the error) and when it works again (without).
     DiskWriter(disk::DiskLog& log, const DiskWriterOptions& options, std::function<void(const Change&)> written,
                std::function<void(const disk::FileError&)> trouble, Now now);
-    // Called on the writing thread when the first removal is owed, and when none is any more: in between, what a start
-    // would find is not what is stored. Before start().
+    // Called when the first removal is owed, or a change was lost, and when all is settled again: in between, what a start
+    // would find is not what is stored. Any thread. Set before start().
     void set_owes(std::function<void(bool owes)> owes) { owes_ = std::move(owes); }
     ~DiskWriter(); // stops
     DiskWriter(const DiskWriter&) = delete;
@@ -109,7 +109,10 @@ private:
     };
     static Change removal_of(const Change& change);
     void run();
-    void begin_anew();
+    bool begin_anew();
+    static void give_up(const Change& change);
+    void lose_count();
+    void settle();
     void write(const Change& change);
     void write_chunk(const Change& change);
     void write_manifest(const Change& change);

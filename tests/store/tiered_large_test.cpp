@@ -234,3 +234,33 @@ TEST_CASE_FIXTURE(Fixture, "the head of a body in a file is not given to another
     CHECK(found[0]->metadata() == "new");
     CHECK(content_of(*found[0]->file()) == other_body);
 }
+
+TEST_CASE_FIXTURE(Fixture, "what waits when the count is lost is older than what was lost, and is not written") {
+    Process& one = start(on_a_large_disk());
+    std::promise<void> go;
+    one.store->writer().run_later([&go](disk::DiskLog&) { go.get_future().wait(); });
+    const EntryRef entry = put(*one.store, {.key = "a", .body = "old", .sequence = 1});
+    const EntryRef other = put(*one.store, {.key = "b", .body = "other", .sequence = 2});
+    while (!one.store->writer().has_lost_count()) {
+        one.store->erase(other);
+    }
+    one.store->erase(entry); // finds no room either
+    go.set_value();
+    one.store->writer().flush();
+    CHECK_FALSE(one.store->writer().has_lost_count());
+    CHECK(one.get("a").empty());
+    Process& two = start(on_a_large_disk());
+    CHECK(two.get("a").empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is owed to a disk that could not be written is written at the end") {
+    Process& one = start(on_a_large_disk());
+    put(*one.store, {.key = "a", .body = "old", .sequence = 1});
+    one.store->writer().flush();
+    files.writes_fail = true;
+    put(*one.store, {.key = "a", .body = "new", .sequence = 2});
+    one.store->writer().flush();
+    files.writes_fail = false;
+    Process& two = start(on_a_large_disk());
+    CHECK(two.get("a").empty());
+}
