@@ -240,6 +240,8 @@ private:
 
     // ---- disk_refresh.cpp
     struct Stored;
+    FileError given_up(std::string_view key, std::string_view secondary_key, std::uint64_t sequence,
+                       const FileError& unreadable);
     FileResult<Stored> stored(const KeyHash& hash, std::string_view key, std::string_view secondary_key);
 
     struct Carried { // what a record has from the one whose place it takes

@@ -78,6 +78,14 @@ FileResult<DiskLog::Stored> DiskLog::stored(const KeyHash& hash, std::string_vie
     return errc::make_error_code(errc::no_such_file_or_directory);
 }
 
+// Of what could not be read: that is no reason not to write, and it is not to be found by the next start either.
+FileError DiskLog::given_up(std::string_view key, std::string_view secondary_key, std::uint64_t sequence,
+                            const FileError& unreadable) {
+    const FileError absent = errc::make_error_code(errc::no_such_file_or_directory);
+    const FileError error = !unreadable || unreadable == absent ? FileError() : remove(key, secondary_key, sequence);
+    return error ? error : absent;
+}
+
 FileResult<Location> DiskLog::refresh(std::string_view key, std::string_view old_secondary_key,
                                       std::string_view new_secondary_key, std::string_view metadata,
                                       std::uint64_t sequence, std::int64_t expires_ms,
@@ -92,7 +100,7 @@ FileResult<Location> DiskLog::refresh(std::string_view key, std::string_view old
     }
     const auto old = stored(hash, key, old_secondary_key);
     if (!old) {
-        return old.error();
+        return given_up(key, old_secondary_key, sequence, old.error());
     }
     if (old_sequence && old->sequence != *old_sequence) {
         return errc::make_error_code(errc::no_such_file_or_directory); // another response took its place
@@ -102,7 +110,7 @@ FileResult<Location> DiskLog::refresh(std::string_view key, std::string_view old
     if (copies) {
         const ReadState state = read_entry(hash, old->entry.location, whole, Blocking::Allowed, true);
         if (state != ReadState::Whole) {
-            return state == ReadState::Failed ? whole.error : errc::make_error_code(errc::no_such_file_or_directory);
+            return given_up(key, old_secondary_key, sequence, whole.error);
         }
     }
     if (marker_of(old_secondary_key) != marker_of(new_secondary_key)) {

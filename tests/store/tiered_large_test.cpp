@@ -264,3 +264,22 @@ TEST_CASE_FIXTURE(Fixture, "what is owed to a disk that could not be written is 
     Process& two = start(on_a_large_disk());
     CHECK(two.get("a").empty());
 }
+
+TEST_CASE_FIXTURE(Fixture, "a head that cannot be read when it is freshened does not stop the disk from being written") {
+    Process& one = start(on_a_large_disk());
+    for (const std::size_t size : {std::size_t{10}, std::size_t{20'000}}) {
+        CAPTURE(size);
+        const std::string key = "key " + std::to_string(size);
+        const std::string body(size, 'x');
+        const EntryRef old = put(*one.store, {.key = key, .metadata = "head", .body = body, .sequence = 1});
+        one.store->writer().flush();
+        files.reads_fail = true;
+        REQUIRE(one.store->replace_metadata(old, "", "fresh head", 2));
+        one.store->writer().flush();
+        files.reads_fail = false;
+        CHECK(one.troubles.empty());
+        one.crowd_out();
+        CHECK(one.get(key) == body); // it was in memory still, and is written as a whole
+        CHECK(find(*one.store, key)[0]->metadata() == "fresh head");
+    }
+}
