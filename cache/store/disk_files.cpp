@@ -1,13 +1,16 @@
 #include "cache/store/disk_files.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
+#include <mutex>
 #include <utility>
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -24,7 +27,12 @@ FileError last_error() noexcept { return {errno, boost::system::system_category(
 class PosixFile final : public File {
 public:
     explicit PosixFile(int descriptor) noexcept : descriptor_(descriptor) {}
-    ~PosixFile() override { ::close(descriptor_); }
+    ~PosixFile() override {
+        if (pages_ != nullptr) {
+            ::munmap(pages_, mapped_bytes_);
+        }
+        ::close(descriptor_);
+    }
     PosixFile(const PosixFile&) = delete;
     PosixFile& operator=(const PosixFile&) = delete;
 
@@ -51,8 +59,13 @@ public:
                 continue;
             }
             if (got < 0) {
-                const bool cannot_say = errno == EOPNOTSUPP || errno == ENOSYS;
-                return cannot_say ? errc::make_error_code(errc::resource_unavailable_try_again) : last_error();
+                const bool cannot_say = errno == EOPNOTSUPP || errno == ENOSYS; // tmpfs, overlayfs
+                if (!cannot_say) {
+                    return last_error();
+                }
+                return is_at_hand(offset, bytes.size())
+                           ? read(bytes, offset)
+                           : errc::make_error_code(errc::resource_unavailable_try_again);
             }
             if (got == 0) {
                 return errc::make_error_code(errc::io_error);
@@ -97,31 +110,49 @@ public:
         return static_cast<std::uint64_t>(found.st_size);
     }
 
+    // mincore(2), which says of each page whether it has been read, and knows the pages of every file system. Others
+    // count a page as soon as its read begins: who sends it would wait for that.
     bool is_at_hand(std::uint64_t offset, std::uint64_t bytes) const noexcept override {
-        // cachestat(2), which is newer than this system's headers.
-        constexpr long kCachestat = 451;
-        constexpr std::uint64_t kPageBytes = 4096;
-        struct Range {
-            std::uint64_t offset;
-            std::uint64_t bytes;
-        };
-        struct Counts {
-            std::uint64_t in_memory;
-            std::uint64_t others[4];
-        };
-        const Range range{offset, bytes};
-        Counts counts{};
-        if (::syscall(kCachestat, descriptor_, &range, &counts, 0U) != 0) {
+        std::call_once(is_mapped_, [this] { map(); });
+        if (bytes > mapped_bytes_ || offset > mapped_bytes_ - bytes) {
             return false;
         }
-        const std::uint64_t pages = (offset + bytes - 1) / kPageBytes - offset / kPageBytes + 1;
-        return counts.in_memory == pages;
+        std::array<unsigned char, 128> is_read{};
+        std::uint64_t at = offset / kPageBytes * kPageBytes;
+        while (at < offset + bytes) {
+            const std::uint64_t part = std::min(offset + bytes - at, is_read.size() * kPageBytes);
+            const auto pages = static_cast<std::ptrdiff_t>((part + kPageBytes - 1) / kPageBytes);
+            if (::mincore(pages_ + at, part, is_read.data()) != 0 ||
+                !std::all_of(is_read.begin(), is_read.begin() + pages, [](unsigned char one) { return (one & 1) != 0; })) {
+                return false;
+            }
+            at += part;
+        }
+        return true;
     }
 
     int descriptor() const noexcept override { return descriptor_; }
 
 private:
+    static constexpr std::uint64_t kPageBytes = 4096;
+
+    // For mincore() alone: nothing is ever read through it.
+    void map() const noexcept {
+        const auto bytes = size();
+        if (!bytes || *bytes == 0) {
+            return;
+        }
+        void* const pages = ::mmap(nullptr, *bytes, PROT_NONE, MAP_SHARED, descriptor_, 0);
+        if (pages != MAP_FAILED) {
+            pages_ = static_cast<unsigned char*>(pages);
+            mapped_bytes_ = *bytes;
+        }
+    }
+
     int descriptor_;
+    mutable std::once_flag is_mapped_;
+    mutable unsigned char* pages_ = nullptr;
+    mutable std::uint64_t mapped_bytes_ = 0; // 0: it cannot be mapped
 };
 
 FileResult<std::unique_ptr<PosixFile>> open_file(const std::string& path) {

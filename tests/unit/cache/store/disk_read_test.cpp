@@ -45,10 +45,11 @@ TEST_CASE("A file that is in memory is read without waiting, and one that is not
     REQUIRE_FALSE((*file)->write(content, 0));
     REQUIRE_FALSE((*file)->sync());
     std::string bytes(content.size(), '\0');
-    const FileError at_hand = (*file)->read_at_hand(bytes, 0);
-    // tmpfs cannot say in older kernels.
-    CHECK((at_hand == errc::resource_unavailable_try_again || (!at_hand && bytes == content)));
+    CHECK((*file)->is_at_hand(0, bytes.size()));
+    CHECK_FALSE((*file)->read_at_hand(bytes, 0)); // also where the file system knows no RWF_NOWAIT
+    CHECK(bytes == content);
     CHECK((*file)->read_at_hand(bytes, 1)); // it is one byte too short
+    CHECK_FALSE((*file)->is_at_hand(8192, 4096 + 1));
     const int descriptor = ::open(directory.file("a").c_str(), O_RDONLY | O_CLOEXEC);
     REQUIRE(descriptor >= 0);
     CHECK(::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0);
@@ -56,6 +57,29 @@ TEST_CASE("A file that is in memory is read without waiting, and one that is not
     bytes.assign(content.size(), '\0');
     const FileError dropped = (*file)->read_at_hand(bytes, 0);
     CHECK((dropped == errc::resource_unavailable_try_again || (!dropped && bytes == content)));
+}
+
+TEST_CASE("What is on its way from the disk is not at hand yet") {
+    const TemporaryDirectory directory;
+    PosixFiles files;
+    const auto file = files.open(directory.file("a"));
+    REQUIRE(file);
+    constexpr std::uint64_t kStep = 256 * 1024;
+    constexpr std::uint64_t kSteps = 64;
+    std::string bytes(kStep, 'x');
+    for (std::uint64_t i = 0; i < kSteps; ++i) {
+        REQUIRE_FALSE((*file)->write(bytes, i * kStep));
+    }
+    REQUIRE_FALSE((*file)->sync());
+    const int descriptor = (*file)->descriptor();
+    REQUIRE(::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0);
+    for (std::uint64_t i = 0; i < kSteps; ++i) {
+        CAPTURE(i);
+        REQUIRE(::posix_fadvise(descriptor, i * kStep, kStep, POSIX_FADV_WILLNEED) == 0); // the read has begun
+        if ((*file)->is_at_hand(i * kStep, kStep)) {
+            CHECK_FALSE((*file)->read_at_hand(bytes, i * kStep));
+        }
+    }
 }
 
 TEST_CASE("A read that may not wait is no use of the record where it would have to") {
