@@ -189,6 +189,7 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     const std::lock_guard lock(stripe.mutex);
     EntryRef entry;
     if (auto file = old->file()) {
+        // While a change waits, what the disk has is not what is stored.
         const bool is_stored = !stripe.changes.contains(hash.low) &&
                                !has_in_memory(hash, old->key(), old->secondary_key()) &&
                                log_->has(old->key(), old->secondary_key());
