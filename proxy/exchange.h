@@ -83,12 +83,12 @@ private:
     // A while at most: a disk that does not answer keeps nobody from the origin.
     awaitable<void> wait_for_load();
     // ---- bodies that lie in files (exchange_files.cpp)
-    using FileBodyPtr = std::shared_ptr<const cache::store::FileBody>;
     static bool has_long_file(const cache::store::EntryRef& entry);
     void add_span(const cache::store::EntryRef& entry, std::uint64_t first, std::uint64_t bytes);
     void add_text(std::string text);
     awaitable<void> serve_rest(cache::store::EntryRef entry);
-    awaitable<bool> send_from_file(FileBodyPtr body, std::uint64_t first, std::uint64_t bytes);
+    awaitable<bool> send_from_file(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
+    void file_is_broken();
     // Answered, or TooLong where the wait was given up for what `given_up` says.
     awaitable<Waited> wait_patiently(const std::shared_ptr<cache::Fetch>& fetch,
                                      std::optional<cache::Resolution>& given_up);

@@ -50,10 +50,14 @@ awaitable<void> Exchange::serve_rest(EntryRef entry) {
         co_return;
     }
     const std::vector<Rest> rest = std::exchange(rest_, {});
-    const FileBodyPtr file = entry->file();
+    std::uint64_t& sent_bytes = state_.record.response_body_bytes;
+    for (const Rest& one : rest) {
+        sent_bytes -= one.text.size() + one.bytes; // none of it is queued yet
+    }
     for (const Rest& one : rest) {
         sink_.content(one.text);
-        const bool sent = co_await send_from_file(file, one.first, one.bytes);
+        sent_bytes += one.text.size();
+        const bool sent = co_await send_from_file(entry, one.first, one.bytes);
         if (!sent) {
             broken();
             co_return;
@@ -62,17 +66,24 @@ awaitable<void> Exchange::serve_rest(EntryRef entry) {
     sink_.end(nullptr);
 }
 
-awaitable<bool> Exchange::send_from_file(FileBodyPtr body, std::uint64_t first, std::uint64_t bytes) {
+// What cannot be read is given up: who asks next gets it from the origin.
+awaitable<bool> Exchange::send_from_file(EntryRef entry, std::uint64_t first, std::uint64_t bytes) {
+    const std::shared_ptr<const cache::store::FileBody> body = entry->file();
     while (bytes > 0) {
         const std::uint64_t piece = std::min(bytes, kSliceBytes);
         if (!body->is_at_hand(first, piece)) {
             const std::shared_ptr<cache::store::Load> load = worker_.cache.store().read_in(body, first, piece);
             const bool is_read = load && co_await wait_for(worker_.core, load, kLongestRead);
-            if (!is_read) {
+            if (is_read && load->has_failed()) {
+                worker_.cache.store().erase(entry);
+            }
+            if (!is_read || load->has_failed()) {
+                file_is_broken();
                 co_return false;
             }
         }
         sink_.content(body, first, piece);
+        state_.record.response_body_bytes += piece;
         first += piece;
         bytes -= piece;
         const bool sent = co_await sink_.flush();

@@ -30,6 +30,9 @@ void Exchange::client_left() {
 
 // The content ends before its time. Whose fault it is: a client that is gone is seen where we write to it.
 void Exchange::broken() {
+    if (state_.record.error == ErrorKind::ResponseIncomplete) {
+        return; // told already
+    }
     if (sink_.failed()) {
         client_left();
         return;
@@ -37,6 +40,12 @@ void Exchange::broken() {
     state_.record.error = ErrorKind::ResponseIncomplete;
     state_.record.error_detail = "the origin broke off";
     state_.record.cache.stored = false; // what was announced did not come true
+    sink_.abort();
+}
+
+void Exchange::file_is_broken() {
+    state_.record.error = ErrorKind::ResponseIncomplete;
+    state_.record.error_detail = "the disk could not be read";
     sink_.abort();
 }
 

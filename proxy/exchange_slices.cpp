@@ -288,9 +288,8 @@ awaitable<bool> Exchange::send_span(cache::SliceNeed& need, Piece& piece, http::
 }
 
 awaitable<bool> Exchange::send_piece(Piece& piece, std::uint64_t first, std::uint64_t bytes) {
-    if (const auto file = piece.entry ? piece.entry->file() : nullptr) {
-        state_.record.response_body_bytes += bytes;
-        const bool sent = co_await send_from_file(file, first, bytes);
+    if (piece.entry && piece.entry->file()) {
+        const bool sent = co_await send_from_file(piece.entry, first, bytes);
         co_return sent;
     }
     if (piece.entry) {

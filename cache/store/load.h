@@ -3,6 +3,7 @@
 
 #include "cache/store/store.h"
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <utility>
@@ -12,8 +13,8 @@ namespace gatehouse::cache::store {
 
 class Load {
 public:
-    // `done` is called once, on any thread, when lookup() finds what there is, and files() has the rest. False: that is so already, and `done` is
-    // not called.
+    // `done` is called once, on any thread, when lookup() finds what there is, and files() has the rest. False: that is
+    // so already, and `done` is not called.
     bool when_done(std::function<void()> done) {
         const std::lock_guard lock(mutex_);
         if (is_done_) {
@@ -25,14 +26,18 @@ public:
 
     // Entries whose body lies in files, which lookup() does not find. After it has finished.
     const std::vector<EntryRef>& files() const noexcept { return files_; }
+    // The same: whether something could not be read.
+    bool has_failed() const noexcept { return has_failed_; }
 
+    void fail() { finish({}, true); }
     // Once. `files`: as files().
-    void finish(std::vector<EntryRef> files = {}) {
+    void finish(std::vector<EntryRef> files = {}, bool has_failed = false) {
         std::vector<std::function<void()>> waiting;
         {
             const std::lock_guard lock(mutex_);
             is_done_ = true;
             files_ = std::move(files);
+            has_failed_ = has_failed;
             waiting.swap(waiting_);
         }
         for (const auto& done : waiting) {
@@ -44,6 +49,7 @@ private:
     std::mutex mutex_;
     bool is_done_ = false;
     std::vector<EntryRef> files_;
+    std::atomic<bool> has_failed_{false};
     std::vector<std::function<void()>> waiting_;
 };
 

@@ -483,10 +483,12 @@ std::shared_ptr<Load> TieredStore::read_in(std::shared_ptr<const FileBody> body,
                                            std::uint64_t bytes) {
     auto load = std::make_shared<Load>();
     const bool is_taken = readers_ && readers_->post([this, body = std::move(body), first, bytes, load] {
-        if (!body->read_in(first, bytes)) {
+        if (body->read_in(first, bytes)) {
+            load->finish();
+        } else {
             read_errors_.fetch_add(1, std::memory_order_relaxed);
+            load->fail();
         }
-        load->finish();
     });
     return is_taken ? load : nullptr;
 }

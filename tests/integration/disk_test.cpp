@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -331,6 +332,33 @@ TEST_CASE_FIXTURE(Site, "segments that are removed or cut under the proxy cost h
     }
     CHECK(origin.requests() >= 18);
     CHECK(proxy->metric("gatehouse_disk_errors_total", "operation=\"read\"") > 0);
+}
+
+TEST_CASE_FIXTURE(Site, "a body whose end cannot be read is cut once, and then comes from the origin") {
+    const std::string body = large(900'000);
+    origin.on("/large", [&body](OriginExchange& x) { x.ok("max-age=60", body); });
+    yaml.access_log = "{ path: " + scratch.path("access.log") + " }";
+    start();
+    proxy->get("/large");
+    settle(1);
+    start();
+    CHECK((proxy->get("/large").content == body)); // checked now
+    for (const auto& file : fs::directory_iterator(directory())) {
+        if (file.path().filename().string().starts_with("segment-") && file.file_size() > 600'000) {
+            fs::resize_file(file.path(), 600'000);
+        }
+    }
+    RawClient client(proxy->port());
+    client.get("/large");
+    CHECK_FALSE(client.read_what_comes().complete);
+    const Response again = proxy->get("/large");
+    CHECK(again.get("X-Cache") == kMiss);
+    CHECK((again.content == body));
+    proxy.reset();
+    std::ifstream log(scratch.path("access.log"));
+    const std::string lines{std::istreambuf_iterator<char>(log), {}};
+    CHECK(lines.find("\"response_bytes\":524288,\"complete\":false") != std::string::npos);
+    CHECK(lines.find("\"error_detail\":\"the disk could not be read\"") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(Site, "a reload makes the disk larger and smaller, and keeps what fits") {
