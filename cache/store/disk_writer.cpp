@@ -125,7 +125,6 @@ void DiskWriter::flush() {
 void DiskWriter::run() {
     for (;;) {
         Item item;
-        std::shared_ptr<Load> pause;
         {
             std::unique_lock lock(mutex_);
             changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
@@ -134,13 +133,6 @@ void DiskWriter::run() {
             }
             item = std::move(queue_.front());
             queue_.pop_front();
-            queued_bytes_ -= item.bytes;
-            if (queued_bytes_ <= options_.queued_bytes / 2) {
-                pause = std::move(pause_);
-            }
-        }
-        if (pause) {
-            pause->finish();
         }
         const bool is_given_up = has_lost_count_ && begin_anew();
         if (item.job) {
@@ -155,6 +147,7 @@ void DiskWriter::run() {
         if (item.change.kind != Change::Kind::Chunk) {
             written_(item.change);
         }
+        take_off(item.bytes);
     }
     if (const std::shared_ptr<Load> pause = [this] {
             const std::lock_guard lock(mutex_);
@@ -185,7 +178,6 @@ bool DiskWriter::begin_anew() {
                                                      [](const Item& item) { return !item.job; });
         given_up.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(first_job));
         queue_.erase(queue_.begin(), first_job);
-        queued_bytes_ = 0;
         has_lost_count_ = false;
     }
     for (const Item& item : given_up) {
@@ -193,8 +185,24 @@ bool DiskWriter::begin_anew() {
         if (item.change.kind != Change::Kind::Chunk) {
             written_(item.change);
         }
+        take_off(item.bytes);
     }
     return true;
+}
+
+// It was written, or will not be.
+void DiskWriter::take_off(std::uint64_t bytes) {
+    std::shared_ptr<Load> pause;
+    {
+        const std::lock_guard lock(mutex_);
+        queued_bytes_ -= bytes;
+        if (queued_bytes_ <= options_.queued_bytes / 2) {
+            pause = std::move(pause_);
+        }
+    }
+    if (pause) {
+        pause->finish();
+    }
 }
 
 void DiskWriter::give_up(const Change& change) {

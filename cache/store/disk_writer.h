@@ -110,6 +110,7 @@ private:
     static Change removal_of(const Change& change);
     void run();
     bool begin_anew();
+    void take_off(std::uint64_t bytes);
     static void give_up(const Change& change);
     void lose_count();
     void settle();
