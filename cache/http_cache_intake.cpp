@@ -162,12 +162,21 @@ Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, const h
     }
     if (policy::is_stale_if_error_status(response.status, sent.policy)) {
         // An error that a stored response may hide must not take its place: it would be gone when it is needed.
-        const RequestContext context{sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now};
+        const auto hides = [&](const store::Entry& entry) {
+            const StoredHead head = policy::view_stored_head(entry.metadata());
+            return policy::may_serve_on_error(sent.facts, head.facts, sent.policy, now);
+        };
+        // The one that was asked about is at hand, wherever it lies; a disk is not waited for.
+        if (fetch.validating && !fetch.slice && !is_dead(*fetch.validating) && hides(*fetch.validating)) {
+            return Reason::StaleIfError;
+        }
+        RequestContext context{sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now};
+        context.loaded = true;
         Match match = find(context);
         if (const auto equal = match.entry || !fetch.exact_key.empty() ? std::nullopt : equal_key(rules_, context)) {
-            match = find({sent.request, sent.facts, sent.policy, *equal, store::hash_key(*equal), fetch.home, now});
+            match = find(under_rule(context, *equal));
         }
-        if (match.entry && policy::may_serve_on_error(sent.facts, match.head.facts, sent.policy, now)) {
+        if (match.entry && hides(*match.entry)) {
             return Reason::StaleIfError;
         }
     }

@@ -11,6 +11,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -359,6 +363,33 @@ TEST_CASE_FIXTURE(Site, "a body whose end cannot be read is cut once, and then c
     const std::string lines{std::istreambuf_iterator<char>(log), {}};
     CHECK(lines.find("\"response_bytes\":524288,\"complete\":false") != std::string::npos);
     CHECK(lines.find("\"error_detail\":\"the disk could not be read\"") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Site, "an error does not take the place of what may hide it, also while that would have to be waited for") {
+    const std::string body = large(300'000);
+    origin.on("/large", [&](OriginExchange& x) {
+        if (x.number() == 1) {
+            x.reply(200, "Cache-Control: max-age=1, stale-if-error=60\r\nETag: \"1\"\r\n", body);
+            return;
+        }
+        for (const auto& file : fs::directory_iterator(directory())) {
+            const int descriptor = ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
+            ::fsync(descriptor);
+            ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+            ::close(descriptor);
+        }
+        x.reply(503, "Cache-Control: max-age=1\r\n", "broken");
+    });
+    start();
+    proxy->get("/large");
+    settle(1);
+    start();
+    for (int i = 0; i < 2; ++i) {
+        proxy->advance(3s);
+        const Response stale = proxy->get("/large");
+        CHECK(stale.status == 200);
+        CHECK((stale.content == body));
+    }
 }
 
 TEST_CASE_FIXTURE(Site, "a reload makes the disk larger and smaller, and keeps what fits") {
