@@ -338,7 +338,7 @@ ReloadOutcome Server::Impl::apply(std::shared_ptr<const config::Config> next) {
     on_core(*workers[0]->core, [&] { change_listeners(*next, std::move(opened)); });
     outcome.needs_restart = fields_that_need_a_restart(*started_with, *next);
     if (stores.tiered != nullptr) {
-        follow(*stores.tiered, config->cache.disk, next->cache.disk);
+        follow(*stores.tiered, started_with->cache.disk, next->cache.disk);
     }
     config = std::move(next);
     outcome.generation = ++generation;

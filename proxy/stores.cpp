@@ -136,13 +136,15 @@ Stores open_stores(const config::Cache& cache, disk::Files& files, const Clock& 
     return stores;
 }
 
-void follow(store::TieredStore& tiered, const config::DiskCache& current, const config::DiskCache& next) {
-    tiered.writer().set_bytes_per_second(next.write_bytes_per_second);
-    const bool is_same_disk = current.path == next.path && current.segment_bytes == next.segment_bytes;
-    if (!is_same_disk || segments_of(current) == segments_of(next)) {
-        return;
+void follow(store::TieredStore& tiered, const config::DiskCache& started_with, const config::DiskCache& next) {
+    if (started_with.path != next.path || started_with.segment_bytes != next.segment_bytes) {
+        return; // it speaks of another disk
     }
+    tiered.writer().set_bytes_per_second(next.write_bytes_per_second);
     tiered.writer().run_later([path = next.path, segments = segments_of(next)](disk::DiskLog& log) {
+        if (log.segments() == segments) {
+            return;
+        }
         if (const disk::FileError error = log.resize(segments)) {
             spdlog::error("the size of the disk store was not changed: path={} error=\"{}\" advice=\"reload again when "
                           "the directory can be written\"",

@@ -29,6 +29,6 @@ struct Stores {
 Stores open_stores(const config::Cache& cache, cache::store::disk::Files& files, const Clock& clock);
 
 // After a reload: what follows without a restart.
-void follow(cache::store::TieredStore& tiered, const config::DiskCache& current, const config::DiskCache& next);
+void follow(cache::store::TieredStore& tiered, const config::DiskCache& started_with, const config::DiskCache& next);
 
 } // namespace gatehouse::proxy

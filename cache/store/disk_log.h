@@ -138,6 +138,7 @@ public:
     // More segments, or fewer: then the oldest go with what they hold, and their files are removed. An error: as far
     // as it came; invalid_argument: less than kFewestSegments, or more than there can be.
     FileError resize(std::uint32_t segments);
+    std::uint32_t segments() const noexcept { return in_use_; } // that there are
     // Nothing is stored any more, also after the next start. An error: that is so for this process only.
     FileError clear();
     // Whether what is written from now on takes the place of something.

@@ -405,11 +405,16 @@ TEST_CASE_FIXTURE(Site, "a reload makes the disk larger and smaller, and keeps w
         return count;
     };
     CHECK(segments() == 4);
-    for (const auto& [size, count] : {std::pair("40MiB", 10), std::pair("20MiB", 5)}) {
-        yaml.disk = "path: " + directory() + ", size: " + size + ", segment_size: 4MiB";
+    const std::string here = directory();
+    const std::string elsewhere = scratch.path("elsewhere"); // needs a restart, and says nothing of the disk in use
+    for (const auto& [path, size, count] : {std::tuple(here, "40MiB", 10), std::tuple(elsewhere, "24MiB", 10),
+                                            std::tuple(elsewhere, "16MiB", 10), std::tuple(here, "20MiB", 5)}) {
+        CAPTURE(path);
+        CAPTURE(size);
+        yaml.disk = "path: " + path + ", size: " + size + ", segment_size: 4MiB";
         proxy->rewrite(yaml);
         CHECK(proxy->reload().status == 200);
-        ProxyUnderTest::await([&] { return segments() == count; }, "the disk has its new size");
+        ProxyUnderTest::await([&, wanted = count] { return segments() == wanted; }, "the disk has its new size");
     }
     start();
     CHECK(proxy->get("/kept").get("X-Cache") == kHit);
