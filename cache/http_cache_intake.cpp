@@ -8,6 +8,7 @@
 #include "cache/policy/storability.h"
 #include "cache/policy/validation.h"
 #include "cache/policy/variant.h"
+#include "cache/store/load.h"
 
 namespace gatehouse::cache {
 
@@ -171,7 +172,8 @@ Reason HttpCache::kept_out(const Fetch& fetch, const FetchRequest& sent, const h
             return Reason::StaleIfError;
         }
         RequestContext context{sent.request, sent.facts, sent.policy, fetch.key, fetch.hash, fetch.home, now};
-        context.loaded = true;
+        const store::Load nothing;
+        context.loaded = &nothing;
         Match match = find(context);
         if (const auto equal = match.entry || !fetch.exact_key.empty() ? std::nullopt : equal_key(rules_, context)) {
             match = find(under_rule(context, *equal));
