@@ -1,5 +1,5 @@
-// A stored body that lies in files is sent from there, slice by slice. The loop waits for no disk: a slice that the kernel
-// has not in memory is read in by a thread first.
+// A stored body that lies in files is sent from there, slice by slice. The loop waits for no disk: a slice that the
+// kernel has not in memory is read in by a thread first.
 #include "proxy/exchange.h"
 #include "proxy/load_wait.h"
 

@@ -44,10 +44,11 @@ std::uint32_t segments_of(const config::DiskCache& disk) noexcept {
 
 void log_trouble(const std::string& path, const disk::FileError& error) {
     if (error) {
-        spdlog::error("the disk cannot be written: path={} error=\"{}\" advice=\"gatehouse serves on from memory and from "
-                      "what is on the disk, and tries again every few seconds; look at the space and the permissions "
-                      "of the directory, and at the kernel's log\"",
-                      path, error.message());
+        spdlog::error(
+            "the disk cannot be written: path={} error=\"{}\" advice=\"gatehouse serves on from memory and from "
+            "what is on the disk, and tries again every few seconds; look at the space and the permissions "
+            "of the directory, and at the kernel's log\"",
+            path, error.message());
     } else {
         spdlog::info("the disk is written again: path={}", path);
     }
@@ -60,12 +61,14 @@ void log_recovery(const std::string& path, const disk::LogRecovery& found) {
         spdlog::warn("disk store: what was there is of another version, or damaged, and is not used: path={}", path);
     }
     if (found.foreign_segments > 0) {
-        spdlog::warn("disk store: {} segments of another version are left alone: path={} advice=\"remove them by hand if "
-                     "no other version is to use them\"",
-                     found.foreign_segments, path);
+        spdlog::warn(
+            "disk store: {} segments of another version are left alone: path={} advice=\"remove them by hand if "
+            "no other version is to use them\"",
+            found.foreign_segments, path);
     }
     if (found.damaged_segments > 0) {
-        spdlog::warn("disk store: {} segments cannot be read and are filled anew: path={}", found.damaged_segments, path);
+        spdlog::warn("disk store: {} segments cannot be read and are filled anew: path={}", found.damaged_segments,
+                     path);
     }
 }
 

@@ -31,7 +31,7 @@ struct DiskLog::Located {
 
 // Into record.bytes, from the front.
 ReadState DiskLog::read_head_of(const Segment::View& segment, const KeyHash& hash, const Location& location,
-                             ReadRecord& record, RecordHead& head, Blocking blocking) {
+                                ReadRecord& record, RecordHead& head, Blocking blocking) {
     const std::uint64_t offset = std::uint64_t{location.units} * kUnitBytes;
     const std::size_t record_bytes = std::size_t{location.length_units} * kUnitBytes;
     std::size_t wanted = std::min(kHeadBytes, record_bytes);
@@ -42,7 +42,8 @@ ReadState DiskLog::read_head_of(const Segment::View& segment, const KeyHash& has
         const std::span<char> bytes(record.bytes.data(), wanted);
         record.error = read_bytes(*segment.file, bytes, offset, blocking);
         if (record.error) {
-            const bool would_block = record.error == errc::resource_unavailable_try_again && blocking == Blocking::Refused;
+            const bool would_block =
+                record.error == errc::resource_unavailable_try_again && blocking == Blocking::Refused;
             return would_block ? ReadState::WouldBlock : ReadState::Failed;
         }
         const auto length = disk::record_length(std::span<const char>(bytes).first(kRecordHeaderBytes));
@@ -50,8 +51,7 @@ ReadState DiskLog::read_head_of(const Segment::View& segment, const KeyHash& has
             wanted = static_cast<std::size_t>(length->head_bytes);
             continue;
         }
-        const bool is_whole =
-            decode(bytes, segment.generation, head) == Decoded::Whole && head.facts.hash == hash;
+        const bool is_whole = decode(bytes, segment.generation, head) == Decoded::Whole && head.facts.hash == hash;
         return is_whole ? ReadState::Whole : ReadState::Absent;
     }
 }
@@ -79,8 +79,8 @@ ReadState DiskLog::locate(const KeyHash& hash, const Location& location, ReadRec
         state = found.body_segment.file == nullptr
                     ? ReadState::Absent
                     : read_head_of(found.body_segment, hash,
-                                {place->place.segment, place->place.units, place->length_units}, record,
-                                found.body_head, blocking);
+                                   {place->place.segment, place->place.units, place->length_units}, record,
+                                   found.body_head, blocking);
         units = place ? place->place.units : 0;
     }
     const RecordKind kind = found.body_head.facts.kind;

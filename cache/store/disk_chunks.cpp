@@ -6,9 +6,7 @@
 namespace gatehouse::cache::store::disk {
 
 // Half of what a record may have, where that is less than what one checksum covers.
-std::uint64_t DiskLog::chunk_bytes() const noexcept {
-    return std::min(kBodyBytesPerChecksum, most_record_bytes() / 2);
-}
+std::uint64_t DiskLog::chunk_bytes() const noexcept { return std::min(kBodyBytesPerChecksum, most_record_bytes() / 2); }
 
 FileResult<Place> DiskLog::append_chunk(const NewChunk& chunk) {
     RecordFacts facts;

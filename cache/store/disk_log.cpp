@@ -56,8 +56,8 @@ FileResult<std::unique_ptr<DiskLog>> DiskLog::open(Files& files, const LogOption
     return log;
 }
 
-// An identity that is not whole, or of another version, is replaced: then no segment belongs to the store, and it begins
-// empty.
+// An identity that is not whole, or of another version, is replaced: then no segment belongs to the store, and it
+// begins empty.
 FileError DiskLog::open_identity(LogRecovery& found) {
     const std::string path = options_.directory + "/identity";
     auto file = files_.open(path);

@@ -227,7 +227,7 @@ private:
 
     // ---- disk_body.cpp
     static ReadState read_head_of(const Segment::View& segment, const KeyHash& hash, const Location& location,
-                               ReadRecord& record, RecordHead& head, Blocking blocking);
+                                  ReadRecord& record, RecordHead& head, Blocking blocking);
     struct Located;
     class ChunkCheck;
     std::shared_ptr<const FileBody> chunks_of(const KeyHash& hash, const RecordFacts& manifest,
@@ -248,7 +248,7 @@ private:
     struct Carried { // what a record has from the one whose place it takes
         std::uint8_t uses = 0;
         bool verified = false;
-        Place body; // Metadata
+        Place body;                    // Metadata
         std::uint64_t chunk_bytes = 0; // Manifest
     };
     FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);

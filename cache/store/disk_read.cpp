@@ -61,8 +61,7 @@ ReadState DiskLog::read_entry(const KeyHash& hash, const Location& location, Rea
     }
     const bool checks = check_body || !entry->verified;
     const bool is_elsewhere = entry->kind == RecordKind::Metadata;
-    ReadState state =
-        read_record(view, hash, location, {record, 0, record.head, blocking, checks || is_elsewhere});
+    ReadState state = read_record(view, hash, location, {record, 0, record.head, blocking, checks || is_elsewhere});
     if (state == ReadState::Whole && is_elsewhere) {
         state = read_body(hash, location, record, blocking, checks);
     }
@@ -70,8 +69,8 @@ ReadState DiskLog::read_entry(const KeyHash& hash, const Location& location, Rea
     return state;
 }
 
-// Where the segment was begun anew meanwhile the entry is out of the index already, and the same place may have an entry
-// of the same key again.
+// Where the segment was begun anew meanwhile the entry is out of the index already, and the same place may have an
+// entry of the same key again.
 void DiskLog::drop_unreadable(const Segment& segment, const Segment::View& view, const KeyHash& hash,
                               const Location& location, ReadState state) {
     const bool is_lost = state == ReadState::Absent || state == ReadState::Failed;
@@ -98,8 +97,7 @@ ReadState DiskLog::read_body(const KeyHash& hash, const Location& location, Read
     const std::size_t at = std::size_t{location.length_units} * kUnitBytes;
     const char* const before = record.bytes.data();
     RecordHead body;
-    const ReadState state = read_record(view, hash,
-                                        {where->place.segment, where->place.units, where->length_units},
+    const ReadState state = read_record(view, hash, {where->place.segment, where->place.units, where->length_units},
                                         {record, at, body, blocking, check_body});
     if (state != ReadState::Whole) {
         return state;
@@ -135,7 +133,8 @@ ReadState DiskLog::read_record(const Segment::View& segment, const KeyHash& hash
         return would_block ? ReadState::WouldBlock : ReadState::Failed;
     }
     RecordHead& head = target.head;
-    if (decode(bytes, segment.generation, head) != Decoded::Whole || head.record_bytes != size || head.facts.hash != hash) {
+    if (decode(bytes, segment.generation, head) != Decoded::Whole || head.record_bytes != size ||
+        head.facts.hash != hash) {
         return ReadState::Absent;
     }
     record.body = std::string_view(bytes.data(), size).substr(head.head_bytes, head.facts.body_bytes);

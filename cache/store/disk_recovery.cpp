@@ -83,8 +83,8 @@ FileError DiskLog::look_at(Segment& segment, LogRecovery& found) {
     }
     SegmentHeader header;
     const Decoded decoded = segment.file().read(bytes, 0) ? Decoded::Damaged : decode(bytes, header);
-    const bool is_ours = decoded == Decoded::Whole && header.store == identity_.store && header.number == segment.number &&
-                         header.segment_bytes == options_.segment_bytes;
+    const bool is_ours = decoded == Decoded::Whole && header.store == identity_.store &&
+                         header.number == segment.number && header.segment_bytes == options_.segment_bytes;
     if (decoded == Decoded::OtherVersion) {
         segment.state = Segment::State::Foreign;
         ++found.foreign_segments;

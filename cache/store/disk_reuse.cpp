@@ -14,8 +14,8 @@ namespace {
 
 namespace errc = boost::system::errc;
 
-// The share of a segment that is written again when it is reused, on average at most: what is written for each byte that
-// is admitted stays below 1.15 with it. What one leaves of it the next may use.
+// The share of a segment that is written again when it is reused, on average at most: what is written for each byte
+// that is admitted stays below 1.15 with it. What one leaves of it the next may use.
 constexpr std::int64_t kRewrittenShare = 10;
 constexpr std::size_t kFreeSegments = 2; // kept ready, so that what is written again has somewhere to go
 
@@ -71,7 +71,8 @@ FileError DiskLog::begin_segment() {
         return error;
     }
     free_.pop_front();
-    const SegmentHeader header{segment.number, next_generation_, options_.segment_bytes, identity_.store, oldest_generation_};
+    const SegmentHeader header{segment.number, next_generation_, options_.segment_bytes, identity_.store,
+                               oldest_generation_};
     const auto bytes = encode(header);
     segment.set_generation(next_generation_++);
     if (const FileError error = segment.file().write({bytes.data(), bytes.size()}, 0)) {
@@ -207,7 +208,7 @@ void DiskLog::set_aside_open() {
 
 FileError DiskLog::seal() {
     const std::string footer = footer_.encoded();
-    const Trailer trailer{open_->generation(),      padded(open_end_), footer_.entries(),
+    const Trailer trailer{open_->generation(),    padded(open_end_), footer_.entries(),
                           open_largest_sequence_, checksum(footer),  footer_.places()};
     const auto bytes = encode(trailer);
     FileError error = open_->file().write(footer, trailer.footer_offset);
@@ -226,8 +227,8 @@ FileError DiskLog::seal() {
     return {};
 }
 
-// What is in use is written again. The rest is gone for good, and the file with it: nobody notes that it was removed when
-// something else is stored for its key and kept off the disk, so a start must not find it.
+// What is in use is written again. The rest is gone for good, and the file with it: nobody notes that it was removed
+// when something else is stored for its key and kept off the disk, so a start must not find it.
 void DiskLog::reuse_oldest() {
     Segment& segment = *sealed_.front();
     sealed_.pop_front();

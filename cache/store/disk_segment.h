@@ -33,8 +33,8 @@ private:
     std::unordered_set<std::uint32_t> units_;
 };
 
-// A segment that is begun anew gets a new file under its old name: whoever reads or sends from the old one goes on with it,
-// and finds there what was there.
+// A segment that is begun anew gets a new file under its old name: whoever reads or sends from the old one goes on with
+// it, and finds there what was there.
 class Segment {
 public:
     enum class State : std::uint8_t {
@@ -48,7 +48,7 @@ public:
     // What it is at one moment, for readers on other threads.
     struct View {
         std::shared_ptr<File> file;
-        std::uint64_t generation = 0; // 0: there is nothing to read
+        std::uint64_t generation = 0;                // 0: there is nothing to read
         std::shared_ptr<CheckedPlaces> checked = {}; // of that generation
     };
 

@@ -11,13 +11,12 @@ namespace gatehouse::cache::store {
 
 namespace {
 
-constexpr std::size_t kKeptBytes = 1024 * 1024; // of room for a body, from one to the next
+constexpr std::size_t kKeptBytes = 1024 * 1024;          // of room for a body, from one to the next
 constexpr std::size_t kSeenSlots = std::size_t{1} << 18; // 1 MiB: of so many hashes the last refusal is remembered
 
 } // namespace
 
-DiskWriter::DiskWriter(disk::DiskLog& log, const DiskWriterOptions& options,
-                       std::function<void(const Change&)> written,
+DiskWriter::DiskWriter(disk::DiskLog& log, const DiskWriterOptions& options, std::function<void(const Change&)> written,
                        std::function<void(const disk::FileError&)> trouble, Now now)
     : log_(log),
       options_(options),
@@ -174,8 +173,8 @@ bool DiskWriter::begin_anew() {
     std::deque<Item> given_up;
     {
         const std::lock_guard lock(mutex_);
-        const auto first_job = std::stable_partition(queue_.begin(), queue_.end(),
-                                                     [](const Item& item) { return !item.job; });
+        const auto first_job =
+            std::stable_partition(queue_.begin(), queue_.end(), [](const Item& item) { return !item.job; });
         given_up.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(first_job));
         queue_.erase(queue_.begin(), first_job);
         has_lost_count_ = false;
@@ -271,8 +270,7 @@ void DiskWriter::write_chunk(const Change& change) {
         return;
     }
     const std::uint64_t offset = large.chunks.size() * log_.chunk_bytes();
-    const auto place =
-        log_.append_chunk({large.hash_on_disk, large.sequence, large.total_bytes, offset, change.bytes});
+    const auto place = log_.append_chunk({large.hash_on_disk, large.sequence, large.total_bytes, offset, change.bytes});
     note_result(place ? disk::FileError() : place.error());
     if (place) {
         large.chunks.push_back(*place);
@@ -392,8 +390,8 @@ disk::FileError DiskWriter::store_in_chunks(const disk::NewRecord& record) {
     std::vector<disk::Place> chunks;
     const KeyHash hash = log_.hash(record.key);
     for (std::uint64_t at = 0; at < record.total_bytes; at += log_.chunk_bytes()) {
-        const auto place = log_.append_chunk({hash, record.sequence, record.total_bytes, at,
-                                              record.body.substr(at, log_.chunk_bytes())});
+        const auto place = log_.append_chunk(
+            {hash, record.sequence, record.total_bytes, at, record.body.substr(at, log_.chunk_bytes())});
         if (!place) {
             return place.error();
         }

@@ -39,11 +39,11 @@ struct LargeBody {
 // One change of the memory store that the disk has to follow.
 struct Change {
     enum class Kind : std::uint8_t {
-        Store,    // `entry`
-        Freshen,  // `entry` has the body of what was stored under `old_secondary_key`, with `old_sequence`
-        Remove,   // what is stored for `key` and `secondary_key` up to `sequence`
-        Chunk,    // `bytes` are the next of `large`; nothing is stored by it
-        Manifest  // `large` is whole: it is stored for `key` and `secondary_key`, with `metadata`
+        Store,   // `entry`
+        Freshen, // `entry` has the body of what was stored under `old_secondary_key`, with `old_sequence`
+        Remove,  // what is stored for `key` and `secondary_key` up to `sequence`
+        Chunk,   // `bytes` are the next of `large`; nothing is stored by it
+        Manifest // `large` is whole: it is stored for `key` and `secondary_key`, with `metadata`
     };
     Kind kind = Kind::Store;
     KeyHash hash;
@@ -67,8 +67,8 @@ struct DiskWriterOptions {
 class DiskWriter {
 public:
     static constexpr std::size_t kMostQueued = 100'000; // entries; of removals twice as many
-    static constexpr std::size_t kMostOwed = 10'000; // removals that are written when the disk can be written again
-    static constexpr std::chrono::seconds kBudgetSpan{10};   // a burst may use what was left over for so long
+    static constexpr std::size_t kMostOwed = 10'000;    // removals that are written when the disk can be written again
+    static constexpr std::chrono::seconds kBudgetSpan{10};     // a burst may use what was left over for so long
     static constexpr std::chrono::seconds kPauseAfterError{5}; // before the disk is tried again
     using Now = std::function<http::SteadyTime()>;
 
@@ -76,8 +76,8 @@ public:
     // writing begins to fail (with the error) and when it works again (without).
     DiskWriter(disk::DiskLog& log, const DiskWriterOptions& options, std::function<void(const Change&)> written,
                std::function<void(const disk::FileError&)> trouble, Now now);
-    // Called when the first removal is owed, or a change was lost, and when all is settled again: in between, what a start
-    // would find is not what is stored. Any thread. Set before start().
+    // Called when the first removal is owed, or a change was lost, and when all is settled again: in between, what a
+    // start would find is not what is stored. Any thread. Set before start().
     void set_owes(std::function<void(bool owes)> owes) { owes_ = std::move(owes); }
     ~DiskWriter(); // stops
     DiskWriter(const DiskWriter&) = delete;

@@ -46,9 +46,8 @@ bool FileBody::read_in(std::uint64_t first, std::uint64_t bytes) const {
         const Run run = at(first);
         const bool is_unchecked = check_ && !check_->is_done(index);
         const std::uint64_t part = std::min({run.bytes, bytes, is_unchecked ? run.bytes : kStepBytes});
-        const bool is_right = is_unchecked
-                                  ? check_->run(index)
-                                  : !run.file->read({room.data(), static_cast<std::size_t>(part)}, run.offset);
+        const bool is_right = is_unchecked ? check_->run(index)
+                                           : !run.file->read({room.data(), static_cast<std::size_t>(part)}, run.offset);
         if (!is_right) {
             return false;
         }

@@ -1,7 +1,7 @@
 // A stored body that lies in files of the disk store: it is sent from there, and never in memory as a whole.
 //
-// Where its pieces lie nothing is written any more: a segment that is used again gets a new file. So a body is what it was
-// for as long as somebody holds it.
+// Where its pieces lie nothing is written any more: a segment that is used again gets a new file. So a body is what it
+// was for as long as somebody holds it.
 #pragma once
 
 #include "cache/store/disk_files.h"

@@ -17,9 +17,7 @@ public:
     TieredWriter(TieredStore& store, std::unique_ptr<Writer> memory, const PutFacts& facts)
         : store_(store), memory_(std::move(memory)), hash_(facts.hash), sequence_(facts.sequence) {}
     const std::shared_ptr<Body>& body() const noexcept override { return memory_->body(); }
-    EntryRef commit(std::string_view metadata) override {
-        return store_.commit(*memory_, hash_, sequence_, metadata);
-    }
+    EntryRef commit(std::string_view metadata) override { return store_.commit(*memory_, hash_, sequence_, metadata); }
 
 private:
     TieredStore& store_;
@@ -32,8 +30,12 @@ private:
 class LargeWriter final : public Writer {
 public:
     LargeWriter(TieredStore& store, const PutFacts& facts, std::uint64_t bytes)
-        : store_(store), key_(facts.key), secondary_key_(facts.secondary_key), body_(store.open_relay(bytes)),
-          large_(std::make_shared<LargeBody>()), chunk_bytes_(store.log().chunk_bytes()) {
+        : store_(store),
+          key_(facts.key),
+          secondary_key_(facts.secondary_key),
+          body_(store.open_relay(bytes)),
+          large_(std::make_shared<LargeBody>()),
+          chunk_bytes_(store.log().chunk_bytes()) {
         large_->hash = facts.hash;
         large_->sequence = facts.sequence;
         large_->total_bytes = bytes;
@@ -106,8 +108,9 @@ TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::Di
       log_(std::move(log)),
       max_disk_object_bytes_(options.writer.max_object_bytes),
       reader_threads_(options.readers),
-      writer_(*log_, options.writer, [this](const Change& change) { written(change); }, std::move(trouble),
-              std::move(now)) {
+      writer_(
+          *log_, options.writer, [this](const Change& change) { written(change); }, std::move(trouble),
+          std::move(now)) {
     // What memory has is in use.
     log_->set_is_wanted([this](std::string_view key, std::string_view secondary_key) {
         return has_in_memory(hash_key(key), key, secondary_key);

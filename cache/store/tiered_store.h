@@ -1,9 +1,9 @@
 // The memory store with a disk below it (docs/DISK.md).
 //
-// What is stored is stored in memory, and written to the disk by a thread of its own; what memory evicts is still on the
-// disk. What lookup() does not find bring() looks for there. Small records are read, and are then entries of the memory
-// store like any other. Of larger ones only the head is read; the body is sent from its file. Whatever is not in the
-// kernel's memory, or was not checked since the start, is first read by threads that may wait for the disk.
+// What is stored is stored in memory, and written to the disk by a thread of its own; what memory evicts is still on
+// the disk. What lookup() does not find bring() looks for there. Small records are read, and are then entries of the
+// memory store like any other. Of larger ones only the head is read; the body is sent from its file. Whatever is not in
+// the kernel's memory, or was not checked since the start, is first read by threads that may wait for the disk.
 //
 // What is on the disk is never believed against what happened since: while a change of a key waits to be written, the
 // disk is not asked for that key, and what was being read when a key changed is dropped.

@@ -133,9 +133,8 @@ TEST_CASE_FIXTURE(Site, "what memory evicts is a hit from the disk, small and la
 }
 
 TEST_CASE_FIXTURE(Site, "what was purged, by any kind of purge or by an unsafe request, stays dead after a kill") {
-    origin.on("/group", [](OriginExchange& x) {
-        x.reply(200, "Cache-Control: max-age=60\r\nCache-Groups: \"g\"\r\n", "group");
-    });
+    origin.on("/group",
+              [](OriginExchange& x) { x.reply(200, "Cache-Control: max-age=60\r\nCache-Groups: \"g\"\r\n", "group"); });
     origin.on("/posted", [](OriginExchange& x) {
         if (x.method() == "POST") {
             x.reply(204, "", "");
@@ -264,7 +263,8 @@ TEST_CASE_FIXTURE(Site, "requests that come together for what is on the disk all
     CHECK(origin.requests() == 1);
 }
 
-TEST_CASE_FIXTURE(Site, "what left the kernel's memory is read by threads that may wait, while the loops serve others") {
+TEST_CASE_FIXTURE(Site,
+                  "what left the kernel's memory is read by threads that may wait, while the loops serve others") {
     constexpr int kTargets = 40;
     const std::string body = large(700'000);
     origin.on("/large", [&body](OriginExchange& x) { x.ok("max-age=60", body); });
@@ -365,7 +365,8 @@ TEST_CASE_FIXTURE(Site, "a body whose end cannot be read is cut once, and then c
     CHECK(lines.find("\"error_detail\":\"the disk could not be read\"") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Site, "an error does not take the place of what may hide it, also while that would have to be waited for") {
+TEST_CASE_FIXTURE(Site,
+                  "an error does not take the place of what may hide it, also while that would have to be waited for") {
     const std::string body = large(300'000);
     origin.on("/large", [&](OriginExchange& x) {
         if (x.number() == 1) {
@@ -423,7 +424,8 @@ TEST_CASE_FIXTURE(Site, "a reload makes the disk larger and smaller, and keeps w
     CHECK(proxy->reload().content.find("cache.disk") != std::string::npos); // needs a restart
 }
 
-TEST_CASE_FIXTURE(Site, "a response larger than memory is stored on the disk while clients read it, and served from there") {
+TEST_CASE_FIXTURE(Site,
+                  "a response larger than memory is stored on the disk while clients read it, and served from there") {
     yaml.memory = "size: 2MiB, max_object_size: 512KiB";
     const std::string body = large(3'000'000);
     origin.on("/film", [&body](OriginExchange& x) {

@@ -94,7 +94,8 @@ TEST_CASE_FIXTURE(Fixture, "content that is larger than memory is written while 
     CHECK(read_in(*files_of(*two.store, "a")[0]->file()) == body);
 }
 
-TEST_CASE_FIXTURE(Fixture, "large content that breaks off, or was asked for before what is stored, leaves what is stored") {
+TEST_CASE_FIXTURE(Fixture,
+                  "large content that breaks off, or was asked for before what is stored, leaves what is stored") {
     Process& one = start(with_large_segments());
     put(*one.store, {.key = "a", .body = "newer", .sequence = 9});
     {
@@ -265,7 +266,8 @@ TEST_CASE_FIXTURE(Fixture, "what is owed to a disk that could not be written is 
     CHECK(two.get("a").empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a head that cannot be read when it is freshened does not stop the disk from being written") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a head that cannot be read when it is freshened does not stop the disk from being written") {
     Process& one = start(on_a_large_disk());
     for (const std::size_t size : {std::size_t{10}, std::size_t{20'000}}) {
         CAPTURE(size);

@@ -100,8 +100,9 @@ TEST_CASE_FIXTURE(Fixture, "a start finds what was stored, after an orderly end 
             one.store->stop();
         }
         const DiskDirectory image;
-        std::filesystem::copy(directory.path(), image.path(), std::filesystem::copy_options::overwrite_existing |
-                                                                  std::filesystem::copy_options::recursive);
+        std::filesystem::copy(
+            directory.path(), image.path(),
+            std::filesystem::copy_options::overwrite_existing | std::filesystem::copy_options::recursive);
         Process two(image.path(), files);
         CHECK(two.found.records == 3);
         CHECK(two.found.largest_sequence == 9);
@@ -199,7 +200,8 @@ TEST_CASE_FIXTURE(Fixture, "what was being read when its key was erased or repla
     CHECK(one.store->disk_stats().read_in_vain == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a disk that cannot be written costs what was to be written, and never brings back what was before") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a disk that cannot be written costs what was to be written, and never brings back what was before") {
     Process& one = start(on_a_large_disk());
     put(*one.store, {.key = "a", .body = "old", .sequence = 1});
     put(*one.store, {.key = "b", .body = "kept", .sequence = 2});
@@ -267,8 +269,8 @@ TEST_CASE_FIXTURE(Fixture, "a response that is larger than the disk takes is not
     CHECK(one.store->disk_stats().too_large == 1);
 }
 
-
-TEST_CASE_FIXTURE(Fixture, "what is in memory is written again when its segment is reused, although nobody read it there") {
+TEST_CASE_FIXTURE(Fixture,
+                  "what is in memory is written again when its segment is reused, although nobody read it there") {
     Process& one = start();
     put(*one.store, {.key = "in use", .body = "x"});
     one.store->writer().flush();
@@ -323,8 +325,9 @@ TEST_CASE_FIXTURE(Fixture, "a freshened response has its new head on the disk") 
     for (const std::size_t size : {std::size_t{10}, std::size_t{20'000}}) {
         CAPTURE(size);
         const std::string key = "key " + std::to_string(size);
-        const EntryRef old = put(*one.store, {.key = key, .secondary_key = "old", .metadata = "head",
-                                              .body = std::string(size, 'x'), .sequence = 1});
+        const EntryRef old = put(
+            *one.store,
+            {.key = key, .secondary_key = "old", .metadata = "head", .body = std::string(size, 'x'), .sequence = 1});
         REQUIRE(one.store->replace_metadata(old, "new", "fresh head", 2));
         one.crowd_out();
         CHECK(one.get(key, "old").empty());

@@ -170,7 +170,8 @@ private:
 
 } // namespace
 
-TEST_CASE("bodies that lie in files leave in their place between text and others, whatever the socket takes at a time") {
+TEST_CASE(
+    "bodies that lie in files leave in their place between text and others, whatever the socket takes at a time") {
     const FilePieces file({letters(300'000, 1), letters(5, 2), letters(100'000, 3)});
     const Chain chain(2, 64);
     Pair pair;
