@@ -83,13 +83,15 @@ TEST_CASE_FIXTURE(Fixture, "content that is larger than memory is written while 
     Process& one = start(with_large_segments());
     const std::string body = varied(1'500'000); // memory has 1 MiB
     put(*one.store, {.key = "a", .body = "the one before", .sequence = 1});
-    const EntryRef stored = put_large(*one.store, {.key = "a", .metadata = "head", .body = body, .sequence = 2});
+    EntryRef stored = put_large(*one.store, {.key = "a", .metadata = "head", .body = body, .sequence = 2});
     REQUIRE(stored);
     CHECK(stored->sequence() == 2);
     CHECK(find(*one.store, "a").empty());
-    const std::vector<EntryRef> found = files_of(*one.store, "a"); // waits until all of it is written
+    std::vector<EntryRef> found = files_of(*one.store, "a"); // waits until all of it is written
     REQUIRE(found.size() == 1);
     CHECK(read_in(*found[0]->file()) == body);
+    stored = EntryRef(); // before the store
+    found.clear();
     Process& two = start(with_large_segments());
     CHECK(read_in(*files_of(*two.store, "a")[0]->file()) == body);
 }
@@ -200,10 +202,11 @@ TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened an
     one.crowd_out();
     std::vector<EntryRef> found = files_of(*one.store, "a");
     REQUIRE(found.size() == 1);
-    const EntryRef fresh = one.store->replace_metadata(found[0], "s", "fresh head", 2);
+    EntryRef fresh = one.store->replace_metadata(found[0], "s", "fresh head", 2);
     REQUIRE(fresh);
     CHECK(fresh->metadata() == "fresh head");
     CHECK(content_of(*fresh->file()) == body);
+    fresh = EntryRef();
     one.store->writer().flush();
     found = files_of(*one.store, "a");
     REQUIRE(found.size() == 1);
@@ -214,6 +217,7 @@ TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened an
     CHECK(files_of(*one.store, "a").empty());
     CHECK_FALSE(one.store->replace_metadata(found[0], "s", "too late", 3));
     one.store->writer().flush();
+    found.clear(); // before the store
     Process& two = start(with_large_segments());
     CHECK(files_of(*two.store, "a").empty());
 }
@@ -240,12 +244,14 @@ TEST_CASE_FIXTURE(Fixture, "what waits when the count is lost is older than what
     Process& one = start(on_a_large_disk());
     std::promise<void> go;
     one.store->writer().run_later([&go](disk::DiskLog&) { go.get_future().wait(); });
-    const EntryRef entry = put(*one.store, {.key = "a", .body = "old", .sequence = 1});
-    const EntryRef other = put(*one.store, {.key = "b", .body = "other", .sequence = 2});
+    EntryRef entry = put(*one.store, {.key = "a", .body = "old", .sequence = 1});
+    EntryRef other = put(*one.store, {.key = "b", .body = "other", .sequence = 2});
     while (!one.store->writer().has_lost_count()) {
         one.store->erase(other);
     }
     one.store->erase(entry); // finds no room either
+    entry = EntryRef();
+    other = EntryRef();
     go.set_value();
     one.store->writer().flush();
     CHECK_FALSE(one.store->writer().has_lost_count());
