@@ -42,10 +42,10 @@ public:
     }
 
     cache::store::disk::Location put(const CachedResponse& response) {
-        http::Fields fields;
-        fields.add("Content-Type", "text/plain");
-        fields.add("Date", "Thu, 26 Nov 2026 19:00:00 GMT");
-        fields.add(response.extra_name, response.extra_value);
+        // As text: what lies on a disk need not be what a response may have.
+        const http::Fields fields =
+            http::Fields::from_serialised("Content-Type: text/plain\r\nDate: Thu, 26 Nov 2026 19:00:00 GMT\r\n" +
+                                          response.extra_name + ": " + response.extra_value + "\r\n");
         cache::policy::ResponseFacts facts;
         facts.status = static_cast<std::uint16_t>(response.status);
         facts.request_time = received();
