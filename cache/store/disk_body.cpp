@@ -71,8 +71,11 @@ ReadState DiskLog::locate(const KeyHash& hash, const Location& location, ReadRec
     if (state == ReadState::Whole && entry->kind == RecordKind::Metadata) {
         std::array<char, kBodyPlaceBytes> bytes{};
         const std::uint64_t at = units * kUnitBytes + found.body_head.head_bytes;
-        const bool is_read = found.body_head.facts.body_bytes == bytes.size() &&
-                             !read_bytes(*view.file, bytes, at, blocking) &&
+        const FileError error = read_bytes(*view.file, bytes, at, blocking);
+        if (error == errc::resource_unavailable_try_again && blocking == Blocking::Refused) {
+            return ReadState::WouldBlock;
+        }
+        const bool is_read = !error && found.body_head.facts.body_bytes == bytes.size() &&
                              checksums_of({bytes.data(), bytes.size()}) == found.body_head.body_checksums;
         const auto place = is_read ? decode_body_place({bytes.data(), bytes.size()}) : std::nullopt;
         found.body_segment = place ? view_of(place->place) : Segment::View();

@@ -122,6 +122,7 @@ FileError DiskLog::write_open(const std::string& bytes) {
         error = errc::make_error_code(errc::io_error);
     }
     if (!error) {
+        open_->is_dirty = true;
         error = open_->file().write(bytes, open_end_);
     }
     if (error) {
@@ -194,7 +195,18 @@ FileError DiskLog::remove(std::string_view key, std::string_view secondary_key, 
     return written ? FileError() : written.error();
 }
 
-FileError DiskLog::close() { return open_ == nullptr ? FileError() : seal(); }
+// What is said to be whole by the purges, which are closed after this, has to be on the disk before.
+FileError DiskLog::close() {
+    FileError first_error = open_ == nullptr ? FileError() : seal();
+    for (const auto& segment : segments_) {
+        if (segment->is_dirty && segment->has_file()) {
+            const FileError error = segment->file().sync();
+            segment->is_dirty = static_cast<bool>(error);
+            first_error = first_error ? first_error : error;
+        }
+    }
+    return first_error;
+}
 
 LogStats DiskLog::stats() const noexcept {
     return {bytes_written_, bytes_admitted_, records_rewritten_, segments_reused_, bad_segments_};

@@ -150,7 +150,7 @@ public:
     FileResult<Location> refresh(std::string_view key, std::string_view old_secondary_key,
                                  std::string_view new_secondary_key, std::string_view metadata, std::uint64_t sequence,
                                  std::int64_t expires_ms, std::optional<std::uint64_t> old_sequence = std::nullopt);
-    // Seals the open segment, so that the next start reads footers only.
+    // Seals the open segment, so that the next start reads footers only, and waits until all is on the disk.
     FileError close();
 
     // ---- any thread

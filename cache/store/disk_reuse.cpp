@@ -75,6 +75,7 @@ FileError DiskLog::begin_segment() {
                                oldest_generation_};
     const auto bytes = encode(header);
     segment.set_generation(next_generation_++);
+    segment.is_dirty = true;
     if (const FileError error = segment.file().write({bytes.data(), bytes.size()}, 0)) {
         segment.state = Segment::State::Bad;
         spent_.push_back(&segment);
@@ -254,6 +255,7 @@ void DiskLog::reuse_oldest() {
     if (segment.state == Segment::State::Sealed && !remove_file(segment)) {
         auto fresh = files_.open(path_of(segment)); // or when it is begun
         segment.set(fresh ? std::move(*fresh) : nullptr, 0);
+        segment.is_dirty = false;
         segment.state = Segment::State::Free;
         free_.push_back(&segment);
     } else {

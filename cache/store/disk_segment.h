@@ -73,7 +73,8 @@ public:
     bool has_file() const noexcept { return view_.file != nullptr; }
 
     std::uint32_t number = 0;
-    State state = State::Free; // the writing thread's
+    State state = State::Free; // the writing thread's, as the next
+    bool is_dirty = false;     // written to since it was synced
 
 private:
     mutable std::mutex mutex_;

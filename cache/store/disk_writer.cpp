@@ -83,6 +83,9 @@ bool DiskWriter::push(Change change) {
                 return false;
             }
             over_queue_.fetch_add(1, std::memory_order_relaxed);
+            if (change.is_alone && !log_.has(change.entry->key(), change.entry->secondary_key())) {
+                return false; // there is nothing that it would take the place of
+            }
             item.bytes = 0;
             change = removal_of(change);
         }
@@ -155,7 +158,9 @@ void DiskWriter::run() {
         pause->finish();
     }
     settle();
-    static_cast<void>(log_.close()); // what is not sealed is scanned at the next start
+    if (log_.close()) {
+        owes_(true); // what a power failure leaves of it nobody knows
+    }
 }
 
 // Whether the log is empty now. What waited is not written: it may be what something that was lost took the place of.

@@ -53,6 +53,7 @@ struct Change {
     std::string key = {};
     std::string secondary_key = {};
     std::uint64_t sequence = 0;
+    bool is_alone = false; // nothing else of its key waits
     std::shared_ptr<LargeBody> large = {};
     std::string bytes = {};
     std::string metadata = {};

@@ -252,6 +252,7 @@ void TieredStore::note(Stripe& stripe, Change change) {
     }
     Changes& changes = stripe.changes[hash];
     ++changes.count; // before the writing thread can have done it
+    change.is_alone = changes.count == 1;
     if (change.kind == Change::Kind::Manifest && !changes.load) {
         changes.load = std::make_shared<Load>();
     }
