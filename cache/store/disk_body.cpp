@@ -24,6 +24,7 @@ FileError read_bytes(const File& file, std::span<char> bytes, std::uint64_t offs
 // A record, and where its body lies.
 struct DiskLog::Located {
     IndexEntry entry;
+    Segment::View segment; // of the record
     Segment::View body_segment;
     RecordHead body_head; // its texts are not valid
     std::uint64_t body_offset = 0;
@@ -65,6 +66,7 @@ ReadState DiskLog::locate(const KeyHash& hash, const Location& location, ReadRec
         return ReadState::Absent;
     }
     found.entry = *entry;
+    found.segment = view;
     found.body_segment = view;
     ReadState state = read_head_of(view, hash, location, record, found.body_head, blocking);
     std::uint64_t units = location.units;
@@ -211,13 +213,12 @@ ReadState DiskLog::open(const KeyHash& hash, const Location& location, ReadRecor
     record.body = {};
     if (found.entry.kind == RecordKind::Metadata) {
         // The head that counts is another one than that of the body, which stands in its place by now.
-        const Segment* const segment = segment_at(location.segment);
-        const Segment::View view = segment->view();
-        state = view.generation == 0 ? ReadState::Absent
-                                     : read_head_of(view, hash, location, record, record.head, blocking);
+        state = read_head_of(found.segment, hash, location, record, record.head, blocking);
         record.head.facts.body_bytes = bytes;
     }
-    index_.use(hash, location);
+    if (state == ReadState::Whole) {
+        index_.use(hash, location);
+    }
     return state;
 }
 

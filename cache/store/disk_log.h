@@ -200,6 +200,7 @@ private:
     FileError remove_file(const Segment& segment);
     void set_aside_open();
     void reuse_oldest();
+    void set_free(Segment& segment);
     void drop(const Segment& segment, const FooterEntry& entry, bool only_read);
     bool is_wanted(const KeyHash& hash, const IndexEntry& entry) const;
     bool has_body_at(const KeyHash& hash, const IndexEntry& entry, const Place& place) const;

@@ -99,6 +99,7 @@ FileError DiskLog::look_at(Segment& segment, LogRecovery& found) {
     }
     segment.set_generation(header.generation);
     segment.state = Segment::State::Sealed;
+    segment.is_dirty = true; // a process that was killed synced nothing
     next_generation_ = std::max(next_generation_, header.generation + 1);
     oldest_generation_ = std::max(oldest_generation_, header.oldest_generation);
     return {};

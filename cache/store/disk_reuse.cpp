@@ -186,14 +186,10 @@ FileError DiskLog::clear() {
     if (open_ != nullptr) {
         seal();
     }
-    for (Segment* segment : sealed_) {
-        (segment->state == Segment::State::Sealed ? free_ : spent_).push_back(segment);
-        if (segment->state == Segment::State::Sealed) {
-            segment->state = Segment::State::Free;
-        }
-    }
-    sealed_.clear();
     index_.erase_segments([](std::uint32_t) { return true; });
+    for (Segment* segment : std::exchange(sealed_, {})) {
+        set_free(*segment);
+    }
     oldest_generation_ = next_generation_;
     return begin_segment();
 }
@@ -251,6 +247,12 @@ void DiskLog::reuse_oldest() {
     if (!has_footer) {
         index_.erase_segments([&segment](std::uint32_t number) { return number == segment.number; });
     }
+    set_free(segment);
+    ++segments_reused_;
+}
+
+// It was sealed, or set aside. Nobody writes where somebody may still read: it gets another file under its name.
+void DiskLog::set_free(Segment& segment) {
     oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
     if (segment.state == Segment::State::Sealed && !remove_file(segment)) {
         auto fresh = files_.open(path_of(segment)); // or when it is begun
@@ -258,12 +260,11 @@ void DiskLog::reuse_oldest() {
         segment.is_dirty = false;
         segment.state = Segment::State::Free;
         free_.push_back(&segment);
-    } else {
-        bad_segments_ += segment.state == Segment::State::Sealed ? 1 : 0;
-        segment.state = Segment::State::Bad;
-        spent_.push_back(&segment);
+        return;
     }
-    ++segments_reused_;
+    bad_segments_ += segment.state == Segment::State::Sealed ? 1 : 0;
+    segment.state = Segment::State::Bad;
+    spent_.push_back(&segment);
 }
 
 // Where the index does not know the record it was replaced or removed since; or only its head was, and a metadata

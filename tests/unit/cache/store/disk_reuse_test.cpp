@@ -1,8 +1,10 @@
 // What was given up for newer records is given up for good.
 #include "tests/unit/cache/store/disk_log_support.h"
 
+#include <memory>
 #include <string>
 
+using namespace gatehouse::cache::store;
 using namespace gatehouse::cache::store::disk;
 using namespace gatehouse::cache::store::disk::testing;
 
@@ -35,4 +37,21 @@ TEST_CASE("What was dropped with its segment is not there after a kill either, b
     }
     CHECK_FALSE(disk.put("after it", "x"));
     CHECK(disk.get(key(written - 1)) == body_of(written - 1, 5000));
+}
+
+TEST_CASE("A body that somebody holds is what it was after everything was given up at once") {
+    const TemporaryDirectory directory;
+    OpenLog disk(directory, 4);
+    REQUIRE_FALSE(disk.put("key", body_of(1, 9000)));
+    const Location location = disk.entry("key").location;
+    std::shared_ptr<const FileBody> body;
+    REQUIRE(disk.log->open(disk.log->hash("key"), location, disk.got, body, Blocking::Allowed) == ReadState::Whole);
+    REQUIRE_FALSE(disk.log->clear());
+    for (std::size_t i = 2; i < 40; ++i) {
+        REQUIRE_FALSE(disk.put("other", body_of(i, 9000)));
+    }
+    const FileBody::Run run = body->at(0);
+    std::string held(run.bytes, '\0');
+    REQUIRE_FALSE(run.file->read(held, run.offset));
+    CHECK(held == body_of(1, 9000));
 }
