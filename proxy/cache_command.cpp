@@ -2,6 +2,7 @@
 
 #include "cache/policy/stored_head.h"
 #include "cache/store/disk_inspect.h"
+#include "cache/store/disk_segment.h"
 #include "proxy/cache_report.h"
 #include "proxy/printable_text.h"
 #include "proxy/readable_key.h"

@@ -1,5 +1,6 @@
 #include "proxy/cache_report.h"
 
+#include "cache/store/disk_segment.h"
 #include "http/date.h"
 #include "proxy/json_text.h"
 #include "proxy/printable_text.h"

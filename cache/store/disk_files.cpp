@@ -37,18 +37,7 @@ public:
     PosixFile& operator=(const PosixFile&) = delete;
 
     FileError read(std::span<char> bytes, std::uint64_t offset) const override {
-        while (!bytes.empty()) {
-            const ssize_t got = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-            if (got < 0 && errno == EINTR) {
-                continue;
-            }
-            if (got <= 0) {
-                return got < 0 ? last_error() : errc::make_error_code(errc::io_error);
-            }
-            bytes = bytes.subspan(static_cast<std::size_t>(got));
-            offset += static_cast<std::uint64_t>(got);
-        }
-        return {};
+        return read_descriptor(descriptor_, bytes, offset);
     }
 
     FileError read_at_hand(std::span<char> bytes, std::uint64_t offset) const override {
@@ -102,13 +91,7 @@ public:
 
     FileError sync() override { return ::fdatasync(descriptor_) == 0 ? FileError() : last_error(); }
 
-    FileResult<std::uint64_t> size() const override {
-        struct stat found {};
-        if (::fstat(descriptor_, &found) != 0) {
-            return last_error();
-        }
-        return static_cast<std::uint64_t>(found.st_size);
-    }
+    FileResult<std::uint64_t> size() const override { return size_of_descriptor(descriptor_); }
 
     // mincore(2), which says of each page whether it has been read, and knows the pages of every file system. Others
     // count a page as soon as its read begins: who sends it would wait for that.
@@ -164,6 +147,29 @@ FileResult<std::unique_ptr<PosixFile>> open_file(const std::string& path) {
 }
 
 } // namespace
+
+FileError read_descriptor(int descriptor, std::span<char> bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t got = ::pread(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return got < 0 ? last_error() : errc::make_error_code(errc::io_error);
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(got));
+        offset += static_cast<std::uint64_t>(got);
+    }
+    return {};
+}
+
+FileResult<std::uint64_t> size_of_descriptor(int descriptor) {
+    struct stat found {};
+    if (::fstat(descriptor, &found) != 0) {
+        return last_error();
+    }
+    return static_cast<std::uint64_t>(found.st_size);
+}
 
 FileError PosixFiles::make_directory(const std::string& path) {
     std::error_code error;

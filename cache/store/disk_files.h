@@ -17,6 +17,10 @@ using FileError = boost::system::error_code;
 template <class T>
 using FileResult = boost::system::result<T>;
 
+// What File::read() and File::size() do, for a descriptor.
+FileError read_descriptor(int descriptor, std::span<char> bytes, std::uint64_t offset);
+FileResult<std::uint64_t> size_of_descriptor(int descriptor);
+
 // An open file. Reads may come from any thread, also while another one writes elsewhere in it.
 class File {
 public:

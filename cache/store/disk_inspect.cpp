@@ -1,10 +1,9 @@
 #include "cache/store/disk_inspect.h"
 
-#include "cache/store/disk_index.h"
+#include "cache/store/disk_segment.h"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -18,24 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kIdentityName = "identity";
-constexpr std::string_view kSegmentPrefix = "segment-";
 constexpr std::size_t kFirstRead = 4096;                    // of a record: most heads are whole in it
 constexpr std::size_t kMostOpen = 128;                      // files at a time
 constexpr std::uint64_t kMostPlaceBytes = 64 * 1024 * 1024; // of a manifest: 4 TiB of body
-
-// nullopt: the name is none of a segment.
-std::optional<std::uint32_t> segment_number(std::string_view name) noexcept {
-    if (!name.starts_with(kSegmentPrefix)) {
-        return std::nullopt;
-    }
-    name.remove_prefix(kSegmentPrefix.size());
-    std::uint32_t number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    const bool is_plain = !name.empty() && (name[0] != '0' || name.size() == 1);
-    return error == std::errc() && end == name.data() + name.size() && is_plain && number < Location::kMostSegments
-               ? std::optional(number)
-               : std::nullopt;
-}
 
 std::string text_of(const Place& place) {
     return segment_file_name(place.segment) + " at offset " + std::to_string(std::uint64_t{place.units} * kUnitBytes);

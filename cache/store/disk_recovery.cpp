@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 namespace gatehouse::cache::store::disk {
@@ -14,20 +13,6 @@ namespace {
 // At least 1, and no later than what 32 bits hold.
 std::uint32_t expiry_seconds(std::int64_t milliseconds) noexcept {
     return static_cast<std::uint32_t>(std::clamp<std::int64_t>(milliseconds / 1000, 1, 0xffff'ffff));
-}
-
-// nullopt: the name is none of a segment.
-std::optional<std::uint32_t> segment_number(std::string_view name) noexcept {
-    if (!name.starts_with(kSegmentPrefix)) {
-        return std::nullopt;
-    }
-    name.remove_prefix(kSegmentPrefix.size());
-    std::uint32_t number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    const bool is_plain = !name.empty() && (name[0] != '0' || name.size() == 1);
-    return error == std::errc() && end == name.data() + name.size() && is_plain && number < Location::kMostSegments
-               ? std::optional(number)
-               : std::nullopt;
 }
 
 } // namespace

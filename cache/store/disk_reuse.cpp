@@ -92,7 +92,7 @@ FileError DiskLog::begin_segment() {
 }
 
 std::string DiskLog::path_of(const Segment& segment) const {
-    return options_.directory + "/" + std::string(kSegmentPrefix) + std::to_string(segment.number);
+    return options_.directory + "/" + segment_file_name(segment.number);
 }
 
 // The file is made where it is not there.

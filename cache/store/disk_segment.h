@@ -8,13 +8,17 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
 
 namespace gatehouse::cache::store::disk {
 
-inline constexpr std::string_view kSegmentPrefix = "segment-";
+std::string segment_file_name(std::uint32_t number);
+// nullopt: the name is none of a segment.
+std::optional<std::uint32_t> segment_number(std::string_view name) noexcept;
 
 // Which pieces of large bodies in one use of a segment were found right since the start.
 class CheckedPlaces {

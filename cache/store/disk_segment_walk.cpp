@@ -1,6 +1,6 @@
 #include "cache/store/disk_segment_walk.h"
 
-#include "cache/store/disk_index.h"
+#include "cache/store/disk_segment.h"
 
 #include <algorithm>
 #include <array>
@@ -229,7 +229,7 @@ private:
                      static_cast<std::uint32_t>(offset / kUnitBytes),
                      static_cast<std::uint32_t>(head.record_bytes / kUnitBytes),
                      head.facts.kind,
-                     static_cast<std::uint32_t>(checksum(head.secondary_key)),
+                     secondary_hash(head.secondary_key),
                      {}};
         const std::uint64_t texts = kRecordHeaderBytes + head.key.size() + head.secondary_key.size() +
                                     head.metadata.size() + 8 * head.body_checksums.size();
@@ -413,27 +413,10 @@ FileResult<std::unique_ptr<ReadOnlyFile>> ReadOnlyFile::open(const std::string& 
 ReadOnlyFile::~ReadOnlyFile() { ::close(descriptor_); }
 
 FileError ReadOnlyFile::read(std::span<char> bytes, std::uint64_t offset) const {
-    while (!bytes.empty()) {
-        const ssize_t got = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return got < 0 ? last_error() : errc::make_error_code(errc::io_error);
-        }
-        bytes = bytes.subspan(static_cast<std::size_t>(got));
-        offset += static_cast<std::uint64_t>(got);
-    }
-    return {};
+    return read_descriptor(descriptor_, bytes, offset);
 }
 
-FileResult<std::uint64_t> ReadOnlyFile::size() const {
-    struct stat found {};
-    if (::fstat(descriptor_, &found) != 0) {
-        return last_error();
-    }
-    return static_cast<std::uint64_t>(found.st_size);
-}
+FileResult<std::uint64_t> ReadOnlyFile::size() const { return size_of_descriptor(descriptor_); }
 
 SegmentReport walk_segment(const ReadOnlyFile& file, std::uint32_t number, const std::optional<StoreId>& store,
                            Depth depth) {
@@ -450,7 +433,5 @@ SegmentReport walk_segment(const ReadOnlyFile& file, std::uint32_t number, const
     report.findings = {{report.file, 0, "begun anew each time it was read: left out", false}};
     return report;
 }
-
-std::string segment_file_name(std::uint32_t number) { return "segment-" + std::to_string(number); }
 
 } // namespace gatehouse::cache::store::disk

@@ -71,6 +71,4 @@ enum class Depth : std::uint8_t {
 SegmentReport walk_segment(const ReadOnlyFile& file, std::uint32_t number, const std::optional<StoreId>& store,
                            Depth depth);
 
-std::string segment_file_name(std::uint32_t number);
-
 } // namespace gatehouse::cache::store::disk
