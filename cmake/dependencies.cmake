@@ -6,7 +6,7 @@ find_package(yaml-cpp REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 
-# xxHash and c-ares of Debian have no CMake package; a path and a library are all they need.
+# xxHash, c-ares and liburing of Debian have no CMake package; a path and a library are all they need.
 function(gatehouse_plain_library name header library)
     find_path(${name}_INCLUDE_DIR ${header} REQUIRED)
     find_library(${name}_LIBRARY ${library} REQUIRED)
@@ -18,6 +18,7 @@ function(gatehouse_plain_library name header library)
 endfunction()
 gatehouse_plain_library(gatehouse_xxhash xxhash.h xxhash)
 gatehouse_plain_library(gatehouse_cares ares.h cares)
+gatehouse_plain_library(gatehouse_uring liburing.h uring)
 
 # What every folder sees: the repository root as include directory, and Boost's headers.
 add_library(gatehouse_base INTERFACE)

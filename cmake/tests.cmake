@@ -138,10 +138,13 @@ else()
     add_custom_target(style_tests)
 endif()
 
-# Programs that end to end tests start; they lie beside the binary.
+# Programs that tests start; they lie beside the test programs.
 file(GLOB tool_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/tools/*.cpp)
 foreach(source IN LISTS tool_sources)
     get_filename_component(tool ${source} NAME_WE)
     add_executable(${tool} ${source})
     target_link_libraries(${tool} PRIVATE gatehouse_warnings)
 endforeach()
+gatehouse_plain_library(gatehouse_fuse fuse3/fuse.h fuse3)
+target_link_libraries(gated_file_system PRIVATE gatehouse_fuse Threads::Threads)
+add_dependencies(integration_tests gated_file_system without_io_uring)

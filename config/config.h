@@ -64,6 +64,11 @@ struct DiskCache {
     std::uint64_t max_object_bytes = 0;
     std::uint64_t write_bytes_per_second = 0; // on average; 0: no bound
     bool verify_always = false;               // not only at the first read since the start
+    // How it is waited for. Auto: by io_uring where the kernel allows it, else by threads.
+    enum class Io : std::uint8_t { Auto, Threads, IoUring };
+    Io io = Io::Auto;
+    // How long a body is still sent from a segment that was given up.
+    Milliseconds pin_timeout{60'000};
 };
 
 struct Cache {

@@ -79,6 +79,16 @@ const Record<DiskCache>& disk_fields() {
                                      "start, or each time."},
                           &DiskCache::verify_always,
                           std::vector<std::pair<std::string, bool>>{{"first_read", false}, {"always", true}}),
+        choice<DiskCache>({"io", "How what is not in the kernel's memory is waited for: by io_uring, or by two threads, "
+                                 "each of which waits for one read at a time. auto: io_uring where the kernel allows it."},
+                          &DiskCache::io,
+                          std::vector<std::pair<std::string, DiskCache::Io>>{{"auto", DiskCache::Io::Auto},
+                                                                             {"threads", DiskCache::Io::Threads},
+                                                                             {"io_uring", DiskCache::Io::IoUring}}),
+        duration<DiskCache>({"pin_timeout", "How long clients are still sent a body from a segment whose place was "
+                                            "given to newer responses, which keeps its space taken. Then they get the "
+                                            "rest from the origin, if it has a strong validator, or are cut."},
+                            &DiskCache::pin_timeout, kWait),
     };
     return kFields;
 }

@@ -66,6 +66,10 @@ private:
     void answer_trace();
     void start(const std::shared_ptr<cache::Fetch>& fetch, bool for_store, bool conditional,
                std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel);
+    // What a client still misses of what was stored: for it alone.
+    void start_rest(const std::shared_ptr<cache::Fetch>& fetch, const cache::policy::Completion& rest);
+    OriginRequestFacts origin_request_facts() const;
+    void send_order(FetchOrder order);
     void start_background();
     void plan_private();
     bool may_store_post() const;
@@ -88,6 +92,10 @@ private:
     void add_text(std::string text);
     awaitable<void> serve_rest(cache::store::EntryRef entry);
     awaitable<bool> send_from_file(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
+    bool is_kept_too_long(const cache::store::FileBody& body, std::uint64_t first,
+                          std::optional<http::SteadyTime>& given_up_since) const;
+    awaitable<bool> bring_in(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
+    awaitable<bool> send_rest_from_origin(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
     void file_is_broken();
     // Answered, or TooLong where the wait was given up for what `given_up` says.
     awaitable<Waited> wait_patiently(const std::shared_ptr<cache::Fetch>& fetch,

@@ -1,6 +1,8 @@
 // A stored body that lies in files is sent from there, slice by slice. The loop waits for no disk: a slice that the
-// kernel has not in memory is read in by a thread first.
+// kernel has not in memory is read in by a thread first. Where that fails, what is left comes from the origin.
 #include "proxy/exchange.h"
+
+#include "cache/policy/partial.h"
 #include "proxy/load_wait.h"
 
 #include <algorithm>
@@ -8,13 +10,16 @@
 
 namespace gatehouse::proxy {
 
+namespace policy = cache::policy;
+using cache::Fetch;
 using cache::store::Body;
 using cache::store::EntryRef;
+using cache::store::FileBody;
+using cache::store::Load;
 
 namespace {
 
 constexpr std::uint64_t kSliceBytes = 256 * 1024;
-constexpr http::Duration kLongestRead{10'000}; // of one slice, when the client has the beginning already
 
 } // namespace
 
@@ -66,21 +71,29 @@ awaitable<void> Exchange::serve_rest(EntryRef entry) {
     sink_.end(nullptr);
 }
 
-// What cannot be read is given up: who asks next gets it from the origin.
+// Whoever sends from a segment's file keeps its space, also when the segment has got another file. For so long.
+bool Exchange::is_kept_too_long(const FileBody& body, std::uint64_t first,
+                                std::optional<http::SteadyTime>& given_up_since) const {
+    if (!body.is_given_up(first)) {
+        return false;
+    }
+    const http::SteadyTime now = worker_.core.clock().steady_now();
+    given_up_since = given_up_since.value_or(now);
+    return now - *given_up_since > state_.config->cache.disk.pin_timeout;
+}
+
 awaitable<bool> Exchange::send_from_file(EntryRef entry, std::uint64_t first, std::uint64_t bytes) {
-    const std::shared_ptr<const cache::store::FileBody> body = entry->file();
+    const std::shared_ptr<const FileBody> body = entry->file();
+    std::optional<http::SteadyTime> given_up_since;
     while (bytes > 0) {
         const std::uint64_t piece = std::min(bytes, kSliceBytes);
-        if (!body->is_at_hand(first, piece)) {
-            const std::shared_ptr<cache::store::Load> load = worker_.cache.store().read_in(body, first, piece);
-            const bool is_read = load && co_await wait_for(worker_.core, load, kLongestRead);
-            if (is_read && load->has_failed()) {
-                worker_.cache.store().erase(entry);
-            }
-            if (!is_read || load->has_failed()) {
-                file_is_broken();
-                co_return false;
-            }
+        bool is_at_hand = !is_kept_too_long(*body, first, given_up_since);
+        if (is_at_hand && !body->is_at_hand(first, piece)) {
+            is_at_hand = co_await bring_in(entry, first, piece);
+        }
+        if (!is_at_hand) {
+            const bool sent = co_await send_rest_from_origin(entry, first, bytes);
+            co_return sent;
         }
         sink_.content(body, first, piece);
         state_.record.response_body_bytes += piece;
@@ -92,6 +105,50 @@ awaitable<bool> Exchange::send_from_file(EntryRef entry, std::uint64_t first, st
         }
     }
     co_return true;
+}
+
+// What cannot be read is given up: who asks next gets it from the origin.
+awaitable<bool> Exchange::bring_in(EntryRef entry, std::uint64_t first, std::uint64_t bytes) {
+    const std::shared_ptr<Load> load = worker_.cache.store().read_in(entry->file(), first, bytes);
+    const bool has_ended = load && co_await wait_for(worker_.core, load, kLongestFileRead);
+    const bool is_read = has_ended && !load->has_failed();
+    if (has_ended && !is_read) {
+        worker_.cache.store().erase(entry);
+    }
+    co_return is_read;
+}
+
+// The client has the beginning. What follows has to be of the same representation, which the origin can say of one that
+// has a strong validator; else the client is cut.
+awaitable<bool> Exchange::send_rest_from_origin(EntryRef entry, std::uint64_t first, std::uint64_t bytes) {
+    const policy::StoredHead stored = policy::view_stored_head(entry->metadata());
+    const auto rest = state_.facts.method == http::Method::Get
+                          ? policy::rest_of(stored, entry->body_size(), first, bytes)
+                          : std::nullopt;
+    if (!rest) {
+        file_is_broken();
+        co_return false;
+    }
+    const std::shared_ptr<Fetch> fetch = worker_.cache.make_private_fetch(worker_.core.index());
+    fetch->expect_initiator();
+    start_rest(fetch, rest->completion);
+    const bool is_connected = co_await wait_for_slice(fetch, false);
+    const cache::Answer& answer = fetch->answer();
+    const bool fits = is_connected && answer.kind == cache::Answer::Kind::Response && answer.body &&
+                      policy::is_rest(policy::view_stored_head(answer.head), *rest);
+    std::optional<Body::Cursor> cursor = fits ? fetch->take_initiator_cursor() : std::nullopt;
+    if (!cursor) {
+        fetch->initiator_left();
+        file_is_broken();
+        co_return false;
+    }
+    take_trace(*fetch);
+    worker_.core.metrics().disk_bodies_continued.add();
+    Fetch::Reader reader(
+        fetch, worker_.core.index(), [](void* sink) { static_cast<ResponseSink*>(sink)->abort(); }, &sink_);
+    const std::optional<std::uint64_t> wanted = bytes;
+    const bool sent = co_await stream_span(fetch, reader, *cursor, 0, wanted);
+    co_return sent;
 }
 
 } // namespace gatehouse::proxy

@@ -44,6 +44,10 @@ void Exchange::broken() {
 }
 
 void Exchange::file_is_broken() {
+    if (sink_.failed()) {
+        client_left();
+        return;
+    }
     state_.record.error = ErrorKind::ResponseIncomplete;
     state_.record.error_detail = "the disk could not be read";
     sink_.abort();

@@ -11,12 +11,28 @@ namespace policy = cache::policy;
 using cache::Fetch;
 using cache::Plan;
 
-void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool conditional,
-                     std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
-    body = body_to_send(std::move(body));
+OriginRequestFacts Exchange::origin_request_facts() const {
     OriginRequestFacts facts{state_.head, state_.target, state_.facts, *state_.behavior, client_.address,
                              client_.scheme};
     facts.trusted_client = client_.trusted;
+    return facts;
+}
+
+void Exchange::send_order(FetchOrder order) {
+    order.config = state_.config;
+    order.behavior = state_.behavior;
+    order.client_request = state_.head;
+    if (worker_.fetcher) {
+        worker_.fetcher(worker_, order);
+    } else {
+        start_fetch(worker_, std::move(order));
+    }
+}
+
+void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool conditional,
+                     std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
+    body = body_to_send(std::move(body));
+    OriginRequestFacts facts = origin_request_facts();
     facts.for_store = for_store;
     facts.validate = conditional ? &state_.plan.head : nullptr;
     facts.has_content = body != nullptr;
@@ -33,10 +49,7 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
     }
     FetchOrder order;
     order.fetch = fetch;
-    order.config = state_.config;
-    order.behavior = state_.behavior;
     order.request = make_origin_request(facts);
-    order.client_request = state_.head;
     order.facts = state_.facts;
     if (for_store && state_.is_head()) {
         order.facts.method = http::Method::Get; // it is asked with GET
@@ -54,11 +67,18 @@ void Exchange::start(const std::shared_ptr<Fetch>& fetch, bool for_store, bool c
         order.unsafe = UnsafeTarget{state_.target, std::string(client_.scheme)};
     }
     order.as_part = state_.plan.as_part;
-    if (worker_.fetcher) {
-        worker_.fetcher(worker_, order);
-    } else {
-        start_fetch(worker_, std::move(order));
-    }
+    send_order(std::move(order));
+}
+
+void Exchange::start_rest(const std::shared_ptr<Fetch>& fetch, const policy::Completion& rest) {
+    OriginRequestFacts facts = origin_request_facts();
+    facts.for_store = true; // asked for as what is stored was
+    facts.completion = &rest;
+    FetchOrder order;
+    order.fetch = fetch;
+    order.request = make_origin_request(facts);
+    order.facts = state_.facts;
+    send_order(std::move(order));
 }
 
 void Exchange::start_background() { start(state_.plan.fetch, true, state_.plan.validate, nullptr, nullptr); }

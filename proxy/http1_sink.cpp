@@ -1,7 +1,9 @@
 // Serialising responses for HTTP/1.0 and 1.1 clients (RFC 9112).
 #include "proxy/http1_sink.h"
 
+#include "cache/store/load.h"
 #include "http/framing.h"
+#include "proxy/load_wait.h"
 #include "proxy/response_head_text.h"
 
 #include <sys/socket.h>
@@ -159,27 +161,51 @@ void Http1Sink::abort() noexcept {
     connection_.stream->close();
 }
 
-bool Http1Sink::try_flush() noexcept {
+OutputQueue::Flush Http1Sink::flush_some() noexcept {
+    using Flush = OutputQueue::Flush;
     if (failed_) {
-        return true;
+        return Flush::Done;
     }
-    switch (connection_.output.try_flush(connection_.stream->descriptor())) {
-    case OutputQueue::Flush::Done: return true;
-    case OutputQueue::Flush::WouldBlock: connection_.stream->socket().found_no_room(); return false;
-    case OutputQueue::Flush::Failed: give_up(); return true;
+    const Flush flushed = connection_.output.try_flush(connection_.stream->descriptor());
+    if (flushed == Flush::WouldBlock) {
+        connection_.stream->socket().found_no_room();
+    } else if (flushed == Flush::Failed) {
+        give_up();
+        return Flush::Done;
     }
-    return true;
+    return flushed;
 }
 
+bool Http1Sink::try_flush() noexcept { return flush_some() == OutputQueue::Flush::Done; }
+
 awaitable<bool> Http1Sink::flush() {
-    while (!try_flush()) {
-        // Between two successful writes: a client that takes a little now and then is the fetch's to judge.
-        const IoResult ready = co_await connection_.stream->writable(send_timeout_);
-        if (!ready.ok()) {
+    for (;;) {
+        const OutputQueue::Flush flushed = flush_some();
+        if (flushed == OutputQueue::Flush::Done) {
+            co_return !failed_;
+        }
+        bool goes_on = false;
+        if (flushed == OutputQueue::Flush::NotAtHand) {
+            goes_on = co_await read_in();
+        } else {
+            // Between two successful writes: a client that takes a little now and then is the fetch's to judge.
+            const IoResult ready = co_await connection_.stream->writable(send_timeout_);
+            goes_on = ready.ok();
+        }
+        if (!goes_on) {
             give_up();
         }
     }
-    co_return !failed_;
+}
+
+awaitable<bool> Http1Sink::read_in() {
+    const OutputQueue::FilePart part = connection_.output.next_file();
+    const std::shared_ptr<cache::store::Load> load = store_.read_in(part.body, part.first, part.bytes);
+    const bool is_read = load && co_await wait_for(connection_.core, load, kLongestFileRead) && !load->has_failed();
+    if (is_read && !failed_) {
+        connection_.output.file_was_read_in();
+    }
+    co_return is_read;
 }
 
 } // namespace gatehouse::proxy

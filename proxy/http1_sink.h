@@ -1,6 +1,7 @@
 // Responses on one HTTP/1.x connection.
 #pragma once
 
+#include "cache/store/store.h"
 #include "config/config.h"
 #include "proxy/client_connection.h"
 #include "proxy/response_sink.h"
@@ -9,7 +10,8 @@ namespace gatehouse::proxy {
 
 class Http1Sink final : public ResponseSink {
 public:
-    explicit Http1Sink(ClientConnection& connection) : connection_(connection) {}
+    // `store` reads in what has left the kernel's memory before a slow client took it.
+    Http1Sink(ClientConnection& connection, cache::store::Store& store) : connection_(connection), store_(store) {}
 
     // A new response begins, to a request of this version that wants (or not) the connection to stay open.
     void start(http::Version version, bool keep_alive, http::Duration send_timeout) noexcept;
@@ -39,10 +41,13 @@ public:
 private:
     void finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows);
     void begin_chunk(std::uint64_t bytes);
+    OutputQueue::Flush flush_some() noexcept;
+    awaitable<bool> read_in();
     // Nothing more is sent; what was queued is dropped.
     void give_up() noexcept;
 
     ClientConnection& connection_;
+    cache::store::Store& store_;
     http::Duration send_timeout_{0};
     std::uint64_t lost_bytes_ = 0;
     http::Version version_ = http::Version::Http11;

@@ -10,6 +10,9 @@
 
 namespace gatehouse::proxy {
 
+// A part of a body in a file, when the client has the beginning already.
+inline constexpr http::Duration kLongestFileRead{10'000};
+
 // On the core's thread. False: it takes longer than that.
 awaitable<bool> wait_for(Core& core, std::shared_ptr<cache::store::Load> load, http::Duration longest);
 

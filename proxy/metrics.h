@@ -70,6 +70,7 @@ public:
     std::array<Counter, cache::policy::kReasonCount> reasons;       // why not from the cache
     std::array<Counter, cache::policy::kReasonCount> store_reasons; // why not stored
     Counter slow_readers_cut;
+    Counter disk_bodies_continued; // by the origin, because the disk could not be read
     Counter bytes_sent;
     Counter bytes_received;
     Counter access_log_dropped;

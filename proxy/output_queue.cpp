@@ -52,12 +52,16 @@ OutputQueue::Flush OutputQueue::try_flush(int descriptor) noexcept {
     while (!empty()) {
         const bool is_at_file =
             next_ < segments_.size() && segments_[next_].file && sent_text_ == segments_[next_].text_end;
+        if (is_at_file && has_left_memory(segments_[next_])) {
+            return Flush::NotAtHand;
+        }
         const ssize_t sent = is_at_file ? send_file(descriptor, segments_[next_]) : send_pieces(descriptor);
         if (sent < 0) {
             if (errno == EINTR) {
                 continue;
             }
             if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                ask_about_files_again();
                 return Flush::WouldBlock;
             }
             error_ = errno;
@@ -72,6 +76,18 @@ OutputQueue::Flush OutputQueue::try_flush(int descriptor) noexcept {
     sent_text_ = 0;
     sealed_ = 0;
     return Flush::Done;
+}
+
+// The client takes its time.
+void OutputQueue::ask_about_files_again() noexcept {
+    for (std::size_t i = next_; i < segments_.size(); ++i) {
+        segments_[i].is_at_hand = false;
+    }
+}
+
+bool OutputQueue::has_left_memory(Segment& segment) noexcept {
+    segment.is_at_hand = segment.is_at_hand || segment.file->is_at_hand(segment.file_at, segment.bytes);
+    return !segment.is_at_hand;
 }
 
 // As sendmsg(2): text and pieces of bodies, up to the next one that lies in a file.

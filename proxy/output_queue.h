@@ -20,7 +20,12 @@ namespace gatehouse::proxy {
 
 class OutputQueue {
 public:
-    enum class Flush : std::uint8_t { Done, WouldBlock, Failed };
+    enum class Flush : std::uint8_t {
+        Done,
+        WouldBlock,
+        NotAtHand, // what comes next lies in a file, and the disk would have to be waited for (next_file())
+        Failed
+    };
 
     // Text is appended in place; views into it are not kept across calls.
     std::string& text();
@@ -28,11 +33,20 @@ public:
     // The next `bytes` of the body from the cursor on. `owner` keeps alive what the cursor needs.
     void append_body(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void> owner);
 
-    // [first, first + bytes) of a body that lies in files, which the kernel sends from there.
+    // [first, first + bytes) of a body that lies in files, which the kernel sends from there. The caller sees to it
+    // that the kernel has it in memory; what a socket had no room for may have left it when there is room again.
     void append_file(std::shared_ptr<const cache::store::FileBody> body, std::uint64_t first, std::uint64_t bytes);
 
     // Sends as much as the socket takes now. Precondition: SIGPIPE is ignored.
     Flush try_flush(int descriptor) noexcept;
+    // After NotAtHand: what has to be read in; then it is sent whether or not it is still there.
+    struct FilePart {
+        std::shared_ptr<const cache::store::FileBody> body;
+        std::uint64_t first = 0;
+        std::uint64_t bytes = 0;
+    };
+    FilePart next_file() const { return {segments_[next_].file, segments_[next_].file_at, segments_[next_].bytes}; }
+    void file_was_read_in() noexcept { segments_[next_].is_at_hand = true; }
     bool empty() const noexcept { return next_ == segments_.size() && sealed_ == text_.size(); }
     std::uint64_t pending_bytes() const noexcept { return pending_body_ + (text_.size() - sent_text_); }
     std::uint64_t sent_bytes() const noexcept { return sent_; } // since the start of the connection
@@ -51,8 +65,11 @@ private:
         cache::store::Body::Cursor cursor;
         std::shared_ptr<const cache::store::FileBody> file; // instead of the cursor,
         std::uint64_t file_at = 0;                          // from here on
+        bool is_at_hand = true;                             // in the kernel's memory, as far as we know
     };
     void add(Segment segment);
+    void ask_about_files_again() noexcept;
+    static bool has_left_memory(Segment& segment) noexcept;
     ssize_t send_pieces(int descriptor) noexcept;
     static ssize_t send_file(int descriptor, const Segment& segment) noexcept;
     void consume(std::uint64_t bytes);

@@ -14,7 +14,7 @@ auto memory_of(const config::MemoryCache& memory) {
 
 // Its size and its write budget follow.
 auto disk_of(const config::DiskCache& disk) {
-    return std::tie(disk.path, disk.segment_bytes, disk.max_object_bytes, disk.verify_always);
+    return std::tie(disk.path, disk.segment_bytes, disk.max_object_bytes, disk.verify_always, disk.io);
 }
 
 auto dns_of(const config::Dns& dns) { return std::tie(dns.servers, dns.min_ttl, dns.max_ttl, dns.stale, dns.timeout); }

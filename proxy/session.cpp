@@ -50,7 +50,7 @@ void SessionRegistry::close_all() {
 Session::Session(Worker& worker, std::unique_ptr<PlainStream> socket)
     : worker_(worker),
       connection_(std::make_shared<ClientConnection>(worker.core, std::move(socket))),
-      sink_(*connection_),
+      sink_(*connection_, worker.cache.store()),
       deadline_(worker.core.wheel(), &Session::on_deadline, this) {
     PeerFacts peer = peer_facts(connection_->stream->descriptor());
     connection_->address = std::move(peer.address);

@@ -30,11 +30,30 @@ store::MemoryStoreOptions memory_options(const config::MemoryCache& memory) {
     return options;
 }
 
+// Null: threads wait.
+std::shared_ptr<store::ReadRing> open_ring(const config::DiskCache& disk) {
+    using Io = config::DiskCache::Io;
+    if (disk.io == Io::Threads) {
+        return nullptr;
+    }
+    auto ring = store::ReadRing::open();
+    if (ring) {
+        return std::shared_ptr<store::ReadRing>(std::move(*ring));
+    }
+    const auto level = disk.io == Io::IoUring ? spdlog::level::warn : spdlog::level::info;
+    spdlog::log(level,
+                "disk store: no io_uring, threads wait for the disk: path={} error=\"{}\" advice=\"containers and "
+                "kernel.io_uring_disabled may forbid it; with cache.disk.io: threads this is not said\"",
+                disk.path, ring.error().message());
+    return nullptr;
+}
+
 store::TieredOptions tiered_options(const config::Cache& cache) {
     store::TieredOptions options;
     options.writer.max_object_bytes = cache.disk.max_object_bytes;
     options.writer.queued_bytes = std::min(cache.memory.size_bytes / kQueueShare, kMostQueuedBytes);
     options.writer.bytes_per_second = cache.disk.write_bytes_per_second;
+    options.ring = open_ring(cache.disk);
     return options;
 }
 

@@ -10,6 +10,7 @@ namespace gatehouse::cache::policy {
 
 namespace {
 
+constexpr int kOk = 200;
 constexpr int kPartialContent = 206;
 
 std::optional<http::EntityTag> etag_of(const http::Validators& validators) noexcept {
@@ -213,6 +214,27 @@ Completion completion_of(const StoredHead* beginning, const StoredHead* end) {
     }
     completion.if_range = strong_validator(beginning != nullptr ? *beginning : *end);
     return completion;
+}
+
+std::optional<Rest> rest_of(const StoredHead& stored, std::uint64_t stored_bytes, std::uint64_t first,
+                            std::uint64_t bytes) {
+    const auto part = part_of(stored);
+    const std::string_view validator = strong_validator(stored);
+    if (validator.empty() || stored.facts.etag_generated || bytes == 0 || (!part && stored.facts.status != kOk)) {
+        return std::nullopt;
+    }
+    Rest rest;
+    const std::uint64_t begin = (part ? part->span.first : 0) + first;
+    rest.part = {{begin, begin + bytes - 1}, part ? part->complete_length : stored_bytes};
+    rest.completion.range = "bytes=" + std::to_string(rest.part.span.first) + "-" + std::to_string(rest.part.span.last);
+    rest.completion.if_range = validator;
+    return rest;
+}
+
+bool is_rest(const StoredHead& answer, const Rest& rest) {
+    const auto part = part_of(answer);
+    return part && part->span.first == rest.part.span.first && part->span.last >= rest.part.span.last &&
+           part->complete_length == rest.part.complete_length && strong_validator(answer) == rest.completion.if_range;
 }
 
 // DEVIATION: RFC 9111 section 3.4 lets nothing be combined without a strong validator; an operator who says `immutable`

@@ -65,6 +65,20 @@ struct Completion {
 };
 Completion completion_of(const StoredHead* beginning, const StoredHead* end);
 
+// What a client still gets of a stored response whose content cannot be read any more, and how the origin is asked for
+// it.
+struct Rest {
+    ContentPart part; // of the representation
+    Completion completion;
+};
+// Bytes [first, first + bytes) of what is stored. nullopt where the origin could not say that they are of the same
+// representation: there is no strong validator, or the tag is one of our own.
+std::optional<Rest> rest_of(const StoredHead& stored, std::uint64_t stored_bytes, std::uint64_t first,
+                            std::uint64_t bytes);
+// Whether the origin's answer begins with just these bytes of the same representation, and has all of them. No byte of
+// another one may follow those that were sent. RFC 9111 section 3.4
+bool is_rest(const StoredHead& answer, const Rest& rest);
+
 // Whether both are of the same representation: they share a strong validator, or `immutable`. RFC 9111 section 3.4
 bool same_representation(const http::Validators& a, const http::Validators& b, bool immutable, WallTime now);
 http::Validators validators_of(const http::Fields& response) noexcept;

@@ -4,6 +4,7 @@
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -39,6 +40,13 @@ public:
     virtual FileError allocate(std::uint64_t bytes) = 0;
     virtual FileError sync() = 0;
     virtual FileResult<std::uint64_t> size() const = 0;
+
+    // Its name has gone to another file, or is gone: who still reads it keeps its space, and is not to for long.
+    void give_up() noexcept { is_given_up_.store(true, std::memory_order_relaxed); }
+    bool is_given_up() const noexcept { return is_given_up_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<bool> is_given_up_{false};
 };
 
 class Files {

@@ -16,6 +16,7 @@
 #include "cache/store/disk_index.h"
 #include "cache/store/disk_segment.h"
 #include "cache/store/file_body.h"
+#include "cache/store/read_ring.h"
 #include "cache/store/zeroed_array.h"
 
 #include <atomic>
@@ -168,6 +169,8 @@ public:
                    std::shared_ptr<const FileBody>& body, Blocking blocking);
     // The places where a record for the key and secondary key may stand, newest first.
     std::vector<IndexEntry> find(const KeyHash& hash) const;
+    // Where a record stands. Without a file: nowhere any more.
+    ReadRing::Extent extent_of(const Location& location) const;
     static std::uint16_t marker_of(std::string_view secondary_key) noexcept;
     LogStats stats() const noexcept;
 

@@ -79,6 +79,12 @@ void DiskLog::drop_unreadable(const Segment& segment, const Segment::View& view,
     }
 }
 
+ReadRing::Extent DiskLog::extent_of(const Location& location) const {
+    const Segment* const segment = segment_at(location.segment);
+    return {segment == nullptr ? nullptr : segment->view().file, std::uint64_t{location.units} * kUnitBytes,
+            std::uint64_t{location.length_units} * kUnitBytes};
+}
+
 Segment::View DiskLog::view_of(const Place& place) const {
     Segment* const segment = segment_at(place.segment);
     const Segment::View view = segment == nullptr ? Segment::View() : segment->view();

@@ -66,6 +66,9 @@ public:
     }
     void set(std::shared_ptr<File> file, std::uint64_t generation) {
         const std::lock_guard lock(mutex_);
+        if (view_.file && view_.file != file) {
+            view_.file->give_up();
+        }
         view_ = {std::move(file), generation, std::make_shared<CheckedPlaces>()};
     }
     void set_generation(std::uint64_t generation) {

@@ -25,6 +25,11 @@ FileBody::Run FileBody::at(std::uint64_t position) const noexcept {
     return {piece.file.get(), piece.offset + (piece.bytes - left), left};
 }
 
+bool FileBody::is_given_up(std::uint64_t first) const noexcept {
+    return std::any_of(pieces_.begin() + static_cast<std::ptrdiff_t>(piece_at(first)), pieces_.end(),
+                       [](const Piece& piece) { return piece.file->is_given_up(); });
+}
+
 bool FileBody::is_at_hand(std::uint64_t first, std::uint64_t bytes) const {
     while (bytes > 0) {
         const Run run = at(first);
@@ -36,6 +41,17 @@ bool FileBody::is_at_hand(std::uint64_t first, std::uint64_t bytes) const {
         bytes -= part;
     }
     return true;
+}
+
+FileBody::Run FileBody::run_to_read(std::uint64_t first, std::uint64_t bytes) const noexcept {
+    const std::size_t index = piece_at(first);
+    if (check_ && !check_->is_done(index)) { // as a whole
+        const Piece& piece = pieces_[index];
+        return {piece.file.get(), piece.offset, piece.bytes};
+    }
+    Run run = at(first);
+    run.bytes = std::min(run.bytes, bytes);
+    return run;
 }
 
 bool FileBody::read_in(std::uint64_t first, std::uint64_t bytes) const {

@@ -41,6 +41,10 @@ public:
     // Whether [first, first + bytes) is known to be right, and the kernel has all of it in memory, so that sending it
     // waits for no disk. False where it cannot say.
     bool is_at_hand(std::uint64_t first, std::uint64_t bytes) const;
+    // Whether something from this position on lies in a file whose space is wanted (disk::File::give_up).
+    bool is_given_up(std::uint64_t first) const noexcept;
+    // Where read_in() reads first.
+    Run run_to_read(std::uint64_t first, std::uint64_t bytes) const noexcept;
     // Checks it where that was not done, and has the kernel read it; waits for the disk. False: it is not right, or
     // cannot be read.
     bool read_in(std::uint64_t first, std::uint64_t bytes) const;

@@ -108,6 +108,7 @@ TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::Di
       log_(std::move(log)),
       max_disk_object_bytes_(options.writer.max_object_bytes),
       reader_threads_(options.readers),
+      ring_(options.ring),
       writer_(
           *log_, options.writer, [this](const Change& change) { written(change); }, std::move(trouble),
           std::move(now)) {
@@ -125,6 +126,9 @@ void TieredStore::start() {
 }
 
 void TieredStore::stop() {
+    if (ring_) {
+        ring_->stop(); // it posts to the readers
+    }
     if (readers_) {
         readers_->stop();
     }
@@ -193,9 +197,11 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     EntryRef entry;
     if (auto file = old->file()) {
         // While a change waits, what the disk has is not what is stored.
-        const bool is_stored = !stripe.changes.contains(hash.low) &&
-                               !has_in_memory(hash, old->key(), old->secondary_key()) &&
-                               log_->has(old->key(), old->secondary_key());
+        const auto waiting = stripe.changes.find(hash.low);
+        const bool is_stored =
+            waiting != stripe.changes.end()
+                ? holds(waiting->second, old)
+                : !has_in_memory(hash, old->key(), old->secondary_key()) && log_->has(old->key(), old->secondary_key());
         entry = is_stored ? memory_->make_file_entry({old->key(), hash, secondary_key, sequence}, metadata, file)
                           : EntryRef();
     } else {
@@ -256,8 +262,33 @@ void TieredStore::note(Stripe& stripe, Change change) {
     if (change.kind == Change::Kind::Manifest && !changes.load) {
         changes.load = std::make_shared<Load>();
     }
-    if (!writer_.push(std::move(change)) && --changes.count == 0) {
+    keep_files(changes, change);
+    const EntryRef entry = change.entry;
+    if (writer_.push(std::move(change))) {
+        return;
+    }
+    std::erase(changes.files, entry); // it will never be on the disk
+    if (--changes.count == 0) {
         stripe.changes.erase(hash);
+    }
+}
+
+bool TieredStore::holds(const Changes& changes, const EntryRef& entry) {
+    return std::find(changes.files.begin(), changes.files.end(), entry) != changes.files.end();
+}
+
+// What a change replaces or removes is not found any more.
+void TieredStore::keep_files(Changes& changes, const Change& change) {
+    const std::string_view key = change.entry ? change.entry->key() : std::string_view(change.key);
+    const std::string_view secondary =
+        change.entry ? change.entry->secondary_key() : std::string_view(change.secondary_key);
+    std::erase_if(changes.files, [&](const EntryRef& one) {
+        const bool is_renewed =
+            change.kind == Change::Kind::Freshen && one->secondary_key() == change.old_secondary_key;
+        return one->key() == key && (is_renewed || one->secondary_key() == secondary);
+    });
+    if (change.entry && change.entry->file()) {
+        changes.files.push_back(change.entry);
     }
 }
 
@@ -286,11 +317,24 @@ void TieredStore::written(const Change& change) {
     load->finish(std::move(files));
 }
 
-std::shared_ptr<Load> TieredStore::coming_from_writer(const KeyHash& hash) {
+Below TieredStore::coming_from_writer(const KeyHash& hash, std::string_view key, bool may_wait) {
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
     const auto found = stripe.changes.find(hash.low);
-    return found == stripe.changes.end() ? nullptr : found->second.load;
+    if (found == stripe.changes.end()) {
+        return {};
+    }
+    if (found->second.load && may_wait) {
+        return {Below::Kind::Coming, found->second.load};
+    }
+    Below below;
+    for (const EntryRef& entry : found->second.files) {
+        if (entry->key() == key) {
+            below.kind = Below::Kind::Brought;
+            below.files.push_back(entry);
+        }
+    }
+    return below;
 }
 
 // ---- what is brought
@@ -309,10 +353,8 @@ TieredStore::Records TieredStore::records_not_at_hand(const KeyHash& on_disk, co
 }
 
 Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) {
-    if (may_wait) {
-        if (auto load = coming_from_writer(hash)) {
-            return {Below::Kind::Coming, std::move(load)};
-        }
+    if (Below coming = coming_from_writer(hash, key, may_wait); coming.kind != Below::Kind::Nothing) {
+        return coming;
     }
     const Records records = records_not_at_hand(log_->hash(key), at_hand);
     if (records.empty() || writer_.has_lost_count()) {
@@ -333,7 +375,7 @@ Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candid
         }
     }
     if (!later.empty() && may_wait) {
-        if (auto load = read_later(hash, key, std::move(later), reading)) {
+        if (auto load = read_later(hash, key, later, reading)) {
             below = {Below::Kind::Coming, std::move(load)};
         }
     }
@@ -366,7 +408,7 @@ void TieredStore::end_reading(const KeyHash& hash, const ReadingPtr& reading) {
 }
 
 // One job for all who ask meanwhile. Null: too many wait.
-std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, Records records,
+std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, const Records& records,
                                               const ReadingPtr& reading) {
     auto load = std::make_shared<Load>();
     {
@@ -385,14 +427,27 @@ std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_v
         end_reading(hash, reading);
         load->finish(std::move(files));
     };
-    if (readers_ && readers_->post([this, hash, reading, end, key = std::string(key), records = std::move(records)] {
-            end(read(hash, key, records, *reading));
-        })) {
+    const auto job = [this, hash, reading, end, key = std::string(key), records] {
+        end(read(hash, key, records, *reading));
+    };
+    if (post_read(log_->extent_of(records.front().location), job)) {
         return load;
     }
     reads_refused_.fetch_add(1, std::memory_order_relaxed);
     end({});
     return nullptr;
+}
+
+bool TieredStore::post_read(ReadRing::Extent ahead, std::function<void()> job) {
+    if (!readers_) {
+        return false;
+    }
+    const auto then = [this, job] {
+        if (!readers_->post(job)) {
+            job(); // it was promised
+        }
+    };
+    return (ring_ && ring_->bring(std::move(ahead), then)) || readers_->post(std::move(job));
 }
 
 ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
@@ -486,15 +541,17 @@ EntryRef TieredStore::enter_file(const KeyHash& hash, std::string_view key, cons
 std::shared_ptr<Load> TieredStore::read_in(std::shared_ptr<const FileBody> body, std::uint64_t first,
                                            std::uint64_t bytes) {
     auto load = std::make_shared<Load>();
-    const bool is_taken = readers_ && readers_->post([this, body = std::move(body), first, bytes, load] {
+    const FileBody::Run ahead = body->run_to_read(first, bytes);
+    ReadRing::Extent extent{{body, ahead.file}, ahead.offset, ahead.bytes};
+    const auto job = [this, body = std::move(body), first, bytes, load] {
         if (body->read_in(first, bytes)) {
             load->finish();
         } else {
             read_errors_.fetch_add(1, std::memory_order_relaxed);
             load->fail();
         }
-    });
-    return is_taken ? load : nullptr;
+    };
+    return post_read(std::move(extent), job) ? load : nullptr;
 }
 
 DiskStats TieredStore::disk_stats() const {

@@ -13,6 +13,7 @@
 #include "cache/store/disk_stats.h"
 #include "cache/store/disk_writer.h"
 #include "cache/store/job_threads.h"
+#include "cache/store/read_ring.h"
 
 #include <array>
 #include <atomic>
@@ -31,6 +32,8 @@ namespace gatehouse::cache::store {
 struct TieredOptions {
     DiskWriterOptions writer;
     unsigned readers = 2; // threads for what is not resident
+    // Where it is there it waits for the disk in their place. Else as many reads wait at once as there are threads.
+    std::shared_ptr<ReadRing> ring = {};
 };
 
 class TieredStore final : public Store {
@@ -95,7 +98,8 @@ private:
     // both have one order.
     struct Changes {
         std::uint32_t count = 0;
-        std::shared_ptr<Load> load; // of content that memory does not have: whoever asks for it waits
+        std::shared_ptr<Load> load;  // of content that memory does not have: whoever asks for it waits
+        std::vector<EntryRef> files; // new heads of bodies in files: they are found here meanwhile
     };
     struct Stripe {
         std::mutex mutex;
@@ -108,15 +112,20 @@ private:
     EntryRef commit(Writer& writer, const KeyHash& hash, std::uint64_t sequence, std::string_view metadata);
     EntryRef commit_large(const PutFacts& facts, std::string_view metadata, const std::shared_ptr<LargeBody>& large);
     void note(Stripe& stripe, Change change);
-    std::shared_ptr<Load> coming_from_writer(const KeyHash& hash);
+    static bool holds(const Changes& changes, const EntryRef& entry);
+    static void keep_files(Changes& changes, const Change& change);
+    // What is on its way to the disk, where nobody can read it yet, and is not in memory. Nothing: there is none.
+    Below coming_from_writer(const KeyHash& hash, std::string_view key, bool may_wait);
     void written(const Change& change);
     bool has_in_memory(const KeyHash& hash, std::string_view key, std::string_view secondary_key);
     Records records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const;
     // Null: the disk is not to be asked now.
     ReadingPtr begin_reading(const KeyHash& hash);
     void end_reading(const KeyHash& hash, const ReadingPtr& reading);
-    std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, Records records,
+    std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, const Records& records,
                                      const ReadingPtr& reading);
+    // False: too many wait. `ahead`: what the job will read.
+    bool post_read(ReadRing::Extent ahead, std::function<void()> job);
     // Those whose body lies in files.
     std::vector<EntryRef> read(const KeyHash& hash, const std::string& key, const Records& records,
                                const Reading& reading);
@@ -143,6 +152,7 @@ private:
     std::atomic<std::uint64_t> read_errors_{0};
     const std::uint64_t max_disk_object_bytes_;
     const unsigned reader_threads_;
+    const std::shared_ptr<ReadRing> ring_; // may be null
     std::unique_ptr<JobThreads> readers_;
     DiskWriter writer_;
 };

@@ -2,6 +2,7 @@
 // that a request does not fail because of it.
 #include "tests/support/child_process.h"
 #include "tests/support/proxy_under_test.h"
+#include "tests/support/range_origin.h"
 
 #include <doctest/doctest.h>
 
@@ -12,9 +13,6 @@
 #include <optional>
 #include <string>
 #include <tuple>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -58,6 +56,14 @@ struct Site {
             "the disk has it");
     }
     // A process that is killed leaves what it had handed to the kernel.
+    // Each segment ends there.
+    void cut_segments(std::uintmax_t bytes) const {
+        for (const auto& file : fs::directory_iterator(directory())) {
+            if (file.path().filename().string().starts_with("segment-") && file.file_size() > bytes) {
+                fs::resize_file(file.path(), bytes);
+            }
+        }
+    }
     ProxyUnderTest& start_after_kill() {
         const std::string image = scratch.path("image");
         fs::remove_all(image);
@@ -114,7 +120,9 @@ TEST_CASE_FIXTURE(Site, "what memory evicts is a hit from the disk, small and la
     origin.on("/small", [](OriginExchange& x) { x.ok("max-age=60", "small"); });
     start();
     proxy->get("/small");
+    settle(1); // the queue has room for less than a large one, but always for one
     proxy->get("/large");
+    settle(2);
     for (int i = 0; i < 4; ++i) {
         const std::string target = "/crowd" + std::to_string(i);
         origin.on(target, [&body](OriginExchange& x) { x.ok("max-age=60", body); });
@@ -347,11 +355,7 @@ TEST_CASE_FIXTURE(Site, "a body whose end cannot be read is cut once, and then c
     settle(1);
     start();
     CHECK((proxy->get("/large").content == body)); // checked now
-    for (const auto& file : fs::directory_iterator(directory())) {
-        if (file.path().filename().string().starts_with("segment-") && file.file_size() > 600'000) {
-            fs::resize_file(file.path(), 600'000);
-        }
-    }
+    cut_segments(600'000);
     RawClient client(proxy->port());
     client.get("/large");
     CHECK_FALSE(client.read_what_comes().complete);
@@ -363,6 +367,96 @@ TEST_CASE_FIXTURE(Site, "a body whose end cannot be read is cut once, and then c
     const std::string lines{std::istreambuf_iterator<char>(log), {}};
     CHECK(lines.find("\"response_bytes\":524288,\"complete\":false") != std::string::npos);
     CHECK(lines.find("\"error_detail\":\"the disk could not be read\"") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Site, "a body whose end cannot be read goes on from the origin, where that still has the same one") {
+    struct Row {
+        const char* name;
+        const char* etag; // at first,
+        const char* etag_then;
+        const char* fields; // of the request that meets the end
+        bool is_continued;
+    };
+    const Row rows[] = {
+        {"the same", "\"1\"", "\"1\"", "", true},
+        {"another one", "\"1\"", "\"2\"", "", false},
+        {"a weak tag", "W/\"1\"", "W/\"1\"", "", false},
+        {"a range", "\"1\"", "\"1\"", "Range: bytes=300000-899998\r\n", true},
+        {"two ranges", "\"1\"", "\"1\"", "Range: bytes=10-20,300000-899998\r\n", true},
+    };
+    const std::string body = large(900'000);
+    for (const Row& row : rows) {
+        CAPTURE(row.name);
+        const std::string target = "/large?" + std::to_string(&row - rows);
+        proxy.reset();
+        fs::remove_all(directory());
+        start();
+        std::string etag = row.etag;
+        std::string if_range;
+        origin.on(target, [&](OriginExchange& x) {
+            if_range = x.get("If-Range");
+            answer_ranges(x, body, etag, "Cache-Control: max-age=60\r\n");
+        });
+        proxy->get(target);
+        settle(1);
+        start();
+        const Response before = proxy->get(target, row.fields);
+        REQUIRE(before.get("X-Cache") == kHit);
+        etag = row.etag_then;
+        cut_segments(600'000);
+        RawClient client(proxy->port());
+        client.get(target, row.fields);
+        const Response response = client.read_what_comes();
+        CHECK(response.get("X-Cache") == kHit);
+        CHECK(response.complete == row.is_continued);
+        if (row.is_continued) {
+            // Several ranges are between boundaries that are made anew each time.
+            const std::string end = body.substr(300'000, 599'999);
+            CHECK((*row.name == 't' && response.status == 206 ? response.content.find(end) != std::string::npos
+                                                              : response.content == before.content));
+            CHECK(if_range == row.etag);
+        }
+        CHECK(proxy->metric("gatehouse_disk_bodies_continued_total") == (row.is_continued ? 1 : 0));
+        CHECK(proxy->get(target).content.size() == body.size());
+        settle(1); // once more
+    }
+}
+
+TEST_CASE_FIXTURE(Site,
+                  "the space of a segment is kept for a slow client for pin_timeout, and then the origin goes on") {
+    const std::string body = large(3'000'000);
+    yaml.memory = "size: 2MiB, max_object_size: 512KiB";
+    yaml.disk = "path: " + directory() + ", size: 64MiB, segment_size: 16MiB, pin_timeout: 2s";
+    std::string etag;
+    origin.on("/film", [&](OriginExchange& x) { answer_ranges(x, body, etag, "Cache-Control: max-age=600\r\n"); });
+    origin.otherwise([](OriginExchange& x) { x.ok("max-age=600", std::string(400'000, 'x')); });
+    for (const bool has_tag : {true, false}) {
+        CAPTURE(has_tag);
+        etag = has_tag ? "\"1\"" : "";
+        proxy.reset();
+        fs::remove_all(directory());
+        start();
+        proxy->get("/film");
+        settle(1);
+        start();
+        RawClient slow(proxy->port(), 4096);
+        slow.get("/film");
+        REQUIRE(slow.read_head().get("X-Cache") == kHit);
+        const auto film_requests = origin.requests("/film");
+        for (int i = 0; proxy->metric("gatehouse_disk_segments_reused_total") < 4; ++i) {
+            const std::string target = "/" + std::to_string(i % 100) + (has_tag ? "a" : "b");
+            proxy->get(target);
+            proxy->get(target);
+        }
+        slow.read_content(600'000); // it is noticed now that the segment was given up, and goes on
+        CHECK(origin.requests("/film") == film_requests);
+        proxy->advance(3s);
+        const Response response = slow.read_what_comes();
+        CHECK(response.complete == has_tag);
+        CHECK((body.starts_with(response.content)));
+        CHECK(origin.requests("/film") == film_requests + (has_tag ? 1 : 0));
+        CHECK(proxy->metric("gatehouse_disk_bodies_continued_total") == (has_tag ? 1 : 0));
+    }
 }
 
 TEST_CASE_FIXTURE(Site,

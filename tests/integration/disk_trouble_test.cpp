@@ -289,6 +289,44 @@ TEST_CASE_FIXTURE(Site, "a directory of another user leaves memory") {
     check_serves_without_disk("Permission denied");
 }
 
+TEST_CASE_FIXTURE(Site, "where the kernel refuses io_uring threads wait for the disk, and the log says so once") {
+    const ScratchDirectory scratch;
+    const fs::path here = fs::path(GatehouseProcess::binary()).parent_path();
+    const std::vector<std::string> launcher{(here / "without_io_uring").string()};
+    std::vector<std::string> probe = launcher;
+    probe.push_back("true");
+    if (!program_succeeds(probe)) {
+        MESSAGE("skipped: there is no seccomp");
+        return;
+    }
+    struct Row {
+        const char* io;
+        const char* line; // of the log; nullptr: none
+    };
+    const Row rows[] = {
+        {"auto", "info disk store: no io_uring"},
+        {"io_uring", "warning disk store: no io_uring"},
+        {"threads", nullptr},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.io);
+        start(scratch.path("store"), launcher);
+        yaml.disk += std::string(", io: ") + row.io;
+        proxy.reset();
+        proxy.emplace(launcher, yaml.text(origin.port()));
+        for (int i = 0; i < kMoreThanMemory; ++i) {
+            get("/" + std::to_string(i));
+            settle();
+        }
+        CHECK(get("/0") == kHit);
+        CHECK(log_says("no io_uring") == (row.line != nullptr));
+        if (row.line != nullptr) {
+            CHECK(log_says(row.line));
+            CHECK(log_says("Operation not permitted"));
+        }
+    }
+}
+
 TEST_CASE_FIXTURE(Site, "what was replaced while the disk could not be written does not come back") {
     const Tmpfs disk("6m");
     if (!disk.is_there()) {

@@ -222,6 +222,74 @@ TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened an
     CHECK(files_of(*two.store, "a").empty());
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "a new head of a body in a file is found while it waits to be written, until something else is") {
+    Process::Options options = with_large_segments();
+    options.segments = 64;
+    Process& one = start(options);
+    const std::string body(200'000, 'a');
+    put(*one.store, {.key = "a", .secondary_key = "s", .metadata = "head", .body = body, .sequence = 1});
+    put(*one.store, {.key = "a", .secondary_key = "t", .metadata = "other", .body = "other", .sequence = 2});
+    one.crowd_out();
+    std::promise<void> go;
+    one.store->writer().run_later([&go](disk::DiskLog&) { go.get_future().wait(); });
+    std::vector<EntryRef> found = files_of(*one.store, "a");
+    REQUIRE(found.size() == 1);
+    EntryRef fresh = one.store->replace_metadata(found[0], "s", "fresh head", 3);
+    REQUIRE(fresh);
+    for (const bool may_wait : {false, true}) {
+        Below below = one.store->bring(hash_key("a"), "a", {}, may_wait);
+        REQUIRE(below.files.size() == 1);
+        CHECK(below.files[0] == fresh);
+    }
+    CHECK_FALSE(one.store->replace_metadata(found[0], "s", "too late", 4)); // it is not what is stored any more
+    std::string last = "fresher head";
+    SUBCASE("and then freshened again, under another name") {
+        fresh = one.store->replace_metadata(fresh, "u", last, 4);
+        REQUIRE(fresh);
+        const Below below = one.store->bring(hash_key("a"), "a", {}, true);
+        REQUIRE(below.files.size() == 1);
+        CHECK(below.files[0] == fresh);
+    }
+    SUBCASE("and then erased") {
+        one.store->erase(fresh);
+        CHECK(one.store->bring(hash_key("a"), "a", {}, true).kind == Below::Kind::Nothing);
+        last.clear();
+    }
+    SUBCASE("and then replaced") {
+        last = "new";
+        put(*one.store, {.key = "a", .secondary_key = "s", .metadata = last, .body = body, .sequence = 5});
+        CHECK(one.store->bring(hash_key("a"), "a", {}, true).files.empty());
+    }
+    fresh = EntryRef();
+    found.clear();
+    go.set_value();
+    one.store->writer().flush();
+    one.crowd_out();
+    found = files_of(*one.store, "a");
+    REQUIRE(found.size() == (last.empty() ? 0 : 1));
+    if (!last.empty()) {
+        CHECK(found[0]->metadata() == last);
+        CHECK(content_of(*found[0]->file()) == body);
+    }
+    CHECK(one.get("a", "t") == "other");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a body says when its file has been given up, from where on") {
+    Process& one = start(with_large_segments());
+    put(*one.store, {.key = "a", .body = std::string(200'000, 'a')});
+    one.store->writer().flush();
+    const std::vector<EntryRef> held = files_of(*one.store, "a");
+    REQUIRE(held.size() == 1);
+    CHECK_FALSE(held[0]->file()->is_given_up(0));
+    for (int i = 0; one.store->disk_stats().segments_reused < 8; ++i) {
+        put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
+        one.store->writer().flush();
+    }
+    CHECK(held[0]->file()->is_given_up(0));
+    CHECK(held[0]->file()->is_given_up(199'999));
+}
+
 TEST_CASE_FIXTURE(Fixture, "the head of a body in a file is not given to another body that took its place") {
     Process& one = start(with_large_segments());
     const std::string body(200'000, 'o');

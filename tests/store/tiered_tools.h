@@ -31,6 +31,7 @@ struct Process {
         std::uint64_t segment_bytes = kSegment;
         bool verify_always = false;
         bool starts = true;
+        std::shared_ptr<ReadRing> ring = {};
         DiskWriterOptions writer = {};
     };
     explicit Process(const std::string& path, disk::Files& files) : Process(path, files, Options()) {}
@@ -45,6 +46,7 @@ struct Process {
         REQUIRE(log);
         TieredOptions tiered;
         tiered.writer = options.writer;
+        tiered.ring = options.ring;
         store = std::make_unique<TieredStore>(
             make_memory_store({.size_bytes = options.memory_bytes,
                                .max_object_bytes = options.max_object_bytes,

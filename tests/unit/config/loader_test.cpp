@@ -388,9 +388,14 @@ TEST_CASE("a disk store has defaults that fit memory and its segments; without a
     CHECK(disk.max_object_bytes == 1024 * kMiB);
     CHECK(disk.write_bytes_per_second == 0);
     CHECK_FALSE(disk.verify_always);
-    const auto small = load(minimal_with(
-        "cache: {disk: {path: a, size: 4MiB, segment_size: 1MiB, verify: always, write_budget: 20MiB}}\n"));
+    CHECK(disk.io == DiskCache::Io::Auto);
+    CHECK(disk.pin_timeout == Milliseconds(60'000));
+    const auto small = load(
+        minimal_with("cache: {disk: {path: a, size: 4MiB, segment_size: 1MiB, verify: always, write_budget: 20MiB, "
+                     "io: threads, pin_timeout: 2s}}\n"));
     CHECK(small->cache.disk.max_object_bytes == kMiB / 2);
     CHECK(small->cache.disk.write_bytes_per_second == 20 * kMiB);
     CHECK(small->cache.disk.verify_always);
+    CHECK(small->cache.disk.io == DiskCache::Io::Threads);
+    CHECK(small->cache.disk.pin_timeout == Milliseconds(2'000));
 }

@@ -31,7 +31,8 @@ struct Wire {
     Core core{0, clock, 1};
     testing::Socket client;
     ClientConnection connection;
-    Http1Sink sink{connection};
+    std::unique_ptr<cache::store::Store> store = cache::store::make_memory_store({});
+    Http1Sink sink{connection, *store};
 
     explicit Wire(int receive_buffer = 0) : connection(core, make_stream(receive_buffer)) {
         sink.start(Version::Http11, true, std::chrono::seconds(30));

@@ -2,6 +2,7 @@
 #include "proxy/output_queue.h"
 
 #include "cache/store/memory_store.h"
+#include "tests/store/disk_tools.h"
 #include "tests/support/child_process.h"
 
 #include <doctest/doctest.h>
@@ -149,7 +150,6 @@ namespace {
 class FilePieces {
 public:
     explicit FilePieces(const std::vector<std::string>& pieces) {
-        cache::store::disk::PosixFiles files;
         std::vector<cache::store::FileBody::Piece> list;
         for (std::size_t i = 0; i < pieces.size(); ++i) {
             paths.push_back(directory_.write("piece" + std::to_string(i), "before" + pieces[i] + "behind"));
@@ -163,6 +163,7 @@ public:
     std::shared_ptr<const cache::store::FileBody> body;
     std::string text;
     std::vector<std::string> paths;
+    cache::store::testing::HookedFiles files;
 
 private:
     testing::ScratchDirectory directory_;
@@ -198,6 +199,37 @@ TEST_CASE(
     CHECK(pair.receive_all(queue) == expected);
     CHECK(queue.sent_bytes() == expected.size());
     CHECK(queue.pending_bytes() == 0);
+}
+
+TEST_CASE("what of a file has left the kernel's memory while the socket had no room is not sent before it is read in") {
+    FilePieces file({letters(300'000, 1), letters(1000, 2)});
+    Pair pair;
+    OutputQueue queue;
+    queue.append("head");
+    queue.append_file(file.body, 0, 300'000);
+    queue.append("next head");
+    queue.append_file(file.body, 300'000, 1000);
+    REQUIRE(queue.try_flush(pair.near_end()) ==
+            Flush::WouldBlock); // what was at hand when it was queued is sent at once
+    file.files.nothing_at_hand = true;
+    std::string received = pair.receive(1'000'000);
+    CHECK(queue.try_flush(pair.near_end()) == Flush::NotAtHand);
+    CHECK(queue.next_file().body == file.body);
+    CHECK(queue.next_file().first == queue.sent_bytes() - 4);
+    CHECK(queue.next_file().bytes == 300'000 - queue.next_file().first);
+    CHECK(queue.try_flush(pair.near_end()) == Flush::NotAtHand); // asked again, it is still not
+    int read_in = 0;
+    for (Flush state = Flush::NotAtHand; state != Flush::Done; state = queue.try_flush(pair.near_end())) {
+        REQUIRE(state != Flush::Failed);
+        if (state == Flush::NotAtHand) {
+            queue.file_was_read_in();
+            ++read_in;
+        }
+        received += pair.receive(1'000'000);
+    }
+    received += pair.receive(1'000'000);
+    CHECK(received == "head" + file.text.substr(0, 300'000) + "next head" + file.text.substr(300'000));
+    CHECK(read_in > 2); // after each time that there was no room, and for the second body
 }
 
 TEST_CASE("a file that became shorter fails the queue") {

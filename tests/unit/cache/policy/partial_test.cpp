@@ -330,3 +330,69 @@ TEST_CASE("conditions and ranges of a part that just came are evaluated, but no 
     append_head(head, assemble(request_of("Range: bytes=4-8"), stored.view(), 5, kArrival, 0), stored.view(), 5);
     CHECK(head.starts_with("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-8/10\r\n"));
 }
+
+TEST_CASE(
+    "the rest of what is stored is asked for where a strong validator of the origin's can say that it still fits") {
+    struct Row {
+        const char* stored;
+        std::uint64_t first;
+        std::uint64_t bytes;
+        const char* range; // "none": it is not asked for
+        const char* if_range;
+        std::uint64_t complete_length;
+    };
+    const Row rows[] = {
+        {"200\nETag: \"a\"", 4, 6, "bytes=4-9", "\"a\"", 10},
+        {"200\nETag: \"a\"", 0, 1, "bytes=0-0", "\"a\"", 10},
+        {"200\nETag: \"a\"", 4, 0, "none", "", 0},
+        {"200\nETag: W/\"a\"", 4, 6, "none", "", 0},
+        {"200", 4, 6, "none", "", 0},
+        {"200\nDate: @0\nLast-Modified: @-3000", 4, 6, "bytes=4-9", "@-3000", 10},
+        {"200\nDate: @0\nLast-Modified: @0", 4, 6, "none", "", 0}, // not strong: it may have changed since
+        {"206\nContent-Range: bytes 20-29/50\nETag: \"a\"", 4, 6, "bytes=24-29", "\"a\"", 50},
+        {"404\nETag: \"a\"", 4, 6, "none", "", 0},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.stored);
+        const Stored stored = stored_of("", row.stored);
+        const auto rest = rest_of(stored.view(), 10, row.first, row.bytes);
+        CHECK((rest ? rest->completion.range : "none") == row.range);
+        if (rest) {
+            CHECK(rest->completion.if_range == (*row.if_range == '@' ? http_date(-3000) : row.if_range));
+            CHECK(rest->part.complete_length == row.complete_length);
+        }
+    }
+    const Stored ours = stored_of("", "200\nETag: \"a\"");
+    StoredHead head = ours.view();
+    head.facts.etag_generated = true; // the origin never heard of it
+    CHECK_FALSE(rest_of(head, 10, 4, 6));
+}
+
+TEST_CASE("no byte of another representation, and none from elsewhere, is taken for the rest (RFC 9111 section 3.4)") {
+    const Stored stored = stored_of("", "200\nETag: \"a\"");
+    const auto rest = rest_of(stored.view(), 10, 4, 4);
+    REQUIRE(rest);
+    struct Row {
+        const char* answer;
+        bool fits;
+    };
+    const Row rows[] = {
+        {"206\nContent-Range: bytes 4-7/10\nETag: \"a\"", true},
+        {"206\nContent-Range: bytes 4-9/10\nETag: \"a\"", true}, // more than was asked for
+        {"206\nContent-Range: bytes 4-6/10\nETag: \"a\"", false},
+        {"206\nContent-Range: bytes 3-7/10\nETag: \"a\"", false},
+        {"206\nContent-Range: bytes 5-7/10\nETag: \"a\"", false},
+        {"206\nContent-Range: bytes 4-7/11\nETag: \"a\"", false},
+        {"206\nContent-Range: bytes 4-7/*\nETag: \"a\"", false},
+        {"206\nContent-Range: bytes 4-7/10\nETag: \"b\"", false},
+        {"206\nContent-Range: bytes 4-7/10\nETag: W/\"a\"", false},
+        {"206\nContent-Range: bytes 4-7/10", false},
+        {"206\nETag: \"a\"", false},
+        {"200\nETag: \"a\"", false},
+        {"416\nContent-Range: bytes */10\nETag: \"a\"", false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.answer);
+        CHECK(is_rest(stored_of("", row.answer).view(), *rest) == row.fits);
+    }
+}
