@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The disk store beside nginx's disk cache with open_file_cache, on the same objects of the same origin.
 #
-#   bench/disk.sh [hits|stores|wrap|large|restart]...        all of them without an argument; prints markdown
+#   bench/disk.sh [hits|stores|wrap|large|restart|cold]...        all of them without an argument; prints markdown
 #
 # Needs the release build with benchmarks (cmake --preset release -DGATEHOUSE_BENCH=ON, then build), nginx (Debian's
 # nginx-light; it is only run from here, never as a service), curl, and 10 GB below $TMPDIR (/var/tmp), on a disk. The
 # servers run on CPU 0, one worker each; the load and the origin on CPU 1. Everything stays on 127.0.0.1, is bounded in
-# count, and is ended by its process id. As root, restart also drops the machine's page cache.
+# count, and is ended by its process id. As root, restart and cold also drop the machine's page cache.
 #
 # From the environment, with their defaults:
 #   ROUNDS=7           of each measurement, interleaved; medians are printed
@@ -17,12 +17,12 @@
 #   ONLY=, KEEP=       hits: 8192 or 102400 alone; seconds for which the servers then stay under load, for a profiler
 set -euo pipefail
 cd "$(dirname "$0")/.."
-parts=${*:-hits stores wrap large restart}
+parts=${*:-hits stores wrap large restart cold}
 rounds=${ROUNDS:-7} log=${LOG:-on} large_bytes=${LARGE_BYTES:-1073741824} objects=${OBJECTS:-1000000}
 build=${BUILD:-build/release}
 work=$(mktemp -d -p "${TMPDIR:-/var/tmp}")
 pids=()
-gatehouse='' nginx='' only_memory=''
+gatehouse='' nginx='' only_memory='' floor=''
 stop() {
   for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
   # The one that first_hit started is no child of this shell.
@@ -32,7 +32,7 @@ trap 'status=$?; ((status == 0)) || tail -n 5 "$work"/*.log >&2; stop "${pids[@]
 fail() { echo "disk.sh: $*" >&2; exit 1; }
 [[ $(stat -f -c %T "$work") != tmpfs ]] || fail "$work is not on a disk; set TMPDIR"
 
-origin_port=29190 nginx_port=29191 gatehouse_port=29192 admin_port=29193 memory_port=29194 nopush_port=29195
+origin_port=29190 nginx_port=29191 gatehouse_port=29192 admin_port=29193 memory_port=29194 nopush_port=29195 floor_port=29196
 "$build/bench_sized_origin" $origin_port & pids+=($!)
 taskset -pc 1 $! >/dev/null
 
@@ -104,9 +104,10 @@ nginx_all() { # without the cache loader, which ends after a while
 nopush() { echo "nginx-tcp_nopush:$nopush_port:$(nginx_all)"; }
 both() { echo "nginx:$nginx_port:$(nginx_all) gatehouse:$gatehouse_port:$gatehouse"; }
 end_servers() {
-  stop $gatehouse $nginx $only_memory
-  gatehouse='' nginx='' only_memory=''
-  rm -rf "$work/gatehouse" "$work/nginx" "$work"/*.log
+  # shellcheck disable=SC2086 # what was not started is no word
+  stop $gatehouse $nginx $only_memory $floor
+  gatehouse='' nginx='' only_memory='' floor=''
+  rm -rf "$work/gatehouse" "$work/nginx" "$work/content" "$work"/*.log
 }
 # Again and again until each of COUNT objects is on gatehouse's disk: what memory cannot hold while it waits to be
 # written is not kept.
@@ -139,11 +140,16 @@ $disk"
 $disk"
   # shellcheck disable=SC2046 # one word a server
   load --no-warm 1 "$2" 32 "/$1/{next:0}" $(both) >/dev/null
+  # What no server that sends with sendfile can do without: the same head, as much content, from files in memory.
+  curl -s -o /dev/null -D "$work/head" "http://127.0.0.1:$gatehouse_port/$1/0"
+  cat "$work"/gatehouse/disk/segment-* >"$work/content"
+  taskset -c 0 "$build/bench_sendfile_responder" $floor_port "$work/head" "$work/content" "$1" & floor=$!; pids+=("$floor")
+  wait_for $floor_port /
   local reads_before origin_before reads
   reads_before=$(metric gatehouse_disk_reads_total) origin_before=$(origin_answers)
   printf '\n### Hits of %d bytes: %d objects, in random order, 32 connections, %d rounds of %d requests\n\n' "$1" "$2" "$rounds" "$3"
   # shellcheck disable=SC2046
-  load "$rounds" "$3" 32 "/$1/{random:$2}" $(both) $( (($1 > 16384)) || nopush)
+  load "$rounds" "$3" 32 "/$1/{random:$2}" $(both) $( (($1 > 16384)) || nopush) "sendfile:$floor_port:$floor"
   reads=$(($(metric gatehouse_disk_reads_total) - reads_before))
   awk -v reads="$reads" -v requests=$((rounds * $3 + $3 / 10 + 32)) -v origin=$(($(origin_answers) - origin_before)) \
     'BEGIN { printf "\n%.1f %% of gatehouse'"'"'s answers came from its memory; %d requests reached the origin.\n", 100 * (1 - reads / requests), origin }'
@@ -239,6 +245,25 @@ restart() {
   fi
   end_servers
 }
+# What is on the disk alone: the kernel has forgotten all of it. By io_uring, and by threads.
+cold() {
+  local disk="  disk: { path: $work/gatehouse/disk, size: 4GiB" round io
+  [[ -w /proc/sys/vm/drop_caches ]] || { echo "cold: skipped, only root drops the page cache"; return; }
+  start_gatehouse "  memory: { size: 512MiB }
+$disk }"
+  fill_gatehouse /8192/ 60000
+  printf '\n### Hits of 8192 bytes that the kernel has to read: 60000 objects, in random order, 256 connections, 20000 requests\n\n'
+  for round in $(seq 3); do
+    for io in threads io_uring; do
+      stop "$gatehouse"; drop_page_cache
+      start_gatehouse "  memory: { size: 16MiB }
+$disk, io: $io }"
+      printf '%s, round %d: ' $io "$round"
+      load --no-warm --sleep 1 20000 256 "/8192/{random:60000}" "gatehouse:$gatehouse_port:$gatehouse" | tail -n 1
+    done
+  done
+  end_servers
+}
 
 echo "$(nproc) processors, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r), $(nginx -v 2>&1), access logs $log"
 for part in $parts; do
@@ -247,7 +272,7 @@ for part in $parts; do
       [[ ${ONLY:-8192} != 8192 ]] || hits 8192 15000 40000 4MiB
       [[ ${ONLY:-102400} != 102400 ]] || hits 102400 4000 15000 16MiB
       ;;
-    stores | wrap | large | restart) "$part" ;;
-    *) fail "no part $part; there are hits, stores, wrap, large and restart" ;;
+    stores | wrap | large | restart | cold) "$part" ;;
+    *) fail "no part $part; there are hits, stores, wrap, large, restart and cold" ;;
   esac
 done

@@ -13,7 +13,7 @@ namespace errc = boost::system::errc;
 namespace {
 
 // Most heads fit: one read.
-constexpr std::size_t kHeadBytes = 4096;
+constexpr std::size_t kHeadBytes = 1024;
 
 FileError read_bytes(const File& file, std::span<char> bytes, std::uint64_t offset, Blocking blocking) {
     return blocking == Blocking::Allowed ? file.read(bytes, offset) : file.read_at_hand(bytes, offset);

@@ -164,8 +164,8 @@ std::size_t DiskIndex::replace(const KeyHash& hash, const IndexEntry& entry) {
     return same;
 }
 
-std::vector<IndexEntry> DiskIndex::find(const KeyHash& hash, std::size_t most) const {
-    std::vector<IndexEntry> found;
+IndexEntries DiskIndex::find(const KeyHash& hash, std::size_t most) const {
+    IndexEntries found;
     const Part& part = parts_[part_of(hash)];
     const std::lock_guard lock(part.mutex);
     if (part.slots.empty()) {

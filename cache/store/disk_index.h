@@ -10,6 +10,8 @@
 
 #include "cache/store/disk_format.h"
 
+#include <boost/container/small_vector.hpp>
+
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -39,6 +41,9 @@ struct IndexEntry {
     bool operator==(const IndexEntry&) const = default;
 };
 
+// Most hashes have one.
+using IndexEntries = boost::container::small_vector<IndexEntry, 4>;
+
 class DiskIndex {
 public:
     static constexpr std::size_t kParts = 64;
@@ -54,7 +59,7 @@ public:
     // The same in place of the entry with its secondary marker, if there is one.
     std::size_t replace(const KeyHash& hash, const IndexEntry& entry);
     // All entries of that hash, in no order; at most `most`.
-    std::vector<IndexEntry> find(const KeyHash& hash, std::size_t most) const;
+    IndexEntries find(const KeyHash& hash, std::size_t most) const;
     // Removes exactly the entry that has this location. False: there is none.
     bool erase(const KeyHash& hash, const Location& location);
     // Removes the entries of that hash whose secondary key has this marker.

@@ -156,7 +156,7 @@ Location DiskLog::enter_written(const RecordFacts& facts, const NewRecord& recor
 }
 
 void DiskLog::drop_oldest(const KeyHash& hash) {
-    const std::vector<IndexEntry> entries = find(hash);
+    const IndexEntries entries = find(hash);
     for (std::size_t i = options_.max_variants; i < entries.size(); ++i) {
         index_.erase(hash, entries[i].location);
     }

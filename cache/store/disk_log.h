@@ -168,7 +168,7 @@ public:
     ReadState open(const KeyHash& hash, const Location& location, ReadRecord& record,
                    std::shared_ptr<const FileBody>& body, Blocking blocking);
     // The places where a record for the key and secondary key may stand, newest first.
-    std::vector<IndexEntry> find(const KeyHash& hash) const;
+    IndexEntries find(const KeyHash& hash) const;
     // Where a record stands. Without a file: nowhere any more.
     ReadRing::Extent extent_of(const Location& location) const;
     static std::uint16_t marker_of(std::string_view secondary_key) noexcept;

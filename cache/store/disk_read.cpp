@@ -18,8 +18,11 @@ std::uint16_t DiskLog::marker_of(std::string_view secondary_key) noexcept {
     return marker(secondary_hash(secondary_key));
 }
 
-std::vector<IndexEntry> DiskLog::find(const KeyHash& hash) const {
-    std::vector<IndexEntry> entries = index_.find(hash, std::numeric_limits<std::size_t>::max());
+IndexEntries DiskLog::find(const KeyHash& hash) const {
+    IndexEntries entries = index_.find(hash, std::numeric_limits<std::size_t>::max());
+    if (entries.size() < 2) {
+        return entries;
+    }
     const auto written = [this](const IndexEntry& entry) {
         const Segment* const segment = segment_at(entry.location.segment);
         return std::pair(segment == nullptr ? 0 : segment->generation(), entry.location.units);
@@ -30,7 +33,7 @@ std::vector<IndexEntry> DiskLog::find(const KeyHash& hash) const {
 }
 
 bool DiskLog::has(std::string_view key, std::string_view secondary_key) const {
-    const std::vector<IndexEntry> entries = index_.find(hash(key), std::numeric_limits<std::size_t>::max());
+    const IndexEntries entries = index_.find(hash(key), std::numeric_limits<std::size_t>::max());
     return std::any_of(entries.begin(), entries.end(), [marker = marker_of(secondary_key)](const IndexEntry& one) {
         return one.secondary_marker == marker;
     });

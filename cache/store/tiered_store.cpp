@@ -238,7 +238,7 @@ bool TieredStore::erase(const EntryRef& entry) {
     const bool erased = memory_->erase(entry);
     const bool is_replaced = !erased && has_in_memory(hash, entry->key(), entry->secondary_key());
     const bool is_on_disk = stripe.changes.contains(hash.low) || log_->has(entry->key(), entry->secondary_key());
-    if (!is_replaced && (is_on_disk || stripe.reading.contains(hash.low))) {
+    if (!is_replaced && (is_on_disk || stripe.is_read(hash.low))) {
         Change change;
         change.kind = Change::Kind::Remove;
         change.hash = hash;
@@ -253,8 +253,8 @@ bool TieredStore::erase(const EntryRef& entry) {
 // The stripe is locked.
 void TieredStore::note(Stripe& stripe, Change change) {
     const std::uint64_t hash = change.hash.low;
-    if (const auto found = stripe.reading.find(hash); found != stripe.reading.end()) {
-        found->second->is_outdated = true;
+    for (Reading* const one : stripe.readings) {
+        one->is_outdated = one->is_outdated || one->hash == hash;
     }
     Changes& changes = stripe.changes[hash];
     ++changes.count; // before the writing thread can have done it
@@ -308,27 +308,21 @@ void TieredStore::written(const Change& change) {
     }
     // Those who waited for it get it from here.
     const std::string key(change.entry ? change.entry->key() : std::string_view(change.key));
-    const ReadingPtr reading = begin_reading(change.hash);
     std::vector<EntryRef> files;
-    if (reading) {
-        files = read(change.hash, key, records_not_at_hand(log_->hash(key), {}), *reading);
+    Reading reading;
+    if (!begin_reading(change.hash, key, false, reading)) {
+        files = read(change.hash, key, records_not_at_hand(log_->hash(key), {}), reading);
         end_reading(change.hash, reading);
     }
     load->finish(std::move(files));
 }
 
-Below TieredStore::coming_from_writer(const KeyHash& hash, std::string_view key, bool may_wait) {
-    Stripe& stripe = stripe_of(hash);
-    const std::lock_guard lock(stripe.mutex);
-    const auto found = stripe.changes.find(hash.low);
-    if (found == stripe.changes.end()) {
-        return {};
-    }
-    if (found->second.load && may_wait) {
-        return {Below::Kind::Coming, found->second.load};
+Below TieredStore::coming_from_writer(const Changes& changes, std::string_view key, bool may_wait) {
+    if (changes.load && may_wait) {
+        return {Below::Kind::Coming, changes.load};
     }
     Below below;
-    for (const EntryRef& entry : found->second.files) {
+    for (const EntryRef& entry : changes.files) {
         if (entry->key() == key) {
             below.kind = Below::Kind::Brought;
             below.files.push_back(entry);
@@ -341,97 +335,93 @@ Below TieredStore::coming_from_writer(const KeyHash& hash, std::string_view key,
 
 TieredStore::Records TieredStore::records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const {
     Records records = log_->find(on_disk);
-    std::erase_if(records, [&at_hand](const disk::IndexEntry& record) {
+    const auto is_at_hand = [&at_hand](const disk::IndexEntry& record) {
         for (std::size_t i = 0; i < at_hand.size(); ++i) {
             if (disk::DiskLog::marker_of(at_hand[i]->secondary_key()) == record.secondary_marker) {
                 return true;
             }
         }
         return false;
-    });
+    };
+    records.erase(std::remove_if(records.begin(), records.end(), is_at_hand), records.end());
     return records;
 }
 
 Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) {
-    if (Below coming = coming_from_writer(hash, key, may_wait); coming.kind != Below::Kind::Nothing) {
-        return coming;
-    }
-    const Records records = records_not_at_hand(log_->hash(key), at_hand);
-    if (records.empty() || writer_.has_lost_count()) {
-        return {};
-    }
-    const ReadingPtr reading = begin_reading(hash);
-    if (!reading) {
-        return {};
+    Reading reading;
+    if (auto coming = begin_reading(hash, key, may_wait, reading)) {
+        return *std::move(coming);
     }
     Below below;
     Records later;
-    for (const disk::IndexEntry& one : records) {
-        const ReadState state = bring_at_once(hash, key, one, *reading, below);
-        if (state == ReadState::WouldBlock) {
-            later.push_back(one);
-        } else if (state == ReadState::Failed) {
-            read_errors_.fetch_add(1, std::memory_order_relaxed);
-        }
-    }
-    if (!later.empty() && may_wait) {
-        if (auto load = read_later(hash, key, later, reading)) {
-            below = {Below::Kind::Coming, std::move(load)};
+    if (!writer_.has_lost_count()) {
+        for (const disk::IndexEntry& one : records_not_at_hand(log_->hash(key), at_hand)) {
+            const ReadState state = bring_at_once(hash, key, one, reading, below);
+            if (state == ReadState::WouldBlock) {
+                later.push_back(one);
+            } else if (state == ReadState::Failed) {
+                read_errors_.fetch_add(1, std::memory_order_relaxed);
+            }
         }
     }
     end_reading(hash, reading);
+    if (!later.empty() && may_wait) {
+        if (auto load = read_later(hash, key, later)) {
+            below = {Below::Kind::Coming, std::move(load)};
+        }
+    }
     return below;
 }
 
-// While a change of the key waits to be written, what is on the disk is not what is stored.
-TieredStore::ReadingPtr TieredStore::begin_reading(const KeyHash& hash) {
-    Stripe& stripe = stripe_of(hash);
-    const std::lock_guard lock(stripe.mutex);
-    if (stripe.changes.contains(hash.low)) {
-        return nullptr;
-    }
-    ReadingPtr& known = stripe.reading[hash.low];
-    if (!known || known->is_outdated) {
-        known = std::make_shared<Reading>();
-    }
-    ++known->readers;
-    return known;
+bool TieredStore::Stripe::is_read(std::uint64_t hash) const noexcept {
+    return std::any_of(readings.begin(), readings.end(), [hash](const Reading* one) { return one->hash == hash; });
 }
 
-void TieredStore::end_reading(const KeyHash& hash, const ReadingPtr& reading) {
+std::optional<Below> TieredStore::begin_reading(const KeyHash& hash, std::string_view key, bool may_wait,
+                                                Reading& reading) {
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
-    const auto known = stripe.reading.find(hash.low);
-    if (--reading->readers == 0 && known != stripe.reading.end() && known->second == reading) {
-        stripe.reading.erase(known);
+    if (const auto found = stripe.changes.find(hash.low); found != stripe.changes.end()) {
+        return coming_from_writer(found->second, key, may_wait);
     }
+    reading.hash = hash.low;
+    stripe.readings.push_back(&reading);
+    return std::nullopt;
 }
 
-// One job for all who ask meanwhile. Null: too many wait.
-std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, const Records& records,
-                                              const ReadingPtr& reading) {
-    auto load = std::make_shared<Load>();
+void TieredStore::end_reading(const KeyHash& hash, const Reading& reading) {
+    Stripe& stripe = stripe_of(hash);
+    const std::lock_guard lock(stripe.mutex);
+    std::erase(stripe.readings, &reading);
+}
+
+// One job for all who ask meanwhile. Null: too many wait, or the key has changed.
+std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, const Records& records) {
+    const auto reading = std::make_shared<Reading>();
+    reading->load = std::make_shared<Load>();
     {
-        const std::lock_guard lock(stripe_of(hash).mutex);
-        if (reading->load) {
-            return reading->load;
+        Stripe& stripe = stripe_of(hash);
+        const std::lock_guard lock(stripe.mutex);
+        for (const Reading* const one : stripe.readings) {
+            if (one->hash == hash.low && one->load && !one->is_outdated) {
+                return one->load;
+            }
         }
-        reading->load = load;
-        ++reading->readers;
+        if (stripe.changes.contains(hash.low)) {
+            return nullptr;
+        }
+        reading->hash = hash.low;
+        stripe.readings.push_back(reading.get());
     }
-    const auto end = [this, hash, reading, load](std::vector<EntryRef> files) {
-        {
-            const std::lock_guard lock(stripe_of(hash).mutex);
-            reading->load.reset();
-        }
-        end_reading(hash, reading);
-        load->finish(std::move(files));
+    const auto end = [this, hash, reading](std::vector<EntryRef> files) {
+        end_reading(hash, *reading);
+        reading->load->finish(std::move(files));
     };
     const auto job = [this, hash, reading, end, key = std::string(key), records] {
         end(read(hash, key, records, *reading));
     };
     if (post_read(log_->extent_of(records.front().location), job)) {
-        return load;
+        return reading->load;
     }
     reads_refused_.fetch_add(1, std::memory_order_relaxed);
     end({});

@@ -86,14 +86,13 @@ public:
 private:
     friend class TieredWriter;
     friend class LargeWriter;
-    using Records = std::vector<disk::IndexEntry>;
-    // A key whose records are being read. Guarded by the stripe.
+    using Records = disk::IndexEntries;
+    // A key whose records are being read: on a stack, at once, or by a job. Guarded by the stripe.
     struct Reading {
-        bool is_outdated = false;   // it changed since
-        unsigned readers = 0;       // threads that read at once, and the job
-        std::shared_ptr<Load> load; // while a job reads what has to be waited for
+        std::uint64_t hash = 0;
+        bool is_outdated = false;   // the key changed since
+        std::shared_ptr<Load> load; // of a job; null: at once
     };
-    using ReadingPtr = std::shared_ptr<Reading>;
     // What is on its way between memory and disk, by hash. Held while memory changes and the change is queued, so that
     // both have one order.
     struct Changes {
@@ -104,7 +103,8 @@ private:
     struct Stripe {
         std::mutex mutex;
         std::unordered_map<std::uint64_t, Changes> changes; // that wait to be written
-        std::unordered_map<std::uint64_t, ReadingPtr> reading;
+        std::vector<Reading*> readings;                     // a few at most, and its room is kept
+        bool is_read(std::uint64_t hash) const noexcept;
     };
     static constexpr std::size_t kStripes = 64;
     Stripe& stripe_of(const KeyHash& hash) noexcept { return stripes_[hash.high % kStripes]; }
@@ -114,16 +114,16 @@ private:
     void note(Stripe& stripe, Change change);
     static bool holds(const Changes& changes, const EntryRef& entry);
     static void keep_files(Changes& changes, const Change& change);
-    // What is on its way to the disk, where nobody can read it yet, and is not in memory. Nothing: there is none.
-    Below coming_from_writer(const KeyHash& hash, std::string_view key, bool may_wait);
+    // What is on its way to the disk, where nobody can read it yet, and is not in memory.
+    static Below coming_from_writer(const Changes& changes, std::string_view key, bool may_wait);
     void written(const Change& change);
     bool has_in_memory(const KeyHash& hash, std::string_view key, std::string_view secondary_key);
     Records records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const;
-    // Null: the disk is not to be asked now.
-    ReadingPtr begin_reading(const KeyHash& hash);
-    void end_reading(const KeyHash& hash, const ReadingPtr& reading);
-    std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, const Records& records,
-                                     const ReadingPtr& reading);
+    // While a change of the key waits to be written, what is on the disk is not what is stored: nullopt, and it began;
+    // or what is found in its place.
+    std::optional<Below> begin_reading(const KeyHash& hash, std::string_view key, bool may_wait, Reading& reading);
+    void end_reading(const KeyHash& hash, const Reading& reading);
+    std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, const Records& records);
     // False: too many wait. `ahead`: what the job will read.
     bool post_read(ReadRing::Extent ahead, std::function<void()> job);
     // Those whose body lies in files.

@@ -53,8 +53,8 @@ TEST_CASE("An entry of the index comes out as it went in, at the ends of every r
     most.verified = true;
     index.insert(hash_of(1), least);
     index.insert(hash_of(2), most);
-    CHECK(index.find(hash_of(1), 8) == std::vector<IndexEntry>{least});
-    CHECK(index.find(hash_of(2), 8) == std::vector<IndexEntry>{most});
+    CHECK(index.find(hash_of(1), 8) == IndexEntries{least});
+    CHECK(index.find(hash_of(2), 8) == IndexEntries{most});
     CHECK(index.find(hash_of(3), 8).empty());
     CHECK(index.size() == 2);
 }
@@ -194,11 +194,11 @@ TEST_CASE("A random sequence of insertions and removals leaves what a plain map 
         }
         if (round % 100 == 0) {
             for (std::uint64_t one = 0; one < 300; ++one) {
-                std::vector<IndexEntry> expected;
+                IndexEntries expected;
                 for (auto [at, end] = model.equal_range(one); at != end; ++at) {
                     expected.push_back(at->second);
                 }
-                std::vector<IndexEntry> found = index.find(hash_for(one), 10'000);
+                IndexEntries found = index.find(hash_for(one), 10'000);
                 const auto by_place = [](const auto& a, const auto& b) { return order(a) < order(b); };
                 std::sort(found.begin(), found.end(), by_place);
                 std::sort(expected.begin(), expected.end(), by_place);
@@ -223,7 +223,7 @@ TEST_CASE("An entry costs at most 45 bytes at a million, and at most 64 from 300
     }
     CHECK(index.size() == 3'000'000);
     for (const std::uint32_t i : {0U, 1'234'567U, 2'999'999U}) {
-        CHECK(index.find(hash_of(i), 2) == std::vector<IndexEntry>{entry_at(i % 1000, i / 1000)});
+        CHECK(index.find(hash_of(i), 2) == IndexEntries{entry_at(i % 1000, i / 1000)});
     }
 }
 
