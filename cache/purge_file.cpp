@@ -92,9 +92,16 @@ error_code allocate(int descriptor) noexcept {
     return {failed, boost::system::system_category()};
 }
 
+// All of it is in memory, and stays there: hits look for purges, and must not wait for a disk. Where this process may
+// not lock so much (RLIMIT_MEMLOCK), it stays as long as the kernel has memory.
 char* map(int descriptor) noexcept {
-    void* const pages = ::mmap(nullptr, PurgeFile::kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-    return pages == MAP_FAILED ? nullptr : static_cast<char*>(pages);
+    void* const pages =
+        ::mmap(nullptr, PurgeFile::kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, descriptor, 0);
+    if (pages == MAP_FAILED) {
+        return nullptr;
+    }
+    ::mlock(pages, PurgeFile::kFileBytes);
+    return static_cast<char*>(pages);
 }
 
 void sync_directory_of(const std::string& path) noexcept {

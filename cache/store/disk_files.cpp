@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
-#include <mutex>
 #include <utility>
 
 #include <fcntl.h>
@@ -26,10 +26,10 @@ FileError last_error() noexcept { return {errno, boost::system::system_category(
 
 class PosixFile final : public File {
 public:
-    explicit PosixFile(int descriptor) noexcept : descriptor_(descriptor) {}
+    explicit PosixFile(int descriptor) noexcept : descriptor_(descriptor) { map(); }
     ~PosixFile() override {
-        if (pages_ != nullptr) {
-            ::munmap(pages_, mapped_bytes_);
+        if (unsigned char* const pages = pages_.load(std::memory_order_acquire)) {
+            ::munmap(pages, mapped_bytes_);
         }
         ::close(descriptor_);
     }
@@ -86,6 +86,9 @@ public:
         do {
             failed = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes));
         } while (failed == EINTR);
+        if (failed == 0) {
+            map();
+        }
         return {failed, boost::system::system_category()};
     }
 
@@ -96,17 +99,17 @@ public:
     // mincore(2), which says of each page whether it has been read, and knows the pages of every file system. Others
     // count a page as soon as its read begins: who sends it would wait for that.
     bool is_at_hand(std::uint64_t offset, std::uint64_t bytes) const noexcept override {
-        std::call_once(is_mapped_, [this] { map(); });
-        if (bytes > mapped_bytes_ || offset > mapped_bytes_ - bytes) {
+        unsigned char* const pages = pages_.load(std::memory_order_acquire);
+        if (pages == nullptr || bytes > mapped_bytes_ || offset > mapped_bytes_ - bytes) {
             return false;
         }
         std::array<unsigned char, 128> is_read{};
         std::uint64_t at = offset / kPageBytes * kPageBytes;
         while (at < offset + bytes) {
             const std::uint64_t part = std::min(offset + bytes - at, is_read.size() * kPageBytes);
-            const auto pages = static_cast<std::ptrdiff_t>((part + kPageBytes - 1) / kPageBytes);
-            if (::mincore(pages_ + at, part, is_read.data()) != 0 ||
-                !std::all_of(is_read.begin(), is_read.begin() + pages, [](unsigned char one) { return (one & 1) != 0; })) {
+            const auto count = static_cast<std::ptrdiff_t>((part + kPageBytes - 1) / kPageBytes);
+            if (::mincore(pages + at, part, is_read.data()) != 0 ||
+                !std::all_of(is_read.begin(), is_read.begin() + count, [](unsigned char one) { return (one & 1) != 0; })) {
                 return false;
             }
             at += part;
@@ -119,23 +122,22 @@ public:
 private:
     static constexpr std::uint64_t kPageBytes = 4096;
 
-    // For mincore() alone: nothing is ever read through it.
-    void map() const noexcept {
+    // For mincore() alone: nothing is ever read through it. Once, when it has its size; asking for that may wait.
+    void map() noexcept {
         const auto bytes = size();
-        if (!bytes || *bytes == 0) {
+        if (!bytes || *bytes == 0 || pages_.load(std::memory_order_relaxed) != nullptr) {
             return;
         }
         void* const pages = ::mmap(nullptr, *bytes, PROT_NONE, MAP_SHARED, descriptor_, 0);
         if (pages != MAP_FAILED) {
-            pages_ = static_cast<unsigned char*>(pages);
             mapped_bytes_ = *bytes;
+            pages_.store(static_cast<unsigned char*>(pages), std::memory_order_release);
         }
     }
 
     int descriptor_;
-    mutable std::once_flag is_mapped_;
-    mutable unsigned char* pages_ = nullptr;
-    mutable std::uint64_t mapped_bytes_ = 0; // 0: it cannot be mapped
+    std::atomic<unsigned char*> pages_{nullptr}; // null: it cannot be mapped, or has no size yet
+    std::uint64_t mapped_bytes_ = 0;             // before pages_
 };
 
 FileResult<std::unique_ptr<PosixFile>> open_file(const std::string& path) {
@@ -143,6 +145,9 @@ FileResult<std::unique_ptr<PosixFile>> open_file(const std::string& path) {
     if (descriptor < 0) {
         return last_error();
     }
+    // No readahead: sending what is in memory would begin one, and wait where the disk has its hands full. Who reads asks
+    // for all that is needed.
+    ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
     return std::make_unique<PosixFile>(descriptor);
 }
 

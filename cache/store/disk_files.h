@@ -31,7 +31,8 @@ public:
     // The same without waiting for a disk. resource_unavailable_try_again: not all of it is in memory, or the file
     // system cannot say; what `bytes` has then means nothing.
     virtual FileError read_at_hand(std::span<char> bytes, std::uint64_t offset) const = 0;
-    // Whether the kernel has all of it in memory. False where it cannot say.
+    // Whether the kernel has all of it in memory. False where it cannot say, and beyond what the file had when it was
+    // opened or allocated.
     virtual bool is_at_hand(std::uint64_t /*offset*/, std::uint64_t /*bytes*/) const noexcept { return false; }
     // For sendfile(2).
     virtual int descriptor() const noexcept = 0;

@@ -55,7 +55,7 @@ FileBody::Run FileBody::run_to_read(std::uint64_t first, std::uint64_t bytes) co
 }
 
 bool FileBody::read_in(std::uint64_t first, std::uint64_t bytes) const {
-    constexpr std::uint64_t kStepBytes = 64 * 1024;
+    constexpr std::uint64_t kStepBytes = 256 * 1024;
     std::vector<char> room(static_cast<std::size_t>(std::min(bytes, kStepBytes)));
     while (bytes > 0) {
         const std::size_t index = piece_at(first);

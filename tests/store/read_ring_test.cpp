@@ -38,6 +38,7 @@ struct RealFile {
         auto opened = files.open(directory.path() + "/file");
         REQUIRE(opened);
         file = std::move(*opened);
+        REQUIRE_FALSE(file->allocate(bytes));
         REQUIRE_FALSE(file->write(std::string(bytes, 'x'), 0));
         REQUIRE_FALSE(file->sync());
     }

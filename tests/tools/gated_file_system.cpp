@@ -143,6 +143,14 @@ int rename_file(const char* from, const char* to, unsigned /*flags*/) {
 }
 int make_directory(const char* path, mode_t mode) { return result_of(::mkdir(behind(path).c_str(), mode)); }
 
+// What is in memory is believed, as it is of a disk.
+void* begin(fuse_conn_info* connection, fuse_config* config) {
+    connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
+    config->attr_timeout = 3600;
+    config->entry_timeout = 3600;
+    return nullptr;
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -152,6 +160,7 @@ int main(int count, char** arguments) {
     }
     directory = arguments[2];
     fuse_operations operations{};
+    operations.init = begin;
     operations.getattr = get_attributes;
     operations.readdir = read_directory;
     operations.open = open_file;

@@ -42,6 +42,7 @@ TEST_CASE("A file that is in memory is read without waiting, and one that is not
     const auto file = files.open(directory.file("a"));
     REQUIRE(file);
     const std::string content = body_of(1, 10'000);
+    REQUIRE_FALSE((*file)->allocate(content.size()));
     REQUIRE_FALSE((*file)->write(content, 0));
     REQUIRE_FALSE((*file)->sync());
     std::string bytes(content.size(), '\0');
