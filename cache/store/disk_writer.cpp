@@ -70,7 +70,7 @@ bool DiskWriter::push(Change change) {
         if (stopping_) {
             return false;
         }
-        if (queue_.size() >= 2 * kMostQueued) {
+        if (queue_.size() >= 2 * kMostQueued || queued_text_bytes_ >= kMostTextBytes) {
             lose_count();
             return false;
         }
@@ -90,6 +90,8 @@ bool DiskWriter::push(Change change) {
             change = removal_of(change);
         }
         queued_bytes_ += item.bytes;
+        item.text_bytes = change.key.size() + change.secondary_key.size() + change.metadata.size();
+        queued_text_bytes_ += item.text_bytes;
         item.change = std::move(change);
         queue_.push_back(std::move(item));
     }
@@ -135,6 +137,7 @@ void DiskWriter::run() {
             }
             item = std::move(queue_.front());
             queue_.pop_front();
+            queued_text_bytes_ -= item.text_bytes;
         }
         const bool is_given_up = has_lost_count_ && begin_anew();
         if (item.job) {

@@ -68,6 +68,7 @@ struct DiskWriterOptions {
 class DiskWriter {
 public:
     static constexpr std::size_t kMostQueued = 100'000; // entries; of removals twice as many
+    static constexpr std::uint64_t kMostTextBytes = 64ull * 1024 * 1024; // of keys and heads of what has no entry
     static constexpr std::size_t kMostOwed = 10'000;    // removals that are written when the disk can be written again
     static constexpr std::chrono::seconds kBudgetSpan{10};     // a burst may use what was left over for so long
     static constexpr std::chrono::seconds kPauseAfterError{5}; // before the disk is tried again
@@ -106,6 +107,7 @@ private:
     struct Item {
         Change change;
         std::uint64_t bytes = 0;
+        std::uint64_t text_bytes = 0;
         std::function<void(disk::DiskLog&)> job; // instead of a change
     };
     static Change removal_of(const Change& change);
@@ -144,6 +146,7 @@ private:
     std::condition_variable changed_;
     std::deque<Item> queue_;
     std::uint64_t queued_bytes_ = 0;
+    std::uint64_t queued_text_bytes_ = 0;
     std::shared_ptr<Load> pause_; // while somebody waits for room
     bool stopping_ = false;
 

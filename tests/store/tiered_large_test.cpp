@@ -328,6 +328,25 @@ TEST_CASE_FIXTURE(Fixture, "what waits when the count is lost is older than what
     CHECK(two.get("a").empty());
 }
 
+TEST_CASE_FIXTURE(Fixture, "removals wait within a bound of their own, and what is lost beyond it does not come back") {
+    Process& one = start(on_a_large_disk());
+    const std::string long_key(100'000, 'k');
+    const EntryRef entry = put(*one.store, {.key = long_key, .body = "old", .sequence = 1});
+    one.store->writer().flush();
+    std::promise<void> go;
+    one.store->writer().run_later([&go](disk::DiskLog&) { go.get_future().wait(); });
+    const std::size_t most = DiskWriter::kMostTextBytes / long_key.size() + 1;
+    std::size_t removals = 0;
+    for (; !one.store->writer().has_lost_count() && removals <= most; ++removals) {
+        one.store->erase(entry);
+    }
+    CHECK(removals == most + 1);
+    go.set_value();
+    one.store->writer().flush();
+    CHECK_FALSE(one.store->writer().has_lost_count());
+    CHECK(one.get(long_key).empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "what is owed to a disk that could not be written is written at the end") {
     Process& one = start(on_a_large_disk());
     put(*one.store, {.key = "a", .body = "old", .sequence = 1});
