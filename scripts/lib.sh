@@ -8,7 +8,7 @@ build_packages=(
     ca-certificates cmake curl doctest-dev g++-12 libboost-json1.81-dev libboost1.81-dev libc-ares-dev libcli11-dev
     libfuse3-dev libspdlog-dev libssl-dev liburing-dev libxxhash-dev libyaml-cpp-dev ninja-build
 )
-test_packages=(openssl unbound)
+test_packages=(openssl unbound valgrind)
 clang_packages=(clang-16 libclang-rt-16-dev)
 
 # Prints those of the given packages that are not installed.
