@@ -1,6 +1,7 @@
 #include "http/ascii.h"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -16,8 +17,9 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
     for (unsigned c = 0; c < 256; ++c) {
         const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
         // A token is made of letters, digits and fifteen marks. RFC 9110 section 5.6.2
-        if (alphanumeric || (c != 0 && c < 128 && std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) !=
-                                                      std::string_view::npos)) {
+        if (alphanumeric ||
+            (c != 0 && c < 128 &&
+             std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos)) {
             classes[c] |= kTokenChar;
         }
         // A field value has no control characters but HTAB; CR, LF and NUL make it invalid. RFC 9110 section 5.5
@@ -50,6 +52,12 @@ std::uint64_t load(const char* at) noexcept {
     return word;
 }
 
+// The first byte is the lowest one, on every machine.
+std::uint64_t load_in_order(const char* at) noexcept {
+    const std::uint64_t word = load(at);
+    return std::endian::native == std::endian::little ? word : __builtin_bswap64(word);
+}
+
 // OPTIMIZATION: lower-cases the ASCII letters of eight bytes at once. The sums set a byte's high bit from 'A' on and
 // from behind 'Z' on; no sum carries into the next byte because both operands keep below 0x80.
 constexpr std::uint64_t lower_word(std::uint64_t word) noexcept {
@@ -59,6 +67,16 @@ constexpr std::uint64_t lower_word(std::uint64_t word) noexcept {
     const std::uint64_t behind_z = low_bits + kOnes * (0x7f - 'Z');
     const std::uint64_t upper = (from_a ^ behind_z) & ~word & (kOnes * 0x80);
     return word | (upper >> 2);
+}
+
+// OPTIMIZATION: of eight bytes at once: the high bit of the first one that is a control character or DEL. A byte below 0x20
+// borrows where its high bit is clear; what a borrow says of the bytes behind it is wrong, so that only the first counts.
+constexpr std::uint64_t control_bit(std::uint64_t word) noexcept {
+    constexpr std::uint64_t kOnes = 0x0101010101010101U;
+    constexpr std::uint64_t kHighBits = kOnes * 0x80;
+    const std::uint64_t control = (word - kOnes * 0x20) & ~word;
+    const std::uint64_t delta = word ^ (kOnes * 0x7f); // zero where it is DEL
+    return (control | ((delta - kOnes) & ~delta)) & kHighBits;
 }
 
 } // namespace
@@ -84,17 +102,56 @@ bool iequals(std::string_view a, std::string_view b) noexcept {
 
 std::string lower(std::string_view text) {
     std::string lowered(text);
-    for (char& c : lowered) {
-        c = to_lower(c);
-    }
+    lower_in_place(lowered);
     return lowered;
+}
+
+void lower_in_place(std::string& text) noexcept {
+    char* const data = text.data();
+    const std::size_t size = text.size();
+    std::size_t at = 0;
+    for (; at + 8 <= size; at += 8) {
+        const std::uint64_t lowered = lower_word(load(data + at));
+        std::memcpy(data + at, &lowered, sizeof lowered);
+    }
+    for (; at < size; ++at) {
+        data[at] = to_lower(data[at]);
+    }
 }
 
 bool is_token_char(char c) noexcept { return has_class(c, kTokenChar); }
 
 bool is_token(std::string_view text) noexcept { return !text.empty() && all_of_class(text, kTokenChar); }
 
-bool is_field_value(std::string_view text) noexcept { return all_of_class(text, kFieldValueChar); }
+bool is_field_value(std::string_view text) noexcept { return field_value_prefix(text) == text.size(); }
+
+std::size_t token_prefix(std::string_view text) noexcept {
+    std::size_t at = 0;
+    while (at < text.size() && has_class(text[at], kTokenChar)) {
+        ++at;
+    }
+    return at;
+}
+
+std::size_t field_value_prefix(std::string_view text) noexcept {
+    std::size_t at = 0;
+    while (text.size() - at >= 8) {
+        const std::uint64_t control = control_bit(load_in_order(text.data() + at));
+        if (control == 0) {
+            at += 8;
+            continue;
+        }
+        at += static_cast<std::size_t>(std::countr_zero(control)) / 8;
+        if (text[at] != '\t') {
+            return at;
+        }
+        ++at;
+    }
+    while (at < text.size() && has_class(text[at], kFieldValueChar)) {
+        ++at;
+    }
+    return at;
+}
 
 std::string_view trim_ows(std::string_view text) noexcept {
     while (!text.empty() && is_ows(text.front())) {

@@ -1,6 +1,7 @@
 // Case-insensitive ASCII helpers and the character classes of RFC 9110 section 5.6. Locale-free, allocation-free.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,11 +12,15 @@ namespace gatehouse::http {
 constexpr char to_lower(char c) noexcept { return (c >= 'A' && c <= 'Z') ? static_cast<char>(c + 32) : c; }
 bool iequals(std::string_view a, std::string_view b) noexcept;
 std::string lower(std::string_view text);
+void lower_in_place(std::string& text) noexcept;
 // RFC 9110 section 5.6.2: token characters.
 bool is_token_char(char c) noexcept;
 bool is_token(std::string_view text) noexcept; // non-empty
 // RFC 9110 section 5.5: a field value holds VCHAR, obs-text, SP and HTAB only.
 bool is_field_value(std::string_view text) noexcept;
+// How many characters at the beginning are of these classes.
+std::size_t token_prefix(std::string_view text) noexcept;
+std::size_t field_value_prefix(std::string_view text) noexcept;
 // Removes optional white space (SP, HTAB) at both ends (RFC 9110 section 5.6.3).
 std::string_view trim_ows(std::string_view text) noexcept;
 // 1*DIGIT to a number; one that does not fit becomes 2^64-1. nullopt for everything else (empty, sign, white space).

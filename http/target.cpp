@@ -50,6 +50,15 @@ constexpr bool has_class(char c, std::uint8_t mask) noexcept {
     return (kClasses[static_cast<unsigned char>(c)] & mask) != 0;
 }
 
+// How many characters at the beginning are of the class.
+std::size_t class_prefix(std::string_view text, std::uint8_t mask) noexcept {
+    std::size_t at = 0;
+    while (at < text.size() && has_class(text[at], mask)) {
+        ++at;
+    }
+    return at;
+}
+
 constexpr int hex_digit(char c) noexcept {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -71,14 +80,13 @@ int percent_decoded(std::string_view text, std::size_t at) noexcept {
 // Whether every character is of the class or part of a percent-encoding. A '%' is followed by two hexadecimal
 // digits. RFC 3986 section 2.1
 bool is_encoded_text(std::string_view text, std::uint8_t mask) noexcept {
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        if (has_class(text[at], mask)) {
-            continue;
-        }
+    std::size_t at = class_prefix(text, mask);
+    while (at < text.size()) {
         if (percent_decoded(text, at) < 0) {
             return false;
         }
-        at += 2;
+        at += 3;
+        at += class_prefix(text.substr(at), mask);
     }
     return true;
 }
@@ -105,6 +113,10 @@ bool is_ip_literal(std::string_view host) noexcept {
 // authority = host [ ":" port ], without userinfo. RFC 9110 section 4.2.1
 // nullptr, or what is wrong.
 const char* split_host_port(std::string_view authority, HostPort& parts) noexcept {
+    if (!authority.empty() && class_prefix(authority, kHostChar) == authority.size()) {
+        parts = {authority, std::nullopt}; // a name and nothing else, as nearly always
+        return nullptr;
+    }
     const bool is_literal = authority.starts_with('[');
     const std::size_t bracket = is_literal ? authority.find(']') : 0;
     if (bracket == std::string_view::npos) {
@@ -142,13 +154,23 @@ const char* split_host_port(std::string_view authority, HostPort& parts) noexcep
 }
 
 // Scheme and host are compared without case, and a default port is the same as none. RFC 9110 section 4.2.3
-std::string canonical(const HostPort& parts, std::string_view scheme) {
-    std::string text = lower(parts.host);
+void assign_canonical(const HostPort& parts, std::string_view scheme, std::string& out) {
+    out.assign(parts.host);
+    lower_in_place(out);
     if (parts.port && *parts.port != default_port(scheme)) {
-        text += ':';
-        text += std::to_string(*parts.port);
+        out += ':';
+        out += std::to_string(*parts.port);
     }
-    return text;
+}
+
+// nullptr, or what is wrong.
+const char* read_authority(std::string_view authority, std::string_view scheme, std::string& out) {
+    HostPort parts;
+    const char* const fault = split_host_port(authority, parts);
+    if (fault == nullptr) {
+        assign_canonical(parts, scheme, out);
+    }
+    return fault;
 }
 
 // Takes "http://" off the front; the scheme's name is compared without case. RFC 3986 section 3.1
@@ -168,50 +190,46 @@ void split_path_query(std::string_view text, Parts& parts) {
     const std::size_t question = text.find('?');
     parts.path.assign(text.substr(0, question));
     parts.has_query = question != std::string_view::npos;
-    if (parts.has_query) {
-        parts.query.assign(text.substr(question + 1));
-    }
+    parts.query.assign(parts.has_query ? text.substr(question + 1) : std::string_view());
 }
 
-// The authority of the Host field; empty when there is none in HTTP/1.0.
-Result<std::string> host_authority(const RequestHead& request, std::string_view scheme) {
-    const auto host = request.fields.first("Host");
-    if (!host) {
+// The authority of the Host field; empty when there is none in HTTP/1.0. nullptr, or what is wrong.
+const char* read_host(const RequestHead& request, std::string_view scheme, std::string& out) {
+    std::string_view host;
+    std::size_t lines = 0;
+    request.fields.for_each("Host", [&](std::string_view value) {
+        host = value;
+        ++lines;
+    });
+    out.clear();
+    if (lines == 0) {
         // A request of HTTP/1.1 without Host is answered with 400. RFC 9112 section 3.2
-        if (request.version == Version::Http11) {
-            return bad("Host is missing");
-        }
-        return std::string();
+        return request.version == Version::Http11 ? "Host is missing" : nullptr;
     }
     // So is a request with more than one, or with an invalid value. RFC 9112 section 3.2
-    if (request.fields.count("Host") != 1) {
-        return bad("Host is repeated");
-    }
-    return canonical_authority(*host, scheme);
+    return lines > 1 ? "Host is repeated" : read_authority(host, scheme, out);
 }
 
-// absolute-form: its authority counts, and Host must say the same.
-Result<Target> absolute_target(std::string_view text, Method method, std::string_view scheme, std::string host) {
+// absolute-form: its authority counts, and Host, which `target` has, must say the same. nullptr, or what is wrong.
+const char* read_absolute(std::string_view text, Method method, std::string_view scheme, Target& target) {
     const auto target_scheme = strip_scheme(text);
     if (!target_scheme) {
-        return bad("request target has no known form");
+        return "request target has no known form";
     }
     // A request for another scheme than the connection's is misdirected. RFC 9110 section 7.4
     if (*target_scheme != scheme) {
-        return bad("scheme of the request target is not the listener's");
+        return "scheme of the request target is not the listener's";
     }
     const std::size_t path_at = std::min(text.find_first_of("/?"), text.size());
-    auto authority = canonical_authority(text.substr(0, path_at), scheme);
-    if (!authority) {
-        return authority.take_error();
+    const std::string host = target.authority;
+    if (const char* fault = read_authority(text.substr(0, path_at), scheme, target.authority)) {
+        return fault;
     }
     // Host is sent identical to the authority of the target. RFC 9112 section 3.2
     // DEVIATION: a Host that differs is refused, where RFC 9112 section 3.2.2 would replace it.
-    if (!host.empty() && host != *authority) {
-        return bad("Host differs from the request target");
+    if (!host.empty() && host != target.authority) {
+        return "Host differs from the request target";
     }
-    Target target;
-    target.authority = std::move(*authority);
     split_path_query(text.substr(path_at), target);
     if (target.path.empty()) {
         // OPTIONS for a URI without path and query is sent on as "*". RFC 9112 section 3.2.4
@@ -219,7 +237,7 @@ Result<Target> absolute_target(std::string_view text, Method method, std::string
         // Otherwise an empty path is sent as "/". RFC 9112 section 3.2.1
         target.path = asks_for_server ? "*" : "/";
     }
-    return target;
+    return nullptr;
 }
 
 // A segment as the most eager recipient reads it: decoded, and a backslash is a slash.
@@ -269,8 +287,9 @@ SegmentKind kind_of(std::string_view text) noexcept {
 const char* climbing_fault(std::string_view path) {
     constexpr const char* kUnsure =
         "'..' beside an encoded slash, a backslash, a ';' or an empty segment, which not every server reads alike";
-    const auto has = [path](std::string_view text) { return path.find(text) != std::string_view::npos; };
-    if (!has("..") && !has("%2e") && !has("%2E")) {
+    const auto has = [path](auto text) { return path.find(text) != std::string_view::npos; };
+    const bool has_dots = has('.') && has("..");
+    if (!has_dots && !(has('%') && (has("%2e") || has("%2E")))) {
         return nullptr;
     }
     std::string above; // the kinds of the segments that a ".." would take back, the next one last
@@ -311,48 +330,50 @@ std::string Target::origin_form() const {
     return text;
 }
 
-Result<Target> parse_target(const RequestHead& request, std::string_view scheme, std::string_view default_authority) {
+std::optional<Error> parse_target(const RequestHead& request, std::string_view scheme,
+                                  std::string_view default_authority, Target& out) {
     const std::string_view text = request.target;
     if (!is_encoded_text(text, kTargetChar)) {
         return bad("request target has a character that is not allowed");
     }
-    auto host = host_authority(request, scheme);
-    if (!host) {
-        return host.take_error();
+    if (const char* fault = read_host(request, scheme, out.authority)) {
+        return bad(fault);
     }
-    const Method method = request.method_kind();
     // "*" is for OPTIONS only. RFC 9112 section 3.2.4
-    const bool is_asterisk = text == "*" && method == Method::Options;
-    if (!is_asterisk && !text.starts_with('/')) {
-        auto target = absolute_target(text, method, scheme, std::move(*host));
-        if (const char* fault = target ? climbing_fault(target->path) : nullptr) {
-            return Error(ErrorKind::UnsafePath, fault);
+    const bool is_origin_form = text.starts_with('/') || (text == "*" && request.method_kind() == Method::Options);
+    if (!is_origin_form) {
+        if (const char* fault = read_absolute(text, request.method_kind(), scheme, out)) {
+            return bad(fault);
         }
-        return target;
-    }
-    Target target;
-    target.authority = std::move(*host);
-    if (target.authority.empty()) {
-        // HTTP/1.0 without Host: the server's configured name. RFC 9112 section 3.3
-        auto configured = canonical_authority(default_authority, scheme);
-        if (!configured) {
-            return configured.take_error();
+    } else {
+        if (out.authority.empty()) {
+            // HTTP/1.0 without Host: the server's configured name. RFC 9112 section 3.3
+            if (const char* fault = read_authority(default_authority, scheme, out.authority)) {
+                return bad(fault);
+            }
         }
-        target.authority = std::move(*configured);
+        split_path_query(text, out);
     }
-    split_path_query(text, target);
-    if (const char* fault = climbing_fault(target.path)) {
+    if (const char* fault = climbing_fault(out.path)) {
         return Error(ErrorKind::UnsafePath, fault);
+    }
+    return std::nullopt;
+}
+
+Result<Target> parse_target(const RequestHead& request, std::string_view scheme, std::string_view default_authority) {
+    Target target;
+    if (auto error = parse_target(request, scheme, default_authority, target)) {
+        return *std::move(error);
     }
     return target;
 }
 
 Result<std::string> canonical_authority(std::string_view authority, std::string_view scheme) {
-    HostPort parts;
-    if (const char* fault = split_host_port(authority, parts)) {
+    std::string text;
+    if (const char* fault = read_authority(authority, scheme, text)) {
         return bad(fault);
     }
-    return canonical(parts, scheme);
+    return text;
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include "http/result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,10 @@ struct Target {
 // CONNECT is refused before this. `scheme` is "http" or "https": what the listener speaks.
 // HTTP/1.0 without Host gets the authority of `default_authority`.
 Result<Target> parse_target(const RequestHead& request, std::string_view scheme, std::string_view default_authority);
+// The same into a target that was used before, whose strings keep their room; what it holds after an error says
+// nothing.
+std::optional<Error> parse_target(const RequestHead& request, std::string_view scheme,
+                                  std::string_view default_authority, Target& out);
 
 // uri-host [":" port] to its canonical form: lower case, default port removed, "[::1]" kept. Error when malformed.
 Result<std::string> canonical_authority(std::string_view authority, std::string_view scheme);

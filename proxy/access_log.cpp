@@ -4,6 +4,7 @@
 #include "proxy/clock.h"
 #include "proxy/diagnostic_log.h"
 #include "proxy/exchange_record_fields.h"
+#include "proxy/log_line.h"
 #include "proxy/log_output.h"
 #include "proxy/record_ring.h"
 
@@ -159,6 +160,7 @@ struct AccessLog::Impl {
     // The writer's own.
     std::string batch;
     ExchangeRecord record;
+    LineFormatter formatter;
     std::size_t next_ring = 0;
     bool torn = false;      // the output ends in the middle of a line
     bool abandoned = false; // the program ends and the output takes nothing: what is queued is only counted
@@ -248,7 +250,7 @@ bool AccessLog::Impl::gather() {
             }
             unpack(packed, record);
             ring.pop();
-            append_json_line(batch, record);
+            formatter.append(batch, record);
         }
     }
     return !batch.empty();

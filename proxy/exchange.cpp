@@ -75,12 +75,11 @@ bool Exchange::begin() {
     record.http10 = state_.head.version == http::Version::Http10;
     record.user_agent = state_.head.fields.first("User-Agent").value_or(std::string_view());
 
-    auto target = http::parse_target(state_.head, client_.scheme, client_.default_authority);
-    if (!target) {
-        refuse(target.error());
+    if (const auto error =
+            http::parse_target(state_.head, client_.scheme, client_.default_authority, state_.target)) {
+        refuse(*error);
         return true;
     }
-    state_.target = std::move(target).value();
     http::remove_connection_named(state_.head.fields);
     record.authority = state_.target.authority;
     if (state_.head.method_kind() == http::Method::Trace) {

@@ -3,6 +3,7 @@
 
 #include "cache/store/load.h"
 #include "http/framing.h"
+#include "http/short_text.h"
 #include "proxy/load_wait.h"
 #include "proxy/response_head_text.h"
 
@@ -33,18 +34,16 @@ void Http1Sink::interim(const http::ResponseHead& head) {
 }
 
 void Http1Sink::finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows) {
-    std::string& out = connection_.output.text();
+    http::ShortText<128> out;
     chunked_ = false;
     if (content_allowed) {
         if (length) {
-            out.append("Content-Length: ");
-            append_number(out, *length);
-            out.append("\r\n");
+            (out << "Content-Length: ").number(*length) << "\r\n";
         } else if (content_follows) {
             if (version_ == http::Version::Http11) {
                 // RFC 9112 section 6.1: content of unknown length is chunked, so that its end can be told from a break.
                 chunked_ = true;
-                out.append("Transfer-Encoding: chunked\r\n");
+                out << "Transfer-Encoding: chunked\r\n";
             } else {
                 keep_alive_ = false; // RFC 9112 section 6.3: the close is the end
                 until_close_ = true;
@@ -52,11 +51,12 @@ void Http1Sink::finish_head(bool content_allowed, std::optional<std::uint64_t> l
         }
     }
     if (!keep_alive_) {
-        out.append("Connection: close\r\n");
+        out << "Connection: close\r\n";
     } else if (version_ == http::Version::Http10) {
-        out.append("Connection: keep-alive\r\n");
+        out << "Connection: keep-alive\r\n";
     }
-    out.append("\r\n");
+    out << "\r\n";
+    connection_.output.append(out.view());
     head_sent_ = true;
 }
 

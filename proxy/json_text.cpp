@@ -2,6 +2,8 @@
 #include "proxy/json_text.h"
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace gatehouse::proxy {
 
@@ -33,7 +35,32 @@ void append_ascii_escape(std::string& out, char c) {
 
 constexpr bool is_plain(unsigned byte) noexcept { return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\'; }
 
+// OPTIMIZATION: of eight bytes at once. Below 0x80, taking one (or 0x20) from a byte sets its high bit only where it is
+// zero (or smaller); a byte from 0x80 on has it set. A borrow comes only from such a byte, and the answer is no then.
+constexpr bool are_plain(std::uint64_t word) noexcept {
+    constexpr std::uint64_t kOnes = 0x0101010101010101U;
+    const auto is_zero = [](std::uint64_t bytes) { return bytes - kOnes; };
+    const std::uint64_t odd = word | (word - kOnes * 0x20) | is_zero(word ^ (kOnes * 0x7f)) |
+                              is_zero(word ^ (kOnes * '"')) | is_zero(word ^ (kOnes * '\\'));
+    return (odd & (kOnes * 0x80)) == 0;
+}
+
 } // namespace
+
+bool is_plain_json(std::string_view text) noexcept {
+    std::size_t at = 0;
+    for (; text.size() - at >= sizeof(std::uint64_t); at += sizeof(std::uint64_t)) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, text.data() + at, sizeof word);
+        if (!are_plain(word)) {
+            return false;
+        }
+    }
+    while (at < text.size() && is_plain(byte_at(text, at))) {
+        ++at;
+    }
+    return at == text.size();
+}
 
 // Unicode 15, table 3-7 (well-formed byte sequences). A broken sequence is cut where the first byte does not fit:
 // the "maximal subpart" that one U+FFFD stands for.

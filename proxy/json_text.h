@@ -11,6 +11,8 @@ namespace gatehouse::proxy {
 // (a terminal obeys them); each maximal part that is no UTF-8 becomes one U+FFFD, so the result is valid whatever
 // came from outside.
 void append_json_string(std::string& out, std::string_view text);
+// Whether nothing in it is escaped: printable ASCII without quote and backslash.
+bool is_plain_json(std::string_view text) noexcept;
 
 // What the bytes at the front are: `size` of them belong together, and they are a character when `valid`.
 struct Utf8Piece {

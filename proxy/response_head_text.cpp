@@ -1,6 +1,7 @@
 #include "proxy/response_head_text.h"
 
 #include "http/date.h"
+#include "http/short_text.h"
 
 namespace gatehouse::proxy {
 
@@ -16,12 +17,14 @@ void append_response_head(std::string& out, const ResponseSink::Head& head) {
     policy::append_head(out, head.assembly, head.stored, head.complete_length);
     const policy::ClientHead* client = head.assembly.client;
     if (head.age_seconds && (client == nullptr || !client->speaks_as_origin())) {
-        out.append("Age: ");
-        append_number(out, *head.age_seconds);
-        out.append("\r\n");
+        http::ShortText<32> age;
+        (age << "Age: ").number(*head.age_seconds) << "\r\n";
+        out += age.view();
     }
     policy::append_cache_status(out, head.cache, head.shown_key);
-    out.append("X-Cache: ").append(policy::x_cache(head.cache)).append("\r\n");
+    http::ShortText<64> x_cache;
+    x_cache << "X-Cache: " << policy::x_cache(head.cache) << "\r\n";
+    out += x_cache.view();
     if (head.ignored_wishes) { // what API Gateway says, in the field's grammar (RFC 7234 section 5.5)
         out.append("Warning: 199 gatehouse \"Cache-Control was ignored because the client is not authorized\"\r\n");
     }

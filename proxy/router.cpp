@@ -18,8 +18,14 @@ using config::RequestConditions;
 
 // Nothing that normalisation would change: no escapes, no empty and no dot segments.
 bool is_normal(std::string_view path) noexcept {
-    return path.find('%') == std::string_view::npos && path.find("//") == std::string_view::npos &&
-           path.find("/.") == std::string_view::npos;
+    char before = '\0';
+    for (const char c : path) {
+        if (c == '%' || (before == '/' && (c == '/' || c == '.'))) {
+            return false;
+        }
+        before = c;
+    }
+    return true;
 }
 
 // The path as patterns see it; `room` holds it where it is not the path as it came.

@@ -1,9 +1,8 @@
 #include "cache/policy/cache_status.h"
 
+#include "http/short_text.h"
+
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <limits>
 
 namespace gatehouse::cache::policy {
 
@@ -33,12 +32,6 @@ std::string_view token_of(Forwarded forwarded) noexcept {
     return "";
 }
 
-void append_number(std::string& out, std::int64_t number) {
-    std::array<char, std::numeric_limits<std::int64_t>::digits10 + 3> digits;
-    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), number);
-    out.append(digits.data(), written.ptr);
-}
-
 // Whether the reason says no more than `fwd` or `hit` does.
 bool is_plain(Reason reason) noexcept {
     switch (reason) {
@@ -53,21 +46,21 @@ bool is_plain(Reason reason) noexcept {
 }
 
 // What only a forwarded request has: fwd-status, stored and collapsed. RFC 9211 sections 2.3, 2.5 and 2.6
-void append_forwarding(std::string& out, const CacheResult& result) {
-    out.append("; fwd=").append(token_of(result.forwarded));
+template <class Text>
+void append_forwarding(Text& out, const CacheResult& result) {
+    out << "; fwd=" << token_of(result.forwarded);
     if (result.forward_status) {
-        out += "; fwd-status=";
-        append_number(out, *result.forward_status);
+        (out << "; fwd-status=").number(*result.forward_status);
     }
     if (result.stored) {
-        out += "; stored";
+        out << "; stored";
     }
     // True when the answer came by the request of another; false when that was waited for in vain, and absent when
     // nothing was waited for. RFC 9211 section 2.6
     if (result.collapsed) {
-        out += "; collapsed";
+        out << "; collapsed";
     } else if (result.collapse_failed) {
-        out += "; collapsed=?0";
+        out << "; collapsed=?0";
     }
 }
 
@@ -132,25 +125,31 @@ Forwarded forwarded_for(Reason reason) noexcept {
 }
 
 void append_cache_status(std::string& out, const CacheResult& result, std::string_view key) {
-    out += "Cache-Status: gatehouse";
+    http::ShortText<256> text; // each parameter at most once, and tokens of ours
+    text << "Cache-Status: gatehouse";
     if (result.forwarded != Forwarded::No) {
-        append_forwarding(out, result);
+        append_forwarding(text, result);
     } else if (!is_own_answer(result)) {
-        out += "; hit";
+        text << "; hit";
     }
     if (result.ttl_seconds) {
-        out += "; ttl=";
-        append_number(out, *result.ttl_seconds);
+        (text << "; ttl=").number(*result.ttl_seconds);
     }
     // A parameter of ours carries our name. RFC 9211 section 3
     if (result.page_for != 0) {
-        out += "; gatehouse-error=";
-        append_number(out, result.page_for);
+        (text << "; gatehouse-error=").number(result.page_for);
     }
+    const bool has_detail = !is_plain(result.reason);
+    if (key.empty() && !has_detail) {
+        text << "\r\n";
+        out += text.view();
+        return;
+    }
+    out += text.view();
     if (!key.empty()) {
         append_key(out, key);
     }
-    if (!is_plain(result.reason)) {
+    if (has_detail) {
         out.append("; detail=").append(to_string(result.reason));
     }
     out += "\r\n";

@@ -4,6 +4,7 @@
 #include "http/ascii.h"
 #include "http/conditional.h"
 #include "http/date.h"
+#include "http/short_text.h"
 
 #include <algorithm>
 #include <array>
@@ -65,10 +66,9 @@ bool is_sent(std::string_view name, Assembly::Kind kind, bool has_etag) noexcept
 }
 
 void append_status_line(std::string& out, int status) {
-    std::array<char, 12> digits;
-    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), status);
-    out += "HTTP/1.1 ";
-    out.append(digits.data(), written.ptr).append(1, ' ').append(http::reason_phrase(status)).append(kCrLf);
+    http::ShortText<64> line; // the longest phrase has 31 characters
+    (line << "HTTP/1.1 ").number(status) << " " << http::reason_phrase(status) << "\r\n";
+    out += line.view();
 }
 
 // DEVIATION: RFC 9111 section 4.3.2 compares If-Modified-Since with Last-Modified, or with Date where there is none.

@@ -2,9 +2,9 @@
 //
 //   steady_hits ORIGIN_PORT PORT CONNECTIONS REQUESTS
 //
-// Answers on ORIGIN_PORT, once, with 1,000 bytes of JSON that stay fresh for an hour. Asks the server on PORT for them on
-// one connection, and then, on CONNECTIONS of them with one request at a time on each, REQUESTS times. Every answer has
-// to be a hit. The server is given a minute to begin to listen.
+// Answers on ORIGIN_PORT, once, with 1,000 bytes of JSON that stay fresh for an hour. Asks the server on PORT for them
+// on one connection, and then, on CONNECTIONS of them with one request at a time on each, REQUESTS times. Every answer
+// has to be a hit. The server is given a minute to begin to listen.
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -24,8 +24,11 @@
 
 namespace {
 
-constexpr std::string_view kRequest = "GET /item.json HTTP/1.1\r\nHost: steady.test\r\nUser-Agent: steady_hits\r\n"
-                                      "Accept: */*\r\nAccept-Encoding: gzip, br\r\n\r\n";
+constexpr std::string_view kRequest = "GET /v1/catalogue/items/4711?language=en HTTP/1.1\r\n"
+                                      "Host: catalogue.steady.test\r\n"
+                                      "User-Agent: steady_hits/1.0 (a load that is the same each time)\r\n"
+                                      "Accept: application/json, text/plain, */*\r\n"
+                                      "Accept-Encoding: gzip, br\r\n\r\n";
 constexpr std::size_t kContentBytes = 1000;
 
 [[noreturn]] void fail(const char* what) {
@@ -175,8 +178,7 @@ int main(int argc, char** argv) {
     const int port = std::atoi(argv[2]);
     std::vector<Connection> connections{{connect_within_a_minute(port), {}}};
     ask(connections.front());
-    while (!read_answer(connections.front(), false)) {
-    }
+    while (!read_answer(connections.front(), false)) {}
     origin.join();
     while (connections.size() < static_cast<std::size_t>(std::atoi(argv[3]))) {
         connections.push_back({connect_within_a_minute(port), {}});

@@ -86,9 +86,9 @@ TEST_CASE("optional white space is SP and HTAB at both ends") {
         std::string_view text;
         std::string_view trimmed;
     };
-    const Row rows[] = {{"", ""},         {" ", ""},       {" \t \t", ""},    {"a", "a"},
-                        {" a\t", "a"},    {"a b", "a b"},  {"\t a \t b ", "a \t b"},
-                        {"\ra\n", "\ra\n"}, {"\va", "\va"}};
+    const Row rows[] = {{"", ""},      {" ", ""},      {" \t \t", ""},           {"a", "a"},
+                        {" a\t", "a"}, {"a b", "a b"}, {"\t a \t b ", "a \t b"}, {"\ra\n", "\ra\n"},
+                        {"\va", "\va"}};
     for (const Row& row : rows) {
         CHECK(trim_ows(row.text) == row.trimmed);
     }
@@ -105,5 +105,32 @@ TEST_CASE("digits are read up to 2^64-1 and saturate there") {
     for (const std::string_view text : {"", "+1", "-1", " 1", "1 ", "1.0", "0x1", "1e3", "1,1", "\xd9\xa1"}) {
         CAPTURE(std::string(text));
         CHECK(!parse_digits(text));
+    }
+}
+
+TEST_CASE("the characters of tokens and of field values that a text begins with are counted, at every byte and place") {
+    const auto reference = [](std::string_view text, auto is_one) {
+        std::size_t size = 0;
+        while (size < text.size() && is_one(text[size])) {
+            ++size;
+        }
+        return size;
+    };
+    const auto in_value = [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return c == '\t' || (byte >= ' ' && byte != 0x7f);
+    };
+    for (std::size_t size = 0; size < 20; ++size) {
+        for (std::size_t at = 0; at <= size; ++at) {
+            for (int byte = 0; byte < 256; ++byte) {
+                std::string text(size, 'a');
+                text.insert(at, 1, static_cast<char>(byte));
+                text.insert(at / 2, 1, '\t');
+                CAPTURE(text);
+                REQUIRE(field_value_prefix(text) == reference(text, in_value));
+                REQUIRE(is_field_value(text) == (reference(text, in_value) == text.size()));
+                REQUIRE(token_prefix(text) == reference(text, [](char c) { return is_token_char(c); }));
+            }
+        }
     }
 }

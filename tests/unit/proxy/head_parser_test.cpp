@@ -434,3 +434,37 @@ TEST_CASE("whatever comes, a head that is accepted can be sent on as it is read"
     }
     CHECK(accepted > 1000);
 }
+
+// A field written with more space than usual makes the careful way read the whole head.
+TEST_CASE("whatever comes, the usual way of reading a request head takes it as the careful one does") {
+    std::mt19937 random(1147);
+    const auto pick = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>(0, most)(random); };
+    constexpr std::string_view kBytes = "\r\n\t :,/\0\x01\x7f\x80\xff\vGXa1;="sv;
+    HeadLimits limits;
+    limits.fields = 8;
+    std::size_t accepted = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::string lines = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: 1\r\nContent-Length: 3\r\n";
+        for (std::size_t changes = 1 + pick(3); changes > 0; --changes) {
+            const std::size_t at = pick(lines.size() - 1);
+            switch (pick(2)) {
+            case 0: lines[at] = kBytes[pick(kBytes.size() - 1)]; break;
+            case 1: lines.erase(at, 1 + pick(2)); break;
+            default: lines.insert(at, 1, kBytes[pick(kBytes.size() - 1)]); break;
+            }
+        }
+        if (!lines.ends_with("\r\n") || lines.find("\r\n\r\n") != std::string::npos) {
+            continue; // what is put behind it would belong to a line of it, or to no head
+        }
+        const auto usual = parse_request(lines + "\r\n", limits);
+        auto careful = parse_request(lines + "Unusual:  1\r\n\r\n", limits);
+        CAPTURE(lines);
+        REQUIRE(usual.parse.state == careful.parse.state);
+        if (usual.parse.state == State::Complete) {
+            REQUIRE(careful.head.fields.remove("Unusual") == 1);
+            REQUIRE(same(usual.head, careful.head));
+            ++accepted;
+        }
+    }
+    CHECK(accepted > 1000);
+}
