@@ -86,7 +86,8 @@ bool HttpCache::alive(const store::EntryRef& entry) {
     return true;
 }
 
-HttpCache::Match HttpCache::choose(const RequestContext& context, const store::Candidates& found) {
+// What is selected is taken out of `found`.
+HttpCache::Match HttpCache::choose(const RequestContext& context, store::Candidates& found) {
     Match match;
     boost::container::static_vector<StoredHead, store::Candidates::kMax> heads;
     boost::container::static_vector<std::size_t, store::Candidates::kMax> index; // of each head among the found
@@ -102,16 +103,18 @@ HttpCache::Match HttpCache::choose(const RequestContext& context, const store::C
     if (heads.empty()) {
         return match;
     }
-    match.newest = found[index[0]];
     match.vary_names = heads[0].vary_names;
     const auto selected = policy::select_variant(std::span<const StoredHead>(heads.data(), heads.size()),
                                                  context.request.fields, context.policy.accept_language);
+    if (selected != 0) { // otherwise `entry` keeps the names alive
+        match.newest = found[index[0]];
+    }
     if (!selected) {
         match.reason = Reason::VaryMiss;
         choose_part(context, found, match);
         return match;
     }
-    match.entry = found[index[*selected]];
+    match.entry = found.take(index[*selected]);
     match.head = heads[*selected];
     match.reason = Reason::None;
     return match;
@@ -163,8 +166,9 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         plan.result.reason = reuse.reason;
         switch (reuse.kind) {
         case ReuseDecision::Kind::ServeFresh:
-            if (plan.may_store && !match.head.facts.is_part && !refreshed_.remembers(context.hash, context.now) &&
-                policy::refreshes_ahead(match.head.facts, reuse.freshness, context.policy, context.dice)) {
+            if (plan.may_store && !match.head.facts.is_part &&
+                policy::refreshes_ahead(match.head.facts, reuse.freshness, context.policy, context.dice) &&
+                !refreshed_.remembers(context.hash, context.now)) {
                 refresh_ahead(context, match.vary_names, rules, plan);
             }
             [[fallthrough]];

@@ -163,7 +163,7 @@ private:
         policy::StoredHead head;
         policy::Reason reason = policy::Reason::UriMiss; // why there is none
         std::string_view vary_names;                     // of the newest stored response
-        store::EntryRef newest;                          // keeps vary_names alive
+        store::EntryRef newest;                          // keeps vary_names alive where it is not `entry`
         std::uint64_t sequence = 0;                      // the largest that was found, dead or alive
         // There is no whole response for this request, but a part of one that is this long, or parts that can be
         // completed.
@@ -173,7 +173,7 @@ private:
         std::shared_ptr<store::Load> load; // there may be one, which has to be waited for
     };
     Match find(const RequestContext& context);
-    Match choose(const RequestContext& context, const store::Candidates& found);
+    Match choose(const RequestContext& context, store::Candidates& found);
     void look_up(const RequestContext& context, std::string_view key, const store::KeyHash& hash,
                  store::Candidates& found);
     Plan plan_with(const RequestContext& context, const policy::RequestDecision& decision, const Match& match);

@@ -1,6 +1,7 @@
 #include "http/fields.h"
 
 #include "http/ascii.h"
+#include "http/reassign.h"
 
 #include <algorithm>
 #include <cassert>
@@ -205,7 +206,7 @@ std::size_t Fields::assign_lines(std::string_view text, std::size_t most) {
             if (text[at + 1] != '\n') {
                 return 0;
             }
-            block_.assign(text.data(), at);
+            reassign(block_, text.substr(0, at));
             return at + kCrLf.size();
         }
         const std::size_t name_size = token_prefix(text.substr(at));

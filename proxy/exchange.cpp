@@ -10,12 +10,14 @@
 #include "cache/policy/range_fill.h"
 #include "cache/policy/response_assembly.h"
 #include "http/forwarding.h"
+#include "http/reassign.h"
 #include "proxy/error_page.h"
 #include "proxy/error_response.h"
 #include "proxy/router.h"
 #include "proxy/viewer_rules.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace gatehouse::proxy {
@@ -57,7 +59,8 @@ void RequestState::clear() {
     content.reset();
     behavior = nullptr;
     ignored_wishes = false;
-    plan = Plan();
+    std::destroy_at(&plan);
+    std::construct_at(&plan);
     as_sent.clear();
     page.reset();
     record.clear();
@@ -69,11 +72,11 @@ bool Exchange::begin() {
     ExchangeRecord& record = state_.record;
     record.started = now;
     record.started_steady = worker_.core.turn_steady();
-    record.client = client_.address;
-    record.method = state_.head.method;
-    record.target = state_.head.target;
+    http::reassign(record.client, client_.address);
+    http::reassign(record.method, state_.head.method);
+    http::reassign(record.target, state_.head.target);
     record.http10 = state_.head.version == http::Version::Http10;
-    record.user_agent = state_.head.fields.first("User-Agent").value_or(std::string_view());
+    http::reassign(record.user_agent, state_.head.fields.first("User-Agent").value_or(std::string_view()));
 
     if (const auto error =
             http::parse_target(state_.head, client_.scheme, client_.default_authority, state_.target)) {
@@ -81,7 +84,7 @@ bool Exchange::begin() {
         return true;
     }
     http::remove_connection_named(state_.head.fields);
-    record.authority = state_.target.authority;
+    http::reassign(record.authority, state_.target.authority);
     if (state_.head.method_kind() == http::Method::Trace) {
         answer_trace();
         return true;
@@ -109,8 +112,8 @@ bool Exchange::begin_routed() {
     ExchangeRecord& record = state_.record;
     record.routed = true;
     record.behavior = *behavior;
-    record.behavior_name = state_.behavior->path_pattern;
-    record.origin = state_.behavior->origin_ref->name;
+    http::reassign(record.behavior_name, state_.behavior->path_pattern);
+    http::reassign(record.origin, state_.behavior->origin_ref->name);
     const bool over_https = client_.scheme == "https" || (client_.trusted && was_forwarded_over_https(state_.head));
     if (auto own = answer_of_viewer_rules(*state_.behavior, state_.head, state_.target, over_https)) {
         answer_own(std::move(*own), nullptr);
@@ -197,7 +200,8 @@ bool Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
     }
     const std::uint64_t size = entry->body_size();
     const auto part = policy::part_of(head);
-    Assembly assembly = policy::assemble_stored(state_.head, head, size, now, worker_.random(),
+    const std::uint64_t boundary_seed = state_.facts.range ? worker_.random() : 0;
+    Assembly assembly = policy::assemble_stored(state_.head, head, size, now, boundary_seed,
                                                 state_.behavior->policy_ref->immutable);
     assembly.withheld = policy::withheld_fields(*state_.behavior->policy_ref);
     std::optional<policy::ClientHead> client;

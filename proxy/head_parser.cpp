@@ -5,6 +5,7 @@
 #include "proxy/head_parser.h"
 
 #include "http/ascii.h"
+#include "http/reassign.h"
 
 #include <boost/beast/http/basic_parser.hpp>
 
@@ -184,8 +185,8 @@ std::size_t read_usual_request_line(std::string_view bytes, http::RequestHead& o
         target.find(' ') != std::string_view::npos || target.find('\t') != std::string_view::npos) {
         return 0;
     }
-    out.method.assign(line, 0, method);
-    out.target.assign(target);
+    http::reassign(out.method, line.substr(0, method));
+    http::reassign(out.target, target);
     out.version = minor == '0' ? http::Version::Http10 : http::Version::Http11;
     return size + 2;
 }

@@ -68,13 +68,13 @@ OutputQueue::Flush OutputQueue::try_flush(int descriptor) noexcept {
             return Flush::Failed;
         }
         sent_ += static_cast<std::uint64_t>(sent);
+        if (static_cast<std::uint64_t>(sent) == pending_bytes()) {
+            clear();
+            return Flush::Done;
+        }
         consume(static_cast<std::uint64_t>(sent));
     }
-    segments_.clear();
-    next_ = 0;
-    text_.clear();
-    sent_text_ = 0;
-    sealed_ = 0;
+    clear();
     return Flush::Done;
 }
 

@@ -18,12 +18,16 @@ using config::RequestConditions;
 
 // Nothing that normalisation would change: no escapes, no empty and no dot segments.
 bool is_normal(std::string_view path) noexcept {
-    char before = '\0';
-    for (const char c : path) {
-        if (c == '%' || (before == '/' && (c == '/' || c == '.'))) {
+    if (path.find('%') != std::string_view::npos) {
+        return false;
+    }
+    std::size_t slash = path.find('/');
+    while (slash != std::string_view::npos && slash + 1 < path.size()) {
+        ++slash;
+        if (path[slash] == '/' || path[slash] == '.') {
             return false;
         }
-        before = c;
+        slash = path.find('/', slash);
     }
     return true;
 }

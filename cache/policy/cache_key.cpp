@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <initializer_list>
 #include <optional>
 #include <span>
 #include <vector>
@@ -18,21 +16,6 @@ namespace {
 using Mode = config::NameSelection::Mode;
 
 constexpr char kEnd = '\n'; // of each part
-constexpr std::string_view kEndText(&kEnd, 1);
-
-// OPTIMIZATION: room is made once for all of them.
-void append_all(std::string& out, std::initializer_list<std::string_view> texts) {
-    std::size_t at = out.size();
-    std::size_t size = at;
-    for (const std::string_view text : texts) {
-        size += text.size();
-    }
-    out.resize(size);
-    for (const std::string_view text : texts) {
-        std::memcpy(out.data() + at, text.data(), text.size());
-        at += text.size();
-    }
-}
 
 // Parameters and cookies are compared as raw bytes, with case and not percent-decoded: what is written differently is
 // another name, and a name that is not selected is not forwarded either, so that the origin never sees what the key does
@@ -212,13 +195,16 @@ void append_vary_rule(const config::VaryRule& rule, std::string& out) {
 void append_rule_set(const config::Behavior& behavior, std::string& out) {
     out += behavior.policy_ref->name;
     append_vary_rule(behavior.policy_ref->vary, out);
+    out += '|';
     if (!behavior.share.empty()) {
-        append_all(out, {"||", behavior.share, kEndText});
-    } else if (!behavior.when_text.empty()) {
-        append_all(out, {"|", behavior.path_pattern, "|", behavior.when_text, kEndText});
+        out.append(1, '|').append(behavior.share);
     } else {
-        append_all(out, {"|", behavior.path_pattern, kEndText});
+        out.append(behavior.path_pattern);
+        if (!behavior.when_text.empty()) {
+            out.append(1, '|').append(behavior.when_text);
+        }
     }
+    out += kEnd;
 }
 
 } // namespace
@@ -228,8 +214,9 @@ void make_cache_key(const config::Behavior& behavior, const http::Target& target
     const config::CachePolicy& policy = *behavior.policy_ref;
     out.clear();
     append_rule_set(behavior, out);
-    const std::string_view host = policy.key.any_host ? std::string_view("*") : std::string_view(target.authority);
-    append_all(out, {behavior.origin, kEndText, host, kEndText, target.path, kEndText});
+    out.append(behavior.origin).append(1, kEnd);
+    out.append(policy.key.any_host ? std::string_view("*") : std::string_view(target.authority)).append(1, kEnd);
+    out.append(target.path).append(1, kEnd);
     const std::size_t query_at = out.size();
     const bool has_query = target.has_query && append_keyed_query(target.query, policy.key, out);
     const bool is_empty_query = has_query && out.size() == query_at;

@@ -145,6 +145,8 @@ public:
     std::size_t size() const noexcept { return entries_.size(); }
     bool empty() const noexcept { return entries_.empty(); }
     const EntryRef& operator[](std::size_t index) const noexcept { return entries_[index]; }
+    // Leaves null in its place.
+    EntryRef take(std::size_t index) noexcept { return std::move(entries_[index]); }
 
 private:
     boost::container::static_vector<EntryRef, kMax> entries_; // room that costs nothing until it is used
