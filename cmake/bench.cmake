@@ -1,8 +1,16 @@
 # Each file in bench/ is one program, named after the file: bench/hit_path.cpp is bench_hit_path.
 file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.cpp)
+# The micro benchmarks are left out where Google Benchmark (libbenchmark-dev) is not installed.
+find_package(benchmark QUIET)
+if(NOT benchmark_FOUND)
+    list(FILTER bench_sources EXCLUDE REGEX "/micro\\.cpp$")
+endif()
 foreach(source IN LISTS bench_sources)
     get_filename_component(name ${source} NAME_WE)
     add_executable(bench_${name} ${source})
     target_link_libraries(bench_${name} PRIVATE gatehouse_proxy gatehouse_warnings)
     gatehouse_reuse_asio_pch(bench_${name})
 endforeach()
+if(TARGET bench_micro)
+    target_link_libraries(bench_micro PRIVATE benchmark::benchmark)
+endif()

@@ -9,7 +9,7 @@ build_packages=(
     libfuse3-dev libspdlog-dev libssl-dev liburing-dev libxxhash-dev libyaml-cpp-dev ninja-build
 )
 test_packages=(openssl unbound valgrind)
-clang_packages=(clang-16 libclang-rt-16-dev)
+clang_packages=(clang-16 libbenchmark-dev libclang-rt-16-dev)
 
 # Prints those of the given packages that are not installed.
 missing_packages() {
