@@ -78,9 +78,9 @@ struct Stored {
     http::RequestHead request = parsed_request();
     RequestFacts request_facts = cache::policy::request_facts(request, false);
     const config::Behavior& behavior = configuration().behaviors.front();
-    std::string block = encode_stored_head(
-        response_facts(request, request_facts, false, response(), kReceived, kReceived, {}),
-        fields_to_store(response(), kReceived), "accept-encoding", "gzip, br");
+    std::string block =
+        encode_stored_head(response_facts(request, request_facts, false, response(), kReceived, kReceived, {}),
+                           fields_to_store(response(), kReceived), "accept-encoding", "gzip, br");
     StoredHead head = view_stored_head(block);
 };
 

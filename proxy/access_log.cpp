@@ -1,6 +1,7 @@
 // The rings, and the thread that turns them into lines.
 #include "proxy/access_log.h"
 
+#include "http/reassign.h"
 #include "proxy/clock.h"
 #include "proxy/diagnostic_log.h"
 #include "proxy/exchange_record_fields.h"
@@ -88,7 +89,7 @@ void unpack(std::span<const char> packed, ExchangeRecord& record) {
             std::uint32_t size = 0;
             std::memcpy(&size, in, sizeof(size));
             in += sizeof(size);
-            field.assign(in, size);
+            http::reassign(field, std::string_view(in, size));
             in += size;
         } else {
             std::memcpy(&field, in, sizeof(field));

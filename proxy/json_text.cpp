@@ -1,6 +1,7 @@
 // JSON strings from arbitrary bytes.
 #include "proxy/json_text.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -48,18 +49,19 @@ constexpr bool are_plain(std::uint64_t word) noexcept {
 } // namespace
 
 bool is_plain_json(std::string_view text) noexcept {
-    std::size_t at = 0;
-    for (; text.size() - at >= sizeof(std::uint64_t); at += sizeof(std::uint64_t)) {
-        std::uint64_t word = 0;
+    const std::size_t size = text.size();
+    std::uint64_t word = 0;
+    if (size < sizeof word) {
+        return std::all_of(text.begin(), text.end(), [](char c) { return is_plain(static_cast<unsigned char>(c)); });
+    }
+    for (std::size_t at = 0; at + sizeof word < size; at += sizeof word) {
         std::memcpy(&word, text.data() + at, sizeof word);
         if (!are_plain(word)) {
             return false;
         }
     }
-    while (at < text.size() && is_plain(byte_at(text, at))) {
-        ++at;
-    }
-    return at == text.size();
+    std::memcpy(&word, text.data() + size - sizeof word, sizeof word); // what is left, and some of it again
+    return are_plain(word);
 }
 
 // Unicode 15, table 3-7 (well-formed byte sequences). A broken sequence is cut where the first byte does not fit:

@@ -1,6 +1,7 @@
 // The access log line: what is in it, what is left out, and that it is JSON whatever came from outside.
 #include "proxy/exchange_record.h"
 #include "proxy/json_text.h"
+#include "proxy/log_line.h"
 
 #include <boost/json.hpp>
 #include <doctest/doctest.h>
@@ -250,6 +251,42 @@ TEST_CASE("text from outside is escaped, and what is no UTF-8 is replaced") {
             CHECK_NOTHROW(round_trip(row.text));
         }
     }
+}
+
+TEST_CASE("a text is plain when nothing in it is escaped, at every byte and place") {
+    CHECK(is_plain_json(""));
+    for (std::size_t size = 1; size < 20; ++size) {
+        for (std::size_t at = 0; at < size; ++at) {
+            for (int byte = 0; byte < 256; ++byte) {
+                std::string text(size, 'a');
+                text[at] = static_cast<char>(byte);
+                CAPTURE(text);
+                const bool is_plain = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+                REQUIRE(is_plain_json(text) == is_plain);
+            }
+        }
+    }
+}
+
+TEST_CASE("lines made one after the other are those that are made alone") {
+    LineFormatter formatter;
+    std::string all;
+    std::string expected;
+    ExchangeRecord record = full_record();
+    for (const auto step : {0ms, 1ms, 999ms, 1ms, 0ms, -1ms, 86'400'000ms}) {
+        record.started += step;
+        formatter.append(all, record);
+        append_json_line(expected, record);
+    }
+    CHECK(all == expected);
+}
+
+TEST_CASE("a line is as long as its texts, however long they are") {
+    ExchangeRecord record = full_record();
+    record.target = "/" + std::string(20'000, '\x01');
+    const boost::json::object object = parse_record(record);
+    CHECK(object.at("target").as_string() == record.target);
+    CHECK(object.at("protocol").as_string() == "HTTP/1.1");
 }
 
 TEST_CASE("random bytes in every text give a line that parses") {
