@@ -18,7 +18,9 @@
 #endif
 
 #ifdef GATEHOUSE_SANITIZED_ALLOCATOR
-#include <sanitizer/allocator_interface.h>
+// Declared here, because GCC 12 does not install sanitizer/allocator_interface.h.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
+                                                         void (*on_free)(const volatile void*));
 #endif
 
 namespace {
