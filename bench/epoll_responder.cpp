@@ -2,6 +2,7 @@
 // keeps connections open, and sends until all is sent. What a proxy costs above it is what the proxy does.
 //
 //   epoll_responder PORT FILE     FILE holds the whole response, head and content
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -17,14 +18,17 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace {
 
+constexpr std::size_t kResponsesAtOnce = 64;
+
 struct Connection {
-    std::string input;        // of a request that is not complete
-    std::size_t pending = 0;  // bytes of the response still to be sent
-    std::size_t owed = 0;     // whole responses after that one
+    std::string input;       // of a request that is not complete
+    std::size_t pending = 0; // bytes of the response still to be sent
+    std::size_t owed = 0;    // whole responses after that one
 };
 
 int listen_on(int port) {
@@ -55,23 +59,42 @@ std::size_t count_heads(std::string_view bytes, std::size_t& used) {
     }
 }
 
-// False: the connection is finished.
+void forget_sent(Connection& connection, std::size_t sent, std::size_t response_size) {
+    if (sent < connection.pending) {
+        connection.pending -= sent;
+        return;
+    }
+    sent -= connection.pending;
+    connection.owed -= sent / response_size;
+    connection.pending = 0;
+    if (sent % response_size > 0) {
+        --connection.owed;
+        connection.pending = response_size - sent % response_size;
+    }
+}
+
+// Responses that are owed for pipelined requests leave together, as many as fit. False: the connection is finished.
 bool send_what_is_owed(int fd, Connection& connection, const std::string& response) {
-    for (;;) {
+    while (connection.pending > 0 || connection.owed > 0) {
         if (connection.pending == 0) {
-            if (connection.owed == 0) {
-                return true;
-            }
             --connection.owed;
             connection.pending = response.size();
         }
-        const char* from = response.data() + (response.size() - connection.pending);
-        const ssize_t sent = ::send(fd, from, connection.pending, MSG_NOSIGNAL);
+        std::array<iovec, kResponsesAtOnce> parts{};
+        char* const begin = const_cast<char*>(response.data());
+        parts[0] = {begin + (response.size() - connection.pending), connection.pending};
+        const std::size_t others = std::min(connection.owed, parts.size() - 1);
+        std::fill_n(parts.begin() + 1, others, iovec{begin, response.size()});
+        msghdr message{};
+        message.msg_iov = parts.data();
+        message.msg_iovlen = others + 1;
+        const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
         if (sent < 0) {
             return errno == EAGAIN;
         }
-        connection.pending -= static_cast<std::size_t>(sent);
+        forget_sent(connection, static_cast<std::size_t>(sent), response.size());
     }
+    return true;
 }
 
 } // namespace

@@ -1,15 +1,18 @@
-// An origin that answers /BYTES/ANYTHING with so many bytes, cacheable for a day, and /count with the number of answers
-// that it gave before. A bare epoll loop: it is not to be what is measured.
+// An origin that answers /BYTES/ANYTHING with so many bytes, cacheable for a day, /BYTES/no-store/ANYTHING with what
+// may not be stored, /BYTES/late/ANYTHING after 20 ms, and /count with the number of answers that it gave before. A
+// bare epoll loop: it is not to be what is measured.
 //
 //   sized_origin PORT
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,12 +27,16 @@
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::size_t kStepBytes = 256 * 1024; // of a body, at once
+constexpr std::chrono::milliseconds kLate{20};
 
 struct Connection {
     std::string input;              // of requests that are not answered yet
     std::string head;               // what is left of a response's head
     std::uint64_t body_missing = 0; // and of its body
+    bool waits = false;             // until it is late enough
 };
 
 int listen_on(int port) {
@@ -55,6 +62,11 @@ std::string date_now() {
     return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
 }
 
+struct Late {
+    Clock::time_point at;
+    int fd;
+};
+
 class Origin {
 public:
     explicit Origin(int port) : listener_(listen_on(port)), poller_(::epoll_create1(0)), body_(kStepBytes, 'x') {
@@ -64,14 +76,15 @@ public:
     [[noreturn]] void run() {
         std::array<epoll_event, 256> ready{};
         for (;;) {
-            const int count = ::epoll_wait(poller_, ready.data(), static_cast<int>(ready.size()), -1);
+            const int count =
+                ::epoll_wait(poller_, ready.data(), static_cast<int>(ready.size()), milliseconds_to_next());
+            answer_what_is_late_enough();
             for (int i = 0; i < count; ++i) {
                 const epoll_event& event = ready[static_cast<std::size_t>(i)];
                 if (event.data.fd == listener_) {
                     take_connection();
                 } else if (!serve(event.data.fd, (event.events & EPOLLIN) != 0)) {
-                    connections_.erase(event.data.fd);
-                    ::close(event.data.fd);
+                    end(event.data.fd);
                 }
             }
         }
@@ -96,6 +109,31 @@ private:
         watch(fd, EPOLLIN | EPOLLOUT | EPOLLET);
     }
 
+    void end(int fd) {
+        connections_.erase(fd);
+        std::erase_if(late_, [&](const Late& late) { return late.fd == fd; });
+        ::close(fd);
+    }
+
+    int milliseconds_to_next() const {
+        if (late_.empty()) {
+            return -1;
+        }
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(late_.front().at - Clock::now());
+        return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+
+    void answer_what_is_late_enough() {
+        while (!late_.empty() && late_.front().at <= Clock::now()) {
+            const int fd = late_.front().fd;
+            late_.pop_front();
+            connections_[fd].waits = false;
+            if (!serve(fd, false)) {
+                end(fd);
+            }
+        }
+    }
+
     // False: the connection is finished.
     bool serve(int fd, bool has_input) {
         Connection& connection = connections_[fd];
@@ -108,7 +146,8 @@ private:
             connection.input.append(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
         }
         for (;;) {
-            if (connection.head.empty() && connection.body_missing == 0 && !begin_next(connection)) {
+            const bool has_sent_all = connection.head.empty() && connection.body_missing == 0;
+            if (connection.waits || (has_sent_all && !begin_next(fd, connection))) {
                 return true;
             }
             if (!send_on(fd, connection)) {
@@ -117,7 +156,8 @@ private:
         }
     }
 
-    bool begin_next(Connection& connection) {
+    // False: there is nothing to send yet.
+    bool begin_next(int fd, Connection& connection) {
         const std::size_t end = connection.input.find("\r\n\r\n");
         if (end == std::string::npos) {
             return false;
@@ -131,10 +171,16 @@ private:
         }
         ++answers_;
         connection.body_missing = std::strtoull(target.c_str() + 1, nullptr, 10);
-        connection.head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: max-age=86400\r\n"
-                          "ETag: \"bench\"\r\nDate: " +
-                          date() + "\r\nContent-Length: " + std::to_string(connection.body_missing) + "\r\n\r\n";
-        return true;
+        const bool may_be_stored = target.find("/no-store/") == std::string::npos;
+        connection.head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: ";
+        connection.head += may_be_stored ? "max-age=86400\r\nETag: \"bench\"" : "no-store";
+        connection.head += "\r\nDate: " + date() + "\r\nContent-Length: ";
+        connection.head += std::to_string(connection.body_missing) + "\r\n\r\n";
+        connection.waits = target.find("/late/") != std::string::npos;
+        if (connection.waits) {
+            late_.push_back({Clock::now() + kLate, fd});
+        }
+        return !connection.waits;
     }
 
     // False: errno says why not all was sent.
@@ -169,6 +215,7 @@ private:
     const int poller_;
     const std::string body_;
     std::unordered_map<int, Connection> connections_;
+    std::deque<Late> late_; // the next one first: all wait equally long
     std::uint64_t answers_ = 0;
     std::time_t date_at_ = 0;
     std::string date_;
