@@ -1,15 +1,21 @@
-// Replays a trace through the real memory store, and prints its miss ratios beside those of an LRU.
+// Replays a trace through the real memory store, and prints its miss ratios beside those of an LRU and of what a cache
+// could do at best. bench/replay runs it on a compressed trace.
 //
-//   zstdcat trace.csv.zst | bench_replay --fraction 0.1 [--shards 16] [--unit] [FILE]
+//   bench_replay [--fraction F]... [--shards N] [--unit] [FILE|-]
 //
 // A line of the trace is `timestamp,key,size`. The cache is a fraction of the footprint: of the sum of the sizes of all
 // distinct objects. An object of `size` bytes is stored with a body of so many bytes; with --unit (or when all sizes
 // are 1: then the trace counts objects, not bytes) it has no body. The LRU counts sizes, and nothing beside them.
 //
+// `belady` is printed where all objects have one size: the fewest misses that any cache could have had (MIN, with the
+// right not to keep a response). `bound` is PFOO-L, which no cache can be below whatever the sizes, but which none has
+// to reach: it needs room on average only. Its two figures are separate bounds. Both are in bench/offline_bound.h.
+//
 // How the fraction becomes size_bytes: the store charges more than sizes (heads, block classes, index, ghosts). All
 // distinct objects are first put into a store without bounds. What they are charged there, the index included, times
 // the fraction, is the cache; beside it the store gets what it takes when it is empty, and what the ghosts take at most
 // for the objects it is to hold. `kept` is the number of objects in the store at the end, to compare with the fraction.
+#include "bench/offline_bound.h"
 #include "cache/store/memory_store.h"
 
 #include <algorithm>
@@ -23,6 +29,7 @@
 #include <unordered_map>
 #include <vector>
 
+using namespace gatehouse::bench;
 using namespace gatehouse::cache::store;
 
 namespace {
@@ -149,6 +156,19 @@ Misses run_lru(const Trace& trace, std::uint64_t capacity) {
     return misses;
 }
 
+SizedRequests sized_requests(const Trace& trace) {
+    SizedRequests sized;
+    sized.requests = trace.requests;
+    for (const Trace::Object& object : trace.objects) {
+        sized.sizes.push_back(object.size);
+    }
+    return sized;
+}
+
+bool has_one_size(const SizedRequests& sized) {
+    return sized.sizes.front() > 0 && std::equal(sized.sizes.begin() + 1, sized.sizes.end(), sized.sizes.begin());
+}
+
 // What all distinct objects are charged in an unbounded store, and what an empty one takes.
 void measure_charges(const Trace& trace, const Arguments& arguments, std::uint64_t& all, std::uint64_t& empty) {
     MemoryStoreOptions options;
@@ -226,21 +246,28 @@ int main(int count, char** values) {
                 trace.requests.size(), trace.objects.size(), static_cast<unsigned long long>(trace.footprint),
                 static_cast<double>(all) / static_cast<double>(trace.objects.size()), arguments.shards);
     std::printf("%9s  %-6s  %7s  %7s  %9s\n", "fraction", "policy", "objects", "bytes", "kept");
+    const SizedRequests sized = sized_requests(trace);
     for (const double fraction : arguments.fractions) {
         StoreStats stats;
         const auto cache = static_cast<std::uint64_t>(fraction * static_cast<double>(all)) + empty;
         const std::uint64_t size_bytes =
             cache + charge_of_ghosts(cache, fraction * static_cast<double>(trace.objects.size()), arguments.shards);
-        const Misses store = run_store(trace, size_bytes, arguments, stats);
-        const Misses lru = run_lru(trace, static_cast<std::uint64_t>(fraction * static_cast<double>(trace.footprint)));
-        for (const auto& [name, misses] : {std::pair("store", store), std::pair("lru", lru)}) {
-            std::printf("%9g  %-6s  %7.4f  %7.4f", fraction, name, static_cast<double>(misses.objects) / requests,
+        const auto capacity = static_cast<std::uint64_t>(fraction * static_cast<double>(trace.footprint));
+        const auto print = [&](const char* policy, const Misses& misses, const std::string& kept = {}) {
+            std::printf("%9g  %-6s  %7.4f  %7.4f", fraction, policy, static_cast<double>(misses.objects) / requests,
                         static_cast<double>(misses.bytes) / static_cast<double>(bytes));
-            if (std::strcmp(name, "store") == 0) {
-                std::printf("  %9llu", static_cast<unsigned long long>(stats.objects));
-            }
-            std::printf("\n");
+            std::printf(kept.empty() ? "\n" : "  %9s\n", kept.c_str());
+        };
+        const Misses store = run_store(trace, size_bytes, arguments, stats);
+        print("store", store, std::to_string(stats.objects));
+        print("lru", run_lru(trace, capacity));
+        if (has_one_size(sized)) {
+            const std::uint64_t size = sized.sizes.front();
+            const std::uint64_t misses = fewest_misses_of_equal_objects(sized, capacity / size);
+            print("belady", {misses, misses * size});
         }
+        const MissBounds bounds = misses_at_least(sized, capacity);
+        print("bound", {bounds.objects, bounds.bytes});
     }
     return 0;
 }
