@@ -32,6 +32,9 @@ class Setting:
 
 def _prepare_child(cpu):
     def prepare():
+        # A group of its own to be ended with, but the session of the comparison: Linux shares the processor out by
+        # session first, and the priority that the comparison was given is to hold for all.
+        os.setpgid(0, 0)
         os.sched_setaffinity(0, {cpu})
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -42,7 +45,7 @@ def start_process(command, cpu, log, environment=None, output=None):
     with open(log, "ab") as errors:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output or errors, stderr=errors, env=environment,
-            preexec_fn=_prepare_child(cpu), start_new_session=True)
+            preexec_fn=_prepare_child(cpu))
 
 
 def stop_process(process):
@@ -51,7 +54,7 @@ def stop_process(process):
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
-            # The whole session of it, which start_process began: its workers too.
+            # The whole group of it, which start_process began: its workers too.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
