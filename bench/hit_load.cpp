@@ -159,9 +159,10 @@ ProcessorTime processor_time_of(const Server& server) {
     return *time;
 }
 
-void print_json(const Server& server, const Plan& plan, Result& result, const ProcessorTime& used) {
-    std::printf("{\"server\": \"%s\", \"requests\": %zu, \"seconds\": %.6f, \"bytes\": %llu, \"cpu_us\": {",
-                server.name.c_str(), plan.requests, result.seconds, static_cast<unsigned long long>(result.bytes));
+void print_json(const Server& server, const Plan& plan, Result& result, const ProcessorTime& used, double waited) {
+    std::printf(
+        "{\"server\": \"%s\", \"requests\": %zu, \"seconds\": %.6f, \"waited\": %.6f, \"bytes\": %llu, \"cpu_us\": {",
+        server.name.c_str(), plan.requests, result.seconds, waited, static_cast<unsigned long long>(result.bytes));
     const char* separator = "";
     for (const auto& [name, nanoseconds] : used) {
         std::printf("%s\"%s\": %.4f", separator, name.c_str(),
@@ -181,7 +182,9 @@ void run_round(Server& server, const Arguments& arguments, int number) {
     plan.seed = static_cast<std::uint64_t>(number) + 1;
     Round round(plan, server.requests, server.port, server.name);
     const ProcessorTime before = processor_time_of(server);
+    const double waited_before = seconds_waited();
     Result result = round.run();
+    const double waited = seconds_waited() - waited_before;
     ProcessorTime used = processor_time_of(server);
     for (auto& [name, nanoseconds] : used) {
         const auto found = before.find(name);
@@ -192,7 +195,7 @@ void run_round(Server& server, const Arguments& arguments, int number) {
     server.per_second.push_back(requests / result.seconds);
     server.megabytes_per_second.push_back(static_cast<double>(result.bytes) / 1e6 / result.seconds);
     if (arguments.json) {
-        print_json(server, plan, result, used);
+        print_json(server, plan, result, used, waited);
     }
 }
 

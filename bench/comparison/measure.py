@@ -284,6 +284,10 @@ class Comparison:
             summary["megabytes_per_second"] = statistics.median(
                 one["bytes"] / 1e6 / one["seconds"] for one in row.closed)
             summary["origin_share"] = row.origin_requests / sum(one["requests"] for one in row.closed)
+            # Where the load has a processor of its own, only what does not belong to the comparison makes it wait.
+            timed = row.closed + row.open
+            summary["disturbed"] = None if load.sleeps else (
+                sum(one["waited"] for one in timed) / sum(one["seconds"] for one in timed))
             summary["rate"] = getattr(row, "rate", None)
             timed = row.open or ([] if load.open_loop else row.closed)
             summary["latency_us"] = {

@@ -4,6 +4,7 @@ import html
 import os
 import platform
 import re
+import statistics
 import subprocess
 
 BEGIN = "<!-- bench/compare begins: generated, do not edit -->"
@@ -96,7 +97,6 @@ class Results:
         self.loads = []
         self.rows = {}
         self.started = datetime.datetime.now(datetime.timezone.utc)
-        self.busy = os.getloadavg()[0]
 
     def add(self, load, rows):
         self.loads.append(load)
@@ -135,9 +135,11 @@ class Results:
 
     def text(self):
         versions = ", ".join(f"{name} {version}" for name, version in sorted(self.versions.items()))
-        quiet = "" if self.busy < 0.5 else (
-            f" The machine was not quiet when the run began (load average {self.busy:.1f}): ratios are less exact than "
-            "the digits, and latencies are to be read with care.")
+        shares = [row["disturbed"] for rows in self.rows.values() for row in rows if row.get("disturbed") is not None]
+        disturbed = statistics.median(shares) if shares else 0
+        quiet = f" Other work on the machine kept the load waiting for {100 * disturbed:.1f} % of the time" + (
+            "." if disturbed < 0.02 else ": it was not quiet, so latencies, requests/s and the last digit of ratios say "
+            "little.")
         parts = [
             f"{self._machine()}; {self.started:%d %B %Y}; gatehouse at {self._commit()}, {versions}. Medians of "
             f"{self.rounds} interleaved rounds.{quiet}",

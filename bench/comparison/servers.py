@@ -27,6 +27,8 @@ class Setting:
         self.disk = disk              # whether caches are on a disk
         self.objects = objects        # that a cache is to hold
         self.large = large            # whether one object is to have a gigabyte
+        # A million files take gigabytes of a tmpfs, which cannot be taken back as the page cache can.
+        self.files_on_disk = disk or objects > 500000
         self.cache_mb = 6144 if large or objects > 500000 else 4096  # of a cache that is made of files
 
 
@@ -257,7 +259,7 @@ class Nginx(Server):
 
     def launch(self, setting):
         file = self.configure("nginx.conf", {
-            "NOPUSH_PORT": self.port + 1, "CACHE": os.path.join(self.work if setting.disk else self.fast, "cache"),
+            "NOPUSH_PORT": self.port + 1, "CACHE": os.path.join(self.work if setting.files_on_disk else self.fast, "cache"),
             "CACHE_MB": setting.cache_mb, "KEYS_MB": max(64, setting.objects // 5000),
             # As many as it may have open beside its connections.
             "OPEN_FILES": min(setting.objects + 100, 18000)})
@@ -310,7 +312,7 @@ class TrafficServer(Server):
         shutil.copytree(shipped, os.path.join(self.work, "etc"), dirs_exist_ok=True)
         values = {
             "RAM_BYTES": setting.memory_mb << 20, "CACHE_MB": setting.cache_mb,
-            "CACHE": os.path.join(self.work if setting.disk else self.fast)}
+            "CACHE": self.work if setting.files_on_disk else self.fast}
         for name in os.listdir(os.path.join(BENCH, "peers", "trafficserver")):
             self.configure(f"trafficserver/{name}", values, os.path.join(self.work, "etc", name))
         self.run([self.peers.program("usr/bin/traffic_server"), f"--run-root={self.work}/runroot.yaml"])

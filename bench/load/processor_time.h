@@ -43,6 +43,15 @@ inline std::optional<ProcessorTime> processor_time(const std::vector<std::string
     return total;
 }
 
+// Seconds for which this process was ready and did not get its processor, because others had it.
+inline double seconds_waited() {
+    std::ifstream schedstat("/proc/self/schedstat");
+    double on_processor = 0;
+    double waited = 0;
+    schedstat >> on_processor >> waited;
+    return waited / 1e9;
+}
+
 inline double sum(const ProcessorTime& time) {
     double total = 0;
     for (const auto& [name, nanoseconds] : time) {
