@@ -96,6 +96,7 @@ class Results:
         self.versions = versions
         self.loads = []
         self.rows = {}
+        self.commit = self._commit()
         self.started = datetime.datetime.now(datetime.timezone.utc)
 
     def add(self, load, rows):
@@ -112,7 +113,8 @@ class Results:
         kernel = platform.release().split("-")[0]
         return f"{os.cpu_count()} processors, {model.group(1) if model else platform.machine()}, Linux {kernel}, {system}"
 
-    def _commit(self):
+    @staticmethod
+    def _commit():
         done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
                               cwd=os.path.dirname(__file__))
         return done.stdout.strip() or "unknown"
@@ -141,7 +143,7 @@ class Results:
             "." if disturbed < 0.02 else ": it was not quiet, so latencies, requests/s and the last digit of ratios say "
             "little.")
         parts = [
-            f"{self._machine()}; {self.started:%d %B %Y}; gatehouse at {self._commit()}, {versions}. Medians of "
+            f"{self._machine()}; {self.started:%d %B %Y}; gatehouse at {self.commit}, {versions}. Medians of "
             f"{self.rounds} interleaved rounds.{quiet}",
             "What the columns mean, how each server is set up and what loopback cannot show is in "
             "[README.md](README.md).",
