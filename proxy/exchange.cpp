@@ -238,6 +238,7 @@ bool Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHea
 }
 
 awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel) {
+    may_wait_ = true;
     if (state_.page) {
         const bool given = co_await finish_page();
         if (!given) {

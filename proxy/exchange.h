@@ -179,6 +179,8 @@ private:
         std::uint64_t bytes = 0;
     };
     std::vector<Rest> rest_;
+    bool may_wait_ = false;    // serve_rest() will be called
+    bool file_failed_ = false; // what is left of the stored body comes from the origin
     bool content_first_ = false; // nothing can be planned before the content has come
     PageTurn* page_ = nullptr; // this exchange is for a page
 };

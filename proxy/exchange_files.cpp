@@ -28,12 +28,15 @@ bool Exchange::has_long_file(const EntryRef& entry) {
     return entry->body_size() > kSliceBytes && entry->file() != nullptr;
 }
 
+// What was found at once is at hand; what came by a job, or was waited for with something else, need not be.
 void Exchange::add_span(const EntryRef& entry, std::uint64_t first, std::uint64_t bytes) {
-    if (has_long_file(entry)) {
+    auto file = entry->file();
+    const bool is_cold = may_wait_ && file != nullptr && !file->is_at_hand(first, bytes);
+    if (!rest_.empty() || is_cold || has_long_file(entry)) {
         rest_.push_back({{}, first, bytes});
         return;
     }
-    if (auto file = entry->file()) {
+    if (file) {
         sink_.content(std::move(file), first, bytes);
         return;
     }
@@ -87,11 +90,12 @@ awaitable<bool> Exchange::send_from_file(EntryRef entry, std::uint64_t first, st
     std::optional<http::SteadyTime> given_up_since;
     while (bytes > 0) {
         const std::uint64_t piece = std::min(bytes, kSliceBytes);
-        bool is_at_hand = !is_kept_too_long(*body, first, given_up_since);
+        bool is_at_hand = !file_failed_ && !is_kept_too_long(*body, first, given_up_since);
         if (is_at_hand && !body->is_at_hand(first, piece)) {
             is_at_hand = co_await bring_in(entry, first, piece);
         }
         if (!is_at_hand) {
+            file_failed_ = true; // for what follows of it, too
             const bool sent = co_await send_rest_from_origin(entry, first, bytes);
             co_return sent;
         }

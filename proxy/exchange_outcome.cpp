@@ -10,6 +10,12 @@ using cache::Answer;
 using cache::Fetch;
 using http::ErrorKind;
 
+namespace {
+
+constexpr const char* kDiskFailed = "the disk could not be read";
+
+} // namespace
+
 void Exchange::take_trace(const Fetch& fetch) {
     const cache::FetchTrace& trace = fetch.trace();
     ExchangeRecord& record = state_.record;
@@ -24,6 +30,11 @@ void Exchange::take_trace(const Fetch& fetch) {
 }
 
 void Exchange::client_left() {
+    if (sink_.file_failed()) {
+        state_.record.error = ErrorKind::ResponseIncomplete;
+        state_.record.error_detail = kDiskFailed;
+        return;
+    }
     state_.record.error = ErrorKind::ClientClosed;
     state_.record.error_detail = "the client closed, or took nothing for too long, before the response was complete";
 }
@@ -49,7 +60,7 @@ void Exchange::file_is_broken() {
         return;
     }
     state_.record.error = ErrorKind::ResponseIncomplete;
-    state_.record.error_detail = "the disk could not be read";
+    state_.record.error_detail = kDiskFailed;
     sink_.abort();
 }
 

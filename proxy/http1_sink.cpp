@@ -7,6 +7,8 @@
 #include "proxy/load_wait.h"
 #include "proxy/response_head_text.h"
 
+#include <cerrno>
+
 #include <sys/socket.h>
 
 namespace gatehouse::proxy {
@@ -170,6 +172,7 @@ OutputQueue::Flush Http1Sink::flush_some() noexcept {
     if (flushed == Flush::WouldBlock) {
         connection_.stream->socket().found_no_room();
     } else if (flushed == Flush::Failed) {
+        file_failed_ = connection_.output.error() == EIO; // a socket has other errors
         give_up();
         return Flush::Done;
     }
@@ -187,6 +190,7 @@ awaitable<bool> Http1Sink::flush() {
         bool goes_on = false;
         if (flushed == OutputQueue::Flush::NotAtHand) {
             goes_on = co_await read_in();
+            file_failed_ = !goes_on;
         } else {
             // Between two successful writes: a client that takes a little now and then is the fetch's to judge.
             const IoResult ready = co_await connection_.stream->writable(send_timeout_);

@@ -36,6 +36,7 @@ public:
     std::uint64_t pending_bytes() const noexcept override { return connection_.output.pending_bytes(); }
     bool head_sent() const noexcept override { return head_sent_; }
     bool failed() const noexcept override { return failed_; }
+    bool file_failed() const noexcept override { return file_failed_; }
     void close_after() noexcept override { keep_alive_ = false; }
 
 private:
@@ -57,6 +58,7 @@ private:
     bool ended_ = false;
     bool head_sent_ = false;
     bool failed_ = false;
+    bool file_failed_ = false;
 };
 
 } // namespace gatehouse::proxy

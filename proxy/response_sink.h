@@ -58,6 +58,8 @@ public:
     virtual std::uint64_t pending_bytes() const noexcept = 0;
     virtual bool head_sent() const noexcept = 0; // of this response: it is too late for another one
     virtual bool failed() const noexcept = 0;
+    // It failed because of a file, not of the client.
+    virtual bool file_failed() const noexcept { return false; }
     // After this response the connection is closed.
     virtual void close_after() noexcept = 0;
 };

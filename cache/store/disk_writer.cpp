@@ -60,7 +60,8 @@ bool DiskWriter::push(Change change) {
     Item item;
     if (change.entry) {
         const Entry& entry = *change.entry;
-        item.bytes = entry.key().size() + entry.secondary_key().size() + entry.metadata().size() + entry.body_size();
+        const std::uint64_t body_bytes = entry.file() ? 0 : entry.body_size(); // one in a file stays there
+        item.bytes = entry.key().size() + entry.secondary_key().size() + entry.metadata().size() + body_bytes;
     }
     if (change.kind == Change::Kind::Chunk) {
         item.bytes = change.bytes.size();
@@ -185,6 +186,9 @@ bool DiskWriter::begin_anew() {
             std::stable_partition(queue_.begin(), queue_.end(), [](const Item& item) { return !item.job; });
         given_up.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(first_job));
         queue_.erase(queue_.begin(), first_job);
+        for (const Item& item : given_up) {
+            queued_text_bytes_ -= item.text_bytes;
+        }
         has_lost_count_ = false;
     }
     for (const Item& item : given_up) {
@@ -412,7 +416,8 @@ disk::FileError DiskWriter::store_in_chunks(const disk::NewRecord& record) {
 bool DiskWriter::may_write(const Change& change) {
     const Entry& entry = *change.entry;
     const bool is_known = log_.has(entry.key(), entry.secondary_key());
-    const std::uint64_t bytes = entry.key().size() + entry.metadata().size() + entry.body_size();
+    const std::uint64_t body_bytes = entry.file() ? 0 : entry.body_size(); // one in a file stays there
+    const std::uint64_t bytes = entry.key().size() + entry.metadata().size() + body_bytes;
     return may_write(change.hash, is_known, entry.body_size(), bytes);
 }
 

@@ -64,8 +64,8 @@ bool ReadRing::bring(Extent extent, std::function<void()> then) {
         }
         ++asked_;
         waiting_.push_back(std::move(read));
+        wake(); // under the lock: afterwards it may have been stopped
     }
-    wake();
     return true;
 }
 

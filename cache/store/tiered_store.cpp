@@ -121,7 +121,8 @@ TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::Di
 TieredStore::~TieredStore() { stop(); }
 
 void TieredStore::start() {
-    readers_ = std::make_unique<JobThreads>(reader_threads_, kMostReadsQueued);
+    // What the ring has taken has its room here.
+    readers_ = std::make_unique<JobThreads>(reader_threads_, kMostReadsQueued + (ring_ ? ReadRing::kMostAsked : 0));
     writer_.start();
 }
 
@@ -323,7 +324,8 @@ Below TieredStore::coming_from_writer(const Changes& changes, std::string_view k
     }
     Below below;
     for (const EntryRef& entry : changes.files) {
-        if (entry->key() == key) {
+        const bool is_at_hand = entry->file()->is_at_hand(0, std::min(entry->body_size(), kFirstBytes));
+        if (entry->key() == key && is_at_hand) {
             below.kind = Below::Kind::Brought;
             below.files.push_back(entry);
         }
@@ -432,12 +434,10 @@ bool TieredStore::post_read(ReadRing::Extent ahead, std::function<void()> job) {
     if (!readers_) {
         return false;
     }
-    const auto then = [this, job] {
-        if (!readers_->post(job)) {
-            job(); // it was promised
-        }
-    };
-    return (ring_ && ring_->bring(std::move(ahead), then)) || readers_->post(std::move(job));
+    if (ring_ == nullptr || ahead.file == nullptr) {
+        return readers_->post(std::move(job));
+    }
+    return ring_->bring(std::move(ahead), [this, job = std::move(job)] { readers_->post(job); });
 }
 
 ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
@@ -541,7 +541,11 @@ std::shared_ptr<Load> TieredStore::read_in(std::shared_ptr<const FileBody> body,
             load->fail();
         }
     };
-    return post_read(std::move(extent), job) ? load : nullptr;
+    if (!post_read(std::move(extent), job)) {
+        reads_refused_.fetch_add(1, std::memory_order_relaxed);
+        return nullptr;
+    }
+    return load;
 }
 
 DiskStats TieredStore::disk_stats() const {
