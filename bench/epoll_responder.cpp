@@ -2,6 +2,8 @@
 // keeps connections open, and sends until all is sent. What a proxy costs above it is what the proxy does.
 //
 //   epoll_responder PORT FILE     FILE holds the whole response, head and content
+#include "bench/load/sockets.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -30,21 +32,6 @@ struct Connection {
     std::size_t pending = 0; // bytes of the response still to be sent
     std::size_t owed = 0;    // whole responses after that one
 };
-
-int listen_on(int port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0) {
-        std::perror("epoll_responder: listen");
-        std::exit(1);
-    }
-    return fd;
-}
 
 std::size_t count_heads(std::string_view bytes, std::size_t& used) {
     std::size_t heads = 0;
@@ -106,7 +93,7 @@ int main(int argc, char** argv) {
     }
     std::ifstream file(argv[2], std::ios::binary);
     const std::string response((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    const int listener = listen_on(std::atoi(argv[1]));
+    const int listener = gatehouse::bench::listen_on(std::atoi(argv[1]));
     const int poller = ::epoll_create1(0);
     epoll_event event{};
     event.events = EPOLLIN;

@@ -5,6 +5,8 @@
 //   sendfile_responder PORT HEAD_FILE CONTENT_FILE CONTENT_BYTES
 //
 // The pieces are CONTENT_BYTES long, as the head must say, and lie at random places of CONTENT_FILE.
+#include "bench/load/sockets.h"
+
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -45,20 +47,6 @@ struct Content {
 [[noreturn]] void fail(const char* what) {
     std::perror(what);
     std::exit(1);
-}
-
-int listen_on(int port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0) {
-        fail("sendfile_responder: listen");
-    }
-    return fd;
 }
 
 Content open_content(char** arguments) {
@@ -118,7 +106,7 @@ int main(int count, char** arguments) {
         return 2;
     }
     const Content content = open_content(arguments);
-    const int listener = listen_on(std::atoi(arguments[1]));
+    const int listener = gatehouse::bench::listen_on(std::atoi(arguments[1]));
     const int poller = ::epoll_create1(EPOLL_CLOEXEC);
     epoll_event listening{};
     listening.events = EPOLLIN;

@@ -3,6 +3,8 @@
 // bare epoll loop: it is not to be what is measured.
 //
 //   sized_origin PORT
+#include "bench/load/sockets.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -39,21 +41,6 @@ struct Connection {
     bool waits = false;             // until it is late enough
 };
 
-int listen_on(int port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0) {
-        std::perror("sized_origin: listen");
-        std::exit(1);
-    }
-    return fd;
-}
-
 std::string date_now() {
     const std::time_t now = std::time(nullptr);
     std::tm parts{};
@@ -69,7 +56,7 @@ struct Late {
 
 class Origin {
 public:
-    explicit Origin(int port) : listener_(listen_on(port)), poller_(::epoll_create1(0)), body_(kStepBytes, 'x') {
+    explicit Origin(int port) : listener_(gatehouse::bench::listen_on(port)), poller_(::epoll_create1(0)), body_(kStepBytes, 'x') {
         watch(listener_, EPOLLIN);
     }
 

@@ -39,4 +39,20 @@ inline int connect_to(int port, int receive_buffer = 0) {
     return fd;
 }
 
+// For clients of this machine. The sockets that it accepts are not made non-blocking by it.
+inline int listen_on(int port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0) {
+        std::perror("bench: listen");
+        std::exit(1);
+    }
+    return fd;
+}
+
 } // namespace gatehouse::bench
