@@ -92,8 +92,7 @@ private:
     void add_text(std::string text);
     awaitable<void> serve_rest(cache::store::EntryRef entry);
     awaitable<bool> send_from_file(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
-    bool is_kept_too_long(const cache::store::FileBody& body, std::uint64_t first,
-                          std::optional<http::SteadyTime>& given_up_since) const;
+    bool is_kept_too_long(const cache::store::FileBody& body, std::optional<http::SteadyTime>& given_up_since) const;
     awaitable<bool> bring_in(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
     awaitable<bool> send_rest_from_origin(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
     void file_is_broken();

@@ -75,9 +75,8 @@ awaitable<void> Exchange::serve_rest(EntryRef entry) {
 }
 
 // Whoever sends from a segment's file keeps its space, also when the segment has got another file. For so long.
-bool Exchange::is_kept_too_long(const FileBody& body, std::uint64_t first,
-                                std::optional<http::SteadyTime>& given_up_since) const {
-    if (!body.is_given_up(first)) {
+bool Exchange::is_kept_too_long(const FileBody& body, std::optional<http::SteadyTime>& given_up_since) const {
+    if (!body.is_given_up()) {
         return false;
     }
     const http::SteadyTime now = worker_.core.clock().steady_now();
@@ -90,7 +89,7 @@ awaitable<bool> Exchange::send_from_file(EntryRef entry, std::uint64_t first, st
     std::optional<http::SteadyTime> given_up_since;
     while (bytes > 0) {
         const std::uint64_t piece = std::min(bytes, kSliceBytes);
-        bool is_at_hand = !file_failed_ && !is_kept_too_long(*body, first, given_up_since);
+        bool is_at_hand = !file_failed_ && !is_kept_too_long(*body, given_up_since);
         if (is_at_hand && !body->is_at_hand(first, piece)) {
             is_at_hand = co_await bring_in(entry, first, piece);
         }

@@ -11,6 +11,9 @@ FileBody::FileBody(std::vector<Piece> pieces, std::shared_ptr<const Check> check
     for (const Piece& piece : pieces_) {
         end += piece.bytes;
         ends_.push_back(end);
+        if (files_.empty() || files_.back() != piece.file.get()) {
+            files_.push_back(piece.file.get());
+        }
     }
 }
 
@@ -25,9 +28,8 @@ FileBody::Run FileBody::at(std::uint64_t position) const noexcept {
     return {piece.file.get(), piece.offset + (piece.bytes - left), left};
 }
 
-bool FileBody::is_given_up(std::uint64_t first) const noexcept {
-    return std::any_of(pieces_.begin() + static_cast<std::ptrdiff_t>(piece_at(first)), pieces_.end(),
-                       [](const Piece& piece) { return piece.file->is_given_up(); });
+bool FileBody::is_given_up() const noexcept {
+    return std::any_of(files_.begin(), files_.end(), [](const disk::File* file) { return file->is_given_up(); });
 }
 
 bool FileBody::is_at_hand(std::uint64_t first, std::uint64_t bytes) const {

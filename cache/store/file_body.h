@@ -41,8 +41,8 @@ public:
     // Whether [first, first + bytes) is known to be right, and the kernel has all of it in memory, so that sending it
     // waits for no disk. False where it cannot say.
     bool is_at_hand(std::uint64_t first, std::uint64_t bytes) const;
-    // Whether something from this position on lies in a file whose space is wanted (disk::File::give_up).
-    bool is_given_up(std::uint64_t first) const noexcept;
+    // Whether a file that this keeps is one whose space is wanted (disk::File::give_up).
+    bool is_given_up() const noexcept;
     // Where read_in() reads first.
     Run run_to_read(std::uint64_t first, std::uint64_t bytes) const noexcept;
     // Checks it where that was not done, and has the kernel read it; waits for the disk. False: it is not right, or
@@ -54,7 +54,8 @@ private:
 
     std::vector<Piece> pieces_;
     std::shared_ptr<const Check> check_;
-    std::vector<std::uint64_t> ends_; // of each piece, in the body
+    std::vector<std::uint64_t> ends_;      // of each piece, in the body
+    std::vector<const disk::File*> files_; // of the pieces: a few, where there are thousands of pieces
 };
 
 } // namespace gatehouse::cache::store

@@ -275,19 +275,18 @@ TEST_CASE_FIXTURE(Fixture,
     CHECK(one.get("a", "t") == "other");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a body says when its file has been given up, from where on") {
+TEST_CASE_FIXTURE(Fixture, "a body says when its file has been given up") {
     Process& one = start(with_large_segments());
     put(*one.store, {.key = "a", .body = std::string(200'000, 'a')});
     one.store->writer().flush();
     const std::vector<EntryRef> held = files_of(*one.store, "a");
     REQUIRE(held.size() == 1);
-    CHECK_FALSE(held[0]->file()->is_given_up(0));
+    CHECK_FALSE(held[0]->file()->is_given_up());
     for (int i = 0; one.store->disk_stats().segments_reused < 8; ++i) {
         put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
         one.store->writer().flush();
     }
-    CHECK(held[0]->file()->is_given_up(0));
-    CHECK(held[0]->file()->is_given_up(199'999));
+    CHECK(held[0]->file()->is_given_up());
 }
 
 TEST_CASE_FIXTURE(Fixture, "the head of a body in a file is not given to another body that took its place") {
