@@ -31,8 +31,8 @@ bool Exchange::has_long_file(const EntryRef& entry) {
 // What was found at once is at hand; what came by a job, or was waited for with something else, need not be.
 void Exchange::add_span(const EntryRef& entry, std::uint64_t first, std::uint64_t bytes) {
     auto file = entry->file();
-    const bool is_cold = may_wait_ && file != nullptr && !file->is_at_hand(first, bytes);
-    if (!rest_.empty() || is_cold || has_long_file(entry)) {
+    const bool is_for_later = !rest_.empty() || has_long_file(entry); // a long one is asked about slice by slice
+    if (is_for_later || (may_wait_ && file != nullptr && !file->is_at_hand(first, bytes))) {
         rest_.push_back({{}, first, bytes});
         return;
     }
