@@ -8,9 +8,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -58,14 +60,27 @@ public:
     GatedDisk& operator=(const GatedDisk&) = delete;
 
     bool is_there() const { return is_there_; }
-    std::string directory() const { return scratch_.path("mounted/store"); }
+    fs::path directory() const { return scratch_.path("mounted/store"); }
     // From now on what is not in the kernel's memory cannot be read.
     void hold() const {
         std::ofstream(gate()) << "hold";
         for (const auto& file : fs::directory_iterator(directory())) {
-            const int descriptor = ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
-            ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
-            ::close(descriptor);
+            forget(file.path(), 0, 0);
+        }
+    }
+    // The same, and what leaves memory is the end of each content that begins with this; heads stay.
+    void hold_ends_of(const std::string& beginning, std::size_t bytes) const {
+        std::vector<std::pair<fs::path, std::size_t>> ends;
+        for (const auto& file : fs::directory_iterator(scratch_.path("behind/store"))) {
+            std::ifstream in(file.path(), std::ios::binary);
+            const std::string text(std::istreambuf_iterator<char>(in), {});
+            for (auto at = text.find(beginning); at != std::string::npos; at = text.find(beginning, at + 1)) {
+                ends.emplace_back(directory() / file.path().filename(), at + bytes / 2);
+            }
+        }
+        std::ofstream(gate()) << "hold";
+        for (const auto& [path, at] : ends) {
+            forget(path, at, bytes / 2);
         }
     }
     void let_go() const { std::ofstream(gate()) << "go"; }
@@ -76,6 +91,11 @@ public:
     }
 
 private:
+    static void forget(const fs::path& path, std::size_t first, std::size_t bytes) {
+        const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        ::posix_fadvise(descriptor, static_cast<off_t>(first), static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
+        ::close(descriptor);
+    }
     std::string gate() const { return scratch_.path("mounted/.gate"); }
 
     ScratchDirectory scratch_;
@@ -101,7 +121,7 @@ struct Site {
         Yaml yaml;
         yaml.workers = "1";
         yaml.memory = "size: 4MiB, max_object_size: 512KiB";
-        yaml.disk = "path: " + disk.directory() + ", size: 64MiB, segment_size: 8MiB, io: " + io;
+        yaml.disk = "path: " + disk.directory().string() + ", size: 64MiB, segment_size: 8MiB, io: " + io;
         proxy.reset();
         proxy.emplace(yaml.text(origin.port()));
     }
@@ -211,5 +231,29 @@ TEST_CASE_FIXTURE(Site, "clients that take bodies slowly from a disk that comes 
     disk.let_go();
     for (std::size_t i = 0; i < kFilms; ++i) {
         CHECK((clients[i]->read().content == content_of("/film/" + std::to_string(i))));
+    }
+}
+
+TEST_CASE_FIXTURE(Site, "a body of which the beginning alone is in memory keeps nobody else waiting") {
+    if (!disk.is_there()) {
+        return;
+    }
+    start("threads"); // io_uring would read the whole record ahead
+    fill();
+    for (int i = 0; i < kOfEach; ++i) {
+        CHECK(get("/large/" + std::to_string(i)).get("X-Cache") == kHit); // from its file, and checked by now
+    }
+    disk.hold_ends_of("/large/", 100'000);
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int i = 0; i < kOfEach; ++i) {
+        clients.push_back(std::make_unique<RawClient>(proxy->port()));
+        clients.back()->get("/large/" + std::to_string(i));
+    }
+    ProxyUnderTest::await([this] { return disk.waiting_reads() > 0; }, "the disk is asked");
+    check_all_else_is_answered();
+    disk.let_go();
+    for (int i = 0; i < kOfEach; ++i) {
+        const Response response = clients[static_cast<std::size_t>(i)]->read();
+        CHECK((response.content == content_of("/large/" + std::to_string(i))));
     }
 }

@@ -468,3 +468,28 @@ TEST_CASE("whatever comes, the usual way of reading a request head takes it as t
     }
     CHECK(accepted > 1000);
 }
+
+TEST_CASE("every byte at every place of a request head is taken by the usual way as by the careful one") {
+    const std::string whole = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: a, b\r\n";
+    HeadLimits limits;
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+        for (unsigned byte = 0; byte < 256; ++byte) {
+            for (const bool is_inserted : {false, true}) {
+                std::string lines = whole;
+                lines.replace(at, is_inserted ? 0 : 1, 1, static_cast<char>(byte));
+                if (!lines.ends_with("\r\n")) {
+                    continue; // what is put behind it would belong to its last line
+                }
+                CAPTURE(at);
+                CAPTURE(byte);
+                const auto usual = parse_request(lines + "\r\n", limits);
+                auto careful = parse_request(lines + "Unusual:  1\r\n\r\n", limits);
+                REQUIRE(usual.parse.state == careful.parse.state);
+                if (usual.parse.state == State::Complete) {
+                    REQUIRE(careful.head.fields.remove("Unusual") == 1);
+                    REQUIRE(same(usual.head, careful.head));
+                }
+            }
+        }
+    }
+}
