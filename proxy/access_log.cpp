@@ -36,7 +36,10 @@ namespace {
 // After a record woke the writer it gathers for so long: one wake-up and one write for everything that comes in it.
 constexpr int kGatherMilliseconds = 50;
 // A batch is written once it is this large, whatever else waits.
-constexpr std::size_t kBatchBytes = 256 * 1024;
+constexpr std::size_t kBatchBytes = 64 * 1024;
+// After so many records the writer lets others run: where it shares a processor with an event loop, Linux would let it
+// finish its slice of some milliseconds first, and so long would requests wait.
+constexpr std::size_t kRecordsBeforeYield = 32;
 // At the end: an output that takes nothing for so long is given up.
 constexpr int kPatienceMilliseconds = 2000;
 constexpr http::Duration kWarningInterval{60'000};
@@ -163,6 +166,7 @@ struct AccessLog::Impl {
     ExchangeRecord record;
     LineFormatter formatter;
     std::size_t next_ring = 0;
+    std::size_t records_since_yield = 0;
     bool torn = false;      // the output ends in the middle of a line
     bool abandoned = false; // the program ends and the output takes nothing: what is queued is only counted
     SystemClock clock;
@@ -252,6 +256,10 @@ bool AccessLog::Impl::gather() {
             unpack(packed, record);
             ring.pop();
             formatter.append(batch, record);
+            if (++records_since_yield == kRecordsBeforeYield) {
+                records_since_yield = 0;
+                std::this_thread::yield();
+            }
         }
     }
     return !batch.empty();

@@ -11,12 +11,14 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <malloc.h>
@@ -47,9 +49,9 @@ void tune_allocator() {
     ::mallopt(M_ARENA_MAX, 2);
 }
 
-// Of each size, glibc keeps 7 freed pieces of memory for each thread, and what 32 requests free within a turn of the loop
-// is more; a miss takes a quarter less CPU with this (docs/PERFORMANCE.md). It is read before main() begins, so the program
-// is started once more. Whoever has set something of it has decided already.
+// Of each size, glibc keeps 7 freed pieces of memory for each thread, and what 32 requests free within a turn of the
+// loop is more; a miss takes a quarter less CPU with this (docs/PERFORMANCE.md). It is read before main() begins, so
+// the program is started once more. Whoever has set something of it has decided already.
 void keep_freed_memory_at_hand(char** arguments) {
     constexpr const char* kDone = "GATEHOUSE_STARTED_AGAIN"; // also where glibc takes the other one out of our sight
     if (std::getenv("GLIBC_TUNABLES") != nullptr || std::getenv(kDone) != nullptr) {
@@ -57,7 +59,14 @@ void keep_freed_memory_at_hand(char** arguments) {
     }
     ::setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=100:glibc.malloc.tcache_max=4096", 1);
     ::setenv(kDone, "1", 1);
-    ::execv("/proc/self/exe", arguments); // where that is not there, it goes on as it is
+    // By its path, so that its name in a list of processes is its own and not `exe`. Where neither is there, it goes on
+    // as it is.
+    std::error_code unknown;
+    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+    if (!unknown) {
+        ::execv(program.c_str(), arguments);
+    }
+    ::execv("/proc/self/exe", arguments);
 }
 
 // As it was written, but for a port that the system chose.

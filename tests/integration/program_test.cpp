@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <string>
+
 using namespace gatehouse::testing;
 
 TEST_CASE("the log names the ports that the system chose, and SIGTERM is an orderly end") {
@@ -20,4 +23,13 @@ TEST_CASE("the log names the ports that the system chose, and SIGTERM is an orde
                           "both requests are counted");
     CHECK(gatehouse.stop() == 0);
     CHECK(gatehouse.log().find("stopping") != std::string::npos);
+}
+
+TEST_CASE("the program has its own name in a list of processes") {
+    ScriptedOrigin origin;
+    GatehouseProcess gatehouse(Yaml().text(origin.port()));
+    std::ifstream status("/proc/" + std::to_string(gatehouse.process()) + "/comm");
+    std::string name;
+    std::getline(status, name);
+    CHECK(name == "gatehouse");
 }

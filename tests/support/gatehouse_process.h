@@ -25,6 +25,7 @@ public:
 
     std::uint16_t port() const noexcept { return port_; }
     std::uint16_t admin_port() const noexcept { return admin_port_; }
+    pid_t process() const noexcept { return child_.process(); }
     std::size_t resident_bytes() const;
     std::size_t descriptors() const;
     std::string metrics() const; // the text of /metrics
