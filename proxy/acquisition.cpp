@@ -10,9 +10,9 @@ namespace gatehouse::proxy {
 std::shared_ptr<Acquisition> Acquisition::start(Core& core, UpstreamPool& pool,
                                                 std::shared_ptr<const config::Config> config,
                                                 const config::Origin& origin, bool fresh) {
-    auto acquisition = std::make_shared<Acquisition>(core);
+    auto acquisition = std::make_shared<Acquisition>();
     acquisition->config_ = std::move(config);
-    spawn_logged(core.io().get_executor(), "origin connection", run(acquisition, pool.acquire(origin, fresh)));
+    spawn_logged(core.coroutines(), "origin connection", run(acquisition, pool.acquire(origin, fresh)));
     return acquisition;
 }
 

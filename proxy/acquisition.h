@@ -17,7 +17,6 @@ public:
     static std::shared_ptr<Acquisition> start(Core& core, UpstreamPool& pool,
                                               std::shared_ptr<const config::Config> config,
                                               const config::Origin& origin, bool fresh);
-    explicit Acquisition(Core& core) : changed_(core.io()) {}
 
     // Ends a wait at once; whoever waits looks again whether it still wants to.
     void interrupt() { changed_.signal(); }

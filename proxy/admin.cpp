@@ -136,10 +136,11 @@ struct AdminServer::State : std::enable_shared_from_this<AdminServer::State> {
         std::shared_ptr<Session> session;
     };
 
-    static awaitable<void> serve(std::shared_ptr<State> self, std::shared_ptr<Session> session);
-    static awaitable<bool> serve_one(State& self, Session& session);
-    static awaitable<bool> send(Session& session, AdminAnswer answer, unsigned version, bool keep_alive, bool is_head);
-    static awaitable<void> linger(Session& session);
+    static asio::awaitable<void> serve(std::shared_ptr<State> self, std::shared_ptr<Session> session);
+    static asio::awaitable<bool> serve_one(State& self, Session& session);
+    static asio::awaitable<bool> send(Session& session, AdminAnswer answer, unsigned version, bool keep_alive,
+                                      bool is_head);
+    static asio::awaitable<void> linger(Session& session);
 
     Core& core;
     AdminOptions options;
@@ -172,7 +173,7 @@ void AdminServer::State::stop() noexcept {
     }
 }
 
-awaitable<void> AdminServer::State::serve(std::shared_ptr<State> self, std::shared_ptr<Session> session) {
+asio::awaitable<void> AdminServer::State::serve(std::shared_ptr<State> self, std::shared_ptr<Session> session) {
     const SessionGuard guard(*self, session);
     bool goes_on = true;
     while (goes_on) {
@@ -181,7 +182,7 @@ awaitable<void> AdminServer::State::serve(std::shared_ptr<State> self, std::shar
 }
 
 // One request and its answer. False: the connection is done.
-awaitable<bool> AdminServer::State::serve_one(State& self, Session& session) {
+asio::awaitable<bool> AdminServer::State::serve_one(State& self, Session& session) {
     if (session.buffer.size() == 0) {
         session.deadline.arm(kIdleTimeout);
         const auto [idle_error] = co_await session.socket.async_wait(Socket::wait_read, kAwait);
@@ -215,8 +216,8 @@ awaitable<bool> AdminServer::State::serve_one(State& self, Session& session) {
     co_return sent&& keep_alive && !self.stopped;
 }
 
-awaitable<bool> AdminServer::State::send(Session& session, AdminAnswer answer, unsigned version, bool keep_alive,
-                                         bool is_head) {
+asio::awaitable<bool> AdminServer::State::send(Session& session, AdminAnswer answer, unsigned version, bool keep_alive,
+                                               bool is_head) {
     session.deadline.arm(kResponseTimeout);
     auto response = to_response(std::move(answer), version, keep_alive, is_head);
     beast_http::response_serializer<beast_http::string_body> serializer(response);
@@ -229,7 +230,7 @@ awaitable<bool> AdminServer::State::send(Session& session, AdminAnswer answer, u
     co_return !error;
 }
 
-awaitable<void> AdminServer::State::linger(Session& session) {
+asio::awaitable<void> AdminServer::State::linger(Session& session) {
     session.deadline.arm(kLingerTimeout);
     error_code ignored;
     session.socket.shutdown(Socket::shutdown_send, ignored);

@@ -29,8 +29,8 @@ http::Error failed(const http::Url& admin, std::string_view what, const error_co
 }
 
 // All parameters outlive the coroutine: they belong to the caller who runs the loop.
-awaitable<void> exchange(const http::Url& admin, const beast_http::request<beast_http::string_body>& request,
-                         Outcome& outcome) {
+asio::awaitable<void> exchange(const http::Url& admin, const beast_http::request<beast_http::string_body>& request,
+                               Outcome& outcome) {
     const auto executor = co_await asio::this_coro::executor;
     asio::ip::tcp::resolver resolver(executor);
     error_code error;

@@ -11,7 +11,6 @@ namespace gatehouse::proxy {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-using asio::awaitable;
 
 // Errors come back in the tuple; exceptions are not control flow.
 inline constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);

@@ -18,7 +18,6 @@ BodyPump::BodyPump(Core& core, std::shared_ptr<RequestBody> body, const http::Fr
                    const config::Config& config)
     : core_(core), body_(std::move(body)), framing_(framing), replay_limit_(config.limits.replay_bytes),
       drain_limit_(config.limits.drain_bytes), continue_timeout_(config.timeouts.expect_continue),
-      left_stream_(core.io()), continue_event_(core.io()),
       continue_deadline_(core.wheel(), &BodyPump::on_continue_deadline, this) {}
 
 void BodyPump::start(Stream& stream, std::shared_ptr<cache::Fetch> fetch, bool wait_for_continue,
@@ -34,7 +33,7 @@ void BodyPump::start(Stream& stream, std::shared_ptr<cache::Fetch> fetch, bool w
     }
     auto self = shared_from_this();
     BodyPump& reference = *self;
-    spawn_logged(core_.io().get_executor(), "body pump",
+    spawn_logged(core_.coroutines(), "body pump",
                  reference.run(std::move(self), wait_for_continue && !body_->started()));
 }
 

@@ -26,7 +26,10 @@ Core::Core(unsigned index, const Clock& clock, std::size_t behaviors)
       turn_steady_(clock.steady_now()),
       io_(1) {}
 
-Core::~Core() { poller_.end(); }
+Core::~Core() {
+    poller_.end();
+    coroutines_.end_all();
+}
 
 void Core::begin_turn() noexcept {
     turn_wall_ = clock_.wall_now();
@@ -51,11 +54,26 @@ void Core::tick_if_due() noexcept {
     wheel_.advance();
 }
 
+// Jobs, the coroutines that they wake, and what those post, without a look at the sockets in between; but these have
+// their turn too.
+std::size_t Core::run_what_is_ready() {
+    if (io_.stopped()) {
+        io_.restart();
+    }
+    std::size_t done = io_.poll();
+    for (int pass = 0; pass < kPassesPerTurn && coroutines_.any_ready(); ++pass) {
+        done += coroutines_.run_ready();
+        done += io_.poll();
+    }
+    return done;
+}
+
 void Core::turn() {
     poller_.announce_wait();
-    io_.poll();
+    run_what_is_ready();
     // When the last coroutine has ended nothing would end the wait.
-    poller_.wait(io_.stopped() ? 0 : timeout_ms());
+    const bool has_ended = io_.stopped() && !coroutines_.any_alive();
+    poller_.wait(has_ended || coroutines_.any_ready() ? 0 : timeout_ms());
     begin_turn();
     tick_if_due();
     poller_.dispatch();
@@ -68,12 +86,14 @@ void Core::run(bool keep_time) {
     if (!finishing_) {
         guard_.emplace(io_.get_executor());
     }
-    while (!io_.stopped()) {
+    running_here_ = this;
+    while (!io_.stopped() || coroutines_.any_alive()) {
         turn();
     }
+    running_here_ = nullptr;
 }
 
-awaitable<void> Core::follow_poller() {
+asio::awaitable<void> Core::follow_poller() {
     while (!finishing_) {
         const auto [error] =
             co_await asio_side_->readiness.async_wait(asio::posix::descriptor_base::wait_read, kAwait);
@@ -86,30 +106,56 @@ awaitable<void> Core::follow_poller() {
     }
 }
 
+// Asio's loop knows nothing of our coroutines: each time that one is ready it is given a job.
+void Core::run_ready_by_asio(void* core) {
+    auto& self = *static_cast<Core*>(core);
+    asio::post(self.io_, [&self] {
+        self.coroutines_.run_ready();
+        if (self.coroutines_.any_ready()) {
+            run_ready_by_asio(&self);
+        }
+    });
+}
+
+void Core::end_if_finished(void* core) {
+    auto& self = *static_cast<Core*>(core);
+    if (self.finishing_) {
+        self.guard_.reset();
+    }
+}
+
 void Core::run_asio(bool keep_time) {
     asio_side_ = std::make_unique<AsioSide>(io_, poller_.follow());
     guard_.emplace(io_.get_executor());
+    coroutines_.tell_ready(&Core::run_ready_by_asio, this);
+    coroutines_.tell_last_ended(&Core::end_if_finished, this);
+    if (coroutines_.any_ready()) {
+        run_ready_by_asio(this);
+    }
     spawn_logged(io_.get_executor(), "poller", follow_poller());
     if (keep_time) {
         spawn_logged(io_.get_executor(), "deadline wheel",
                      DeadlineWheel::drive(wheel_, &CoreMetrics::on_lag, &metrics_));
     }
     io_.run();
+    coroutines_.tell_ready(nullptr, nullptr);
+    coroutines_.tell_last_ended(nullptr, nullptr);
     asio_side_.reset();
 }
 
 void Core::finish() {
     finishing_ = true;
     wheel_.stop();
-    guard_.reset();
+    if (!asio_side_ || !coroutines_.any_alive()) {
+        guard_.reset();
+    }
     if (asio_side_) {
         asio_side_->readiness.cancel();
     }
 }
 
 std::size_t Core::poll() {
-    io_.restart();
-    std::size_t done = io_.poll();
+    std::size_t done = run_what_is_ready();
     poller_.wait(0);
     begin_turn();
     done += poller_.dispatch();

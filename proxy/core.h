@@ -1,13 +1,14 @@
 // One core: a single-threaded loop and everything that is private to its thread.
 //
-// The loop has two halves. Coroutines and what is posted to them run in an Asio io_context; sockets are watched by the
-// core's own poller. Two ways to drive them:
+// The loop has three parts: coroutines (proxy/coroutines.h), jobs that other threads post, in an Asio io_context, and
+// sockets, which the core's own poller watches. Two ways to drive them:
 //   run()        our loop is in charge. The io_context has no reactor of its own: no Asio socket or timer may be used.
 //   run_asio()   Asio is in charge, for the control core, whose admin listener and resolver use Asio's sockets.
 #pragma once
 
 #include "proxy/asio.h"
 #include "proxy/clock.h"
+#include "proxy/coroutines.h"
 #include "proxy/deadline_wheel.h"
 #include "proxy/metrics.h"
 #include "proxy/poller.h"
@@ -33,7 +34,8 @@ public:
     Core& operator=(const Core&) = delete;
 
     unsigned index() const noexcept { return index_; }
-    asio::io_context& io() noexcept { return io_; } // coroutines run on it; other threads use post()
+    Coroutines& coroutines() noexcept { return coroutines_; }
+    asio::io_context& io() noexcept { return io_; } // for Asio's own operations; other threads use post()
     Poller& poller() noexcept { return poller_; }
     const Clock& clock() const noexcept { return clock_; }
     DeadlineWheel& wheel() noexcept { return wheel_; }
@@ -46,7 +48,9 @@ public:
     template <class Job>
     void post(Job&& job) {
         asio::post(io_, std::forward<Job>(job));
-        poller_.wake();
+        if (running_here_ != this) {
+            poller_.wake();
+        }
     }
 
     // The time at which this turn of the loop began: one reading for all requests that arrived together.
@@ -69,11 +73,19 @@ public:
     std::size_t poll();
 
 private:
+    static constexpr int kPassesPerTurn = 16;
+
     void turn();
+    std::size_t run_what_is_ready();
     void begin_turn() noexcept;
     int timeout_ms() noexcept;
     void tick_if_due() noexcept;
-    awaitable<void> follow_poller();
+    asio::awaitable<void> follow_poller();
+    static void run_ready_by_asio(void* core);
+    static void end_if_finished(void* core);
+
+    // The core whose run() this thread is in.
+    static inline thread_local const Core* running_here_ = nullptr;
 
     unsigned index_;
     const Clock& clock_;
@@ -88,8 +100,9 @@ private:
     bool finishing_ = false;
     struct AsioSide; // what run_asio() needs
     std::unique_ptr<AsioSide> asio_side_;
-    // The last one but for its guard, so that it ends first: coroutines that are still suspended then end with it, and
-    // what they hold (deadlines of the wheel above all) finds its core whole.
+    // The last ones, so that they end first: coroutines that are still suspended then end with them, and what they hold
+    // (deadlines of the wheel above all) finds its core whole.
+    Coroutines coroutines_;
     asio::io_context io_;
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> guard_; // until finish()
 };

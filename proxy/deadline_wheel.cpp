@@ -83,8 +83,8 @@ void DeadlineWheel::advance() noexcept {
     }
 }
 
-awaitable<void> DeadlineWheel::drive(DeadlineWheel& wheel, void (*on_lag)(void*, std::chrono::microseconds),
-                                     void* context) {
+asio::awaitable<void> DeadlineWheel::drive(DeadlineWheel& wheel, void (*on_lag)(void*, std::chrono::microseconds),
+                                           void* context) {
     asio::steady_timer timer(co_await asio::this_coro::executor);
     auto next = std::chrono::steady_clock::time_point(wheel.clock_->steady_now());
     while (!wheel.stopped_) {

@@ -62,7 +62,8 @@ public:
     void stop() noexcept { stopped_ = true; }
     // Drives the wheel from real time until stopped: the one steady_timer of the program. `on_lag` gets how late each
     // tick came (loop lag).
-    static awaitable<void> drive(DeadlineWheel& wheel, void (*on_lag)(void*, std::chrono::microseconds), void* context);
+    static asio::awaitable<void> drive(DeadlineWheel& wheel, void (*on_lag)(void*, std::chrono::microseconds),
+                                       void* context);
 
 private:
     friend class Deadline;

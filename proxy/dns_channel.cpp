@@ -128,8 +128,8 @@ struct DnsChannel::State : std::enable_shared_from_this<State> {
     static void on_socket(void* self, ares_socket_t socket, int readable, int writable) noexcept;
     static void on_deadline(void* self);
     static void on_answer(void* question, int status, int timeouts, ares_addrinfo* found) noexcept;
-    static awaitable<void> drive(std::shared_ptr<State> state, std::shared_ptr<Watch> watch, ares_socket_t socket,
-                                 bool write);
+    static asio::awaitable<void> drive(std::shared_ptr<State> state, std::shared_ptr<Watch> watch, ares_socket_t socket,
+                                       bool write);
 
     Core& home;
     config::Dns options;
@@ -291,8 +291,8 @@ void DnsChannel::State::unwatch(ares_socket_t socket) noexcept {
     }
 }
 
-awaitable<void> DnsChannel::State::drive(std::shared_ptr<State> state, std::shared_ptr<Watch> watch,
-                                         ares_socket_t socket, bool write) {
+asio::awaitable<void> DnsChannel::State::drive(std::shared_ptr<State> state, std::shared_ptr<Watch> watch,
+                                               ares_socket_t socket, bool write) {
     using Descriptor = asio::posix::stream_descriptor;
     const auto event = write ? Descriptor::wait_write : Descriptor::wait_read;
     while (watch->watched && (write ? watch->wants_write : watch->wants_read)) {

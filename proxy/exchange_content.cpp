@@ -122,7 +122,7 @@ std::shared_ptr<RequestBody> Exchange::body_to_send(std::shared_ptr<RequestBody>
     if (!state_.content) {
         return body;
     }
-    return state_.content->empty() ? nullptr : std::make_shared<RequestBody>(worker_.core, state_.content);
+    return state_.content->empty() ? nullptr : std::make_shared<RequestBody>(state_.content);
 }
 
 } // namespace gatehouse::proxy

@@ -183,7 +183,7 @@ awaitable<bool> Exchange::wait_for_slice(std::shared_ptr<Fetch> fetch, bool with
         const Waited waited = co_await wait_for_answer(fetch, http::Duration::zero(), interims_seen);
         co_return waited == Waited::Answered;
     }
-    FetchWaiter waiting(worker_.core);
+    FetchWaiter waiting;
     const bool sent = co_await sink_.flush(); // nothing more to send for now
     while (sent && fetch->phase() == Fetch::Phase::Pending) {
         fetch->wait(worker_.core.index(), waiting.waiter);

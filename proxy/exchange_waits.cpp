@@ -49,7 +49,7 @@ awaitable<Exchange::Waited> Exchange::wait_patiently(const std::shared_ptr<Fetch
 
 awaitable<Exchange::Waited> Exchange::wait_for_answer(const std::shared_ptr<Fetch>& fetch, http::Duration longest,
                                                       std::size_t& seen) {
-    FetchWaiter waiting(worker_.core);
+    FetchWaiter waiting;
     Deadline deadline(worker_.core.wheel(), &FetchWaiter::wake, &waiting);
     deadline.arm(longest);
     for (;;) {
@@ -81,7 +81,7 @@ awaitable<Exchange::Waited> Exchange::wait_for_answer(const std::shared_ptr<Fetc
 
 awaitable<bool> Exchange::wait_for_bytes(const std::shared_ptr<Fetch>& fetch, std::uint64_t beyond) {
     const Body& body = *fetch->answer().body;
-    FetchWaiter waiting(worker_.core);
+    FetchWaiter waiting;
     // The state first: once it says Complete, everything is published.
     while (body.state() == Body::State::Filling && body.published() <= beyond) {
         // Nothing more to send for now: let the client have what there is.

@@ -46,7 +46,7 @@ class FetchTask final : public FetchRegistry::Member, public std::enable_shared_
 public:
     FetchTask(Worker& worker, FetchOrder order)
         : worker_(worker), core_(worker.core), order_(std::move(order)), origin_(*order_.behavior->origin_ref),
-          room_event_(core_.io()), room_deadline_(core_.wheel(), &FetchTask::on_room_deadline, this),
+          room_deadline_(core_.wheel(), &FetchTask::on_room_deadline, this),
           total_deadline_(core_.wheel(), &FetchTask::on_total_deadline, this) {
         worker_.fetches.add(*this);
     }
@@ -579,7 +579,7 @@ awaitable<void> FetchTask::end_connection(bool reusable) {
 void start_fetch(Worker& worker, FetchOrder order) {
     auto task = std::make_shared<FetchTask>(worker, std::move(order));
     FetchTask& reference = *task;
-    spawn_logged(worker.core.io().get_executor(), "fetch", reference.run(std::move(task)));
+    spawn_logged(worker.core.coroutines(), "fetch", reference.run(std::move(task)));
 }
 
 } // namespace gatehouse::proxy

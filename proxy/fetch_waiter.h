@@ -2,13 +2,12 @@
 #pragma once
 
 #include "cache/wait_lists.h"
-#include "proxy/core.h"
 #include "proxy/event.h"
 
 namespace gatehouse::proxy {
 
 struct FetchWaiter {
-    explicit FetchWaiter(Core& core) : event(core.io()), waiter(&FetchWaiter::wake, this) {}
+    FetchWaiter() : waiter(&FetchWaiter::wake, this) {}
     static void wake(void* context) { static_cast<FetchWaiter*>(context)->event.signal(); }
     Event event;
     cache::Waiter waiter;

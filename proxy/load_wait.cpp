@@ -7,7 +7,6 @@ namespace gatehouse::proxy {
 namespace {
 
 struct Waiting {
-    explicit Waiting(Core& core) : event(core.io()) {}
     static void wake(void* self) { static_cast<Waiting*>(self)->event.signal(); }
     Event event;
     bool is_done = false;
@@ -16,7 +15,7 @@ struct Waiting {
 } // namespace
 
 awaitable<bool> wait_for(Core& core, std::shared_ptr<cache::store::Load> load, http::Duration longest) {
-    const auto waiting = std::make_shared<Waiting>(core); // the disk may answer later than anybody waits
+    const auto waiting = std::make_shared<Waiting>(); // the disk may answer later than anybody waits
     const bool is_coming = load->when_done([&core, weak = std::weak_ptr<Waiting>(waiting)] {
         core.post([weak] {
             if (const auto still = weak.lock()) {

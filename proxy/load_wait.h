@@ -4,6 +4,7 @@
 #include "cache/store/load.h"
 #include "http/time.h"
 #include "proxy/asio.h"
+#include "proxy/awaitable.h"
 #include "proxy/core.h"
 
 #include <memory>

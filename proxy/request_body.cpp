@@ -12,7 +12,7 @@ using http::ErrorKind;
 
 RequestBody::RequestBody(std::shared_ptr<ClientConnection> connection, const http::Framing& framing,
                          bool expects_continue, const config::Timeouts& timeouts)
-    : pump_ended(connection->core.io()), connection_(std::move(connection)), framing_(framing),
+    : connection_(std::move(connection)), framing_(framing),
       timeout_(timeouts.body), remaining_(framing.length), expects_continue_(expects_continue) {
     done_ = framing.kind == http::Framing::Kind::None ||
             (framing.kind == http::Framing::Kind::Length && framing.length == 0);
@@ -21,9 +21,8 @@ RequestBody::RequestBody(std::shared_ptr<ClientConnection> connection, const htt
     }
 }
 
-RequestBody::RequestBody(Core& core, std::shared_ptr<const std::string> content)
-    : pump_ended(core.io()),
-      framing_{http::Framing::Kind::Length, content->size()},
+RequestBody::RequestBody(std::shared_ptr<const std::string> content)
+    : framing_{http::Framing::Kind::Length, content->size()},
       timeout_(0),
       held_(std::move(content)) {
     rewind();

@@ -23,7 +23,7 @@ public:
     RequestBody(std::shared_ptr<ClientConnection> connection, const http::Framing& framing, bool expects_continue,
                 const config::Timeouts& timeouts);
     // Content that is there, of a client that may be gone.
-    RequestBody(Core& core, std::shared_ptr<const std::string> content);
+    explicit RequestBody(std::shared_ptr<const std::string> content);
 
     struct Read {
         std::size_t bytes = 0;

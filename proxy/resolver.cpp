@@ -70,7 +70,7 @@ bool same_set(std::vector<asio::ip::address> a, std::vector<asio::ip::address> b
 
 // One coroutine that waits for an answer. Shared by it and by the entry it waits for.
 struct Waiter {
-    explicit Waiter(Core& core) : caller(core), event(core.io()) {}
+    explicit Waiter(Core& core) : caller(core) {}
     static void on_deadline(void* self) { static_cast<Waiter*>(self)->event.signal(); }
     Core& caller;
     Event event;                    // on the caller's thread only, as is

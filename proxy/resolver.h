@@ -7,7 +7,7 @@
 
 #include "config/config.h"
 #include "http/result.h"
-#include "proxy/asio.h"
+#include "proxy/awaitable.h"
 #include "proxy/core.h"
 
 #include <boost/asio/ip/tcp.hpp>

@@ -11,6 +11,7 @@
 #include "http/fields.h"
 #include "http/message.h"
 #include "proxy/asio.h"
+#include "proxy/awaitable.h"
 
 #include <cstdint>
 #include <memory>

@@ -347,7 +347,7 @@ void Session::proceed(Step step) {
     }
     resting_ = false;
     connection_->stream->socket().set_reader(nullptr);
-    spawn_logged(worker_.core.io().get_executor(), "session", serve(shared_from_this(), step));
+    spawn_logged(worker_.core.coroutines(), "session", serve(shared_from_this(), step));
 }
 
 awaitable<void> Session::serve([[maybe_unused]] std::shared_ptr<Session> self, Step step) {

@@ -311,6 +311,15 @@ bool Simulation::Impl::move_on() {
     return true;
 }
 
+namespace {
+
+awaitable<void> finish(Exchange& exchange, std::shared_ptr<RequestBody> body, bool& done) {
+    co_await exchange.finish(std::move(body), nullptr);
+    done = true;
+}
+
+} // namespace
+
 Simulation::Simulation(std::shared_ptr<const config::Config> config)
     : impl_(std::make_unique<Impl>(std::move(config))) {}
 Simulation::~Simulation() = default;
@@ -347,8 +356,7 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     std::shared_ptr<RequestBody> body;
     if (!request.content.empty()) {
         state.framing = {http::Framing::Kind::Length, request.content.size()};
-        body =
-            std::make_shared<RequestBody>(impl.core, std::make_shared<const std::string>(std::move(request.content)));
+        body = std::make_shared<RequestBody>(std::make_shared<const std::string>(std::move(request.content)));
     }
     RecordingSink sink(impl.clock);
     ClientFacts client;
@@ -362,7 +370,7 @@ http::Result<SimulatedOutcome> Simulation::ask(SimulatedRequest request, const S
     if (!outcome.at_once) {
         exchange.launch(body, nullptr);
         bool done = false;
-        asio::co_spawn(impl.core.io(), exchange.finish(body, nullptr), [&done](std::exception_ptr) { done = true; });
+        spawn_logged(impl.core.coroutines(), "simulated request", finish(exchange, body, done));
         while (!done && (impl.core.poll() > 0 || impl.move_on())) {}
         if (!done) {
             return Error(ErrorKind::Internal, "the request waits for something that never comes");

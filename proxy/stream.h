@@ -7,6 +7,7 @@
 #include "http/result.h"
 #include "http/time.h"
 #include "proxy/asio.h"
+#include "proxy/awaitable.h"
 
 #include <cstddef>
 #include <memory>

@@ -32,7 +32,7 @@ bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK; }
 } // namespace
 
 StreamSocket::Wait::Wait(StreamSocket& on, Direction for_what, Direction by_deadline_of)
-    : socket(on), what(for_what), whose(by_deadline_of), event(on.core_.io()), next(on.waits_) {
+    : socket(on), what(for_what), whose(by_deadline_of), next(on.waits_) {
     if (next != nullptr) {
         next->previous = this;
     }

@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t kTunnelBuffer = 16 * 1024;
 
 struct Tunnel {
-    explicit Tunnel(Core& core) : ended(core.io()) {}
     std::uint64_t moved = 0; // by both directions: one that moves keeps the other alive
     int running = 2;
     Event ended;
@@ -59,12 +58,12 @@ awaitable<void> pump(std::shared_ptr<Tunnel> tunnel, Stream& from, Stream& to, s
 } // namespace
 
 awaitable<void> relay_tunnel(ClientConnection& client, Stream& origin, http::Duration idle, http::Duration send) {
-    auto tunnel = std::make_shared<Tunnel>(client.core);
-    const auto executor = client.core.io().get_executor();
+    auto tunnel = std::make_shared<Tunnel>();
+    Coroutines& coroutines = client.core.coroutines();
     std::string ahead = std::move(client.input);
     client.input.clear();
-    spawn_logged(executor, "tunnel up", pump(tunnel, *client.stream, origin, std::move(ahead), idle, send));
-    spawn_logged(executor, "tunnel down", pump(tunnel, origin, *client.stream, std::string(), idle, send));
+    spawn_logged(coroutines, "tunnel up", pump(tunnel, *client.stream, origin, std::move(ahead), idle, send));
+    spawn_logged(coroutines, "tunnel down", pump(tunnel, origin, *client.stream, std::string(), idle, send));
     while (tunnel->running > 0) {
         co_await tunnel->ended.wait();
     }

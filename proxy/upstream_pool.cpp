@@ -262,7 +262,7 @@ void UpstreamPool::Impl::give_back(const GroupPtr& group, const ConnectionPtr& c
     connection->idle_deadline.arm(group->idle_timeout);
     group->idle.push_back(connection);
     if (!std::exchange(connection->watched, true)) {
-        spawn_logged(core.io().get_executor(), "idle origin connection", watch(connection));
+        spawn_logged(core.coroutines(), "idle origin connection", watch(connection));
     }
 }
 

@@ -3,7 +3,7 @@
 
 #include "config/config.h"
 #include "http/result.h"
-#include "proxy/asio.h"
+#include "proxy/awaitable.h"
 #include "proxy/core.h"
 #include "proxy/resolver.h"
 #include "proxy/stream.h"

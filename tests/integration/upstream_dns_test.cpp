@@ -463,7 +463,7 @@ TEST_CASE("Cores on threads of their own share what is known") {
     for (std::size_t i = 0; i < right.size(); ++i) {
         threads.emplace_back([&, i] {
             proxy::Core core(static_cast<unsigned>(i + 1), clock, 1);
-            proxy::asio::co_spawn(core.io(), ask(core, right[i]), [](const std::exception_ptr&) {});
+            proxy::spawn_logged(core.coroutines(), "test", ask(core, right[i]));
             core.finish();
             core.run(true);
         });

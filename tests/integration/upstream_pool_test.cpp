@@ -357,8 +357,6 @@ TEST_CASE("Leases, waits and pools may end in any order") {
     }
     SUBCASE("the pool while a connection is being opened") {
         auto opening = loop->start(pool->acquire(config, true));
-        loop->core().io().restart();
-        loop->core().io().poll_one();
         pool.reset();
         loop->settle();
         loop->await([&] { return opening.done(); }, "the end of the attempt");
@@ -376,8 +374,6 @@ TEST_CASE("Leases, waits and pools may end in any order") {
     SUBCASE("the core while connections are idle, leased and being opened") {
         kept.value() = Lease();
         loop->start(pool->acquire(config, true));
-        loop->core().io().restart();
-        loop->core().io().poll_one();
         pool.reset();
         resolver.reset();
         loop.reset();
@@ -444,7 +440,7 @@ TEST_CASE("Two cores on threads of their own share limits, names and TLS context
                 co_await std::move(job);
                 own.close_idle();
             };
-            proxy::spawn_logged(core.io().get_executor(), "test", finish(pool, work(pool, config, right[i])));
+            proxy::spawn_logged(core.coroutines(), "test", finish(pool, work(pool, config, right[i])));
             core.finish();
             core.run(true);
         });

@@ -4,10 +4,9 @@
 
 #include "proxy/asio.h"
 #include "proxy/core.h"
+#include "proxy/spawn.h"
 #include "tests/support/gates.h"
 #include "tests/support/manual_clock.h"
-
-#include <boost/asio/co_spawn.hpp>
 
 #include <chrono>
 #include <exception>
@@ -94,8 +93,7 @@ public:
     template <class T>
     Task<T> start(proxy::awaitable<T> task, std::size_t index = 0) {
         Task<T> started;
-        proxy::asio::co_spawn(core(index).io(), keep(std::move(task), started.state_),
-                              [state = started.state_](std::exception_ptr error) { state->error = std::move(error); });
+        proxy::spawn_logged(core(index).coroutines(), "test", keep(std::move(task), started.state_));
         return started;
     }
     Task<bool> start(proxy::awaitable<void> task, std::size_t index = 0) {
@@ -115,8 +113,12 @@ public:
 private:
     template <class T>
     static proxy::awaitable<void> keep(proxy::awaitable<T> task, std::shared_ptr<typename Task<T>::State> state) {
-        T value = co_await std::move(task);
-        state->value.emplace(std::move(value));
+        try {
+            T value = co_await std::move(task);
+            state->value.emplace(std::move(value));
+        } catch (...) {
+            state->error = std::current_exception();
+        }
     }
     static proxy::awaitable<bool> finish(proxy::awaitable<void> task) {
         co_await std::move(task);

@@ -90,7 +90,7 @@ struct Upload {
     }
     void leave() {
         bool done = false;
-        spawn_logged(core.io().get_executor(), "test", detach(*pump, done));
+        spawn_logged(core.coroutines(), "test", detach(*pump, done));
         run();
         CHECK(done);
     }
@@ -145,7 +145,7 @@ TEST_CASE("a request is sent again with all of its content, also with what came 
 TEST_CASE("content in memory is sent again whatever its size, and is kept once") {
     Upload upload(length(0));
     const std::string content(upload.config.limits.replay_bytes + 1, 'x');
-    upload.body = std::make_shared<RequestBody>(upload.core, std::make_shared<const std::string>(content));
+    upload.body = std::make_shared<RequestBody>(std::make_shared<const std::string>(content));
     upload.pump = std::make_shared<BodyPump>(upload.core, upload.body, upload.body->framing(), upload.config);
     FakeOrigin broken(0);
     upload.start(broken);

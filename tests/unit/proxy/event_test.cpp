@@ -35,7 +35,7 @@ awaitable<void> hold_while_waiting(Event& event, std::shared_ptr<int> held) {
 
 TEST_CASE("A signal resumes the waiter through the loop, never from within signal()") {
     CoreLoop loop;
-    Event event(loop.core().io());
+    Event event;
     int count = 0;
     const auto task = loop.start(wait_and_count(event, count));
     loop.settle();
@@ -49,7 +49,7 @@ TEST_CASE("A signal resumes the waiter through the loop, never from within signa
 
 TEST_CASE("A signal before the wait is remembered, and several count as one") {
     CoreLoop loop;
-    Event event(loop.core().io());
+    Event event;
     int count = 0;
     event.signal();
     event.signal();
@@ -66,7 +66,7 @@ TEST_CASE("A signal before the wait is remembered, and several count as one") {
 
 TEST_CASE("reset() forgets a signal") {
     CoreLoop loop;
-    Event event(loop.core().io());
+    Event event;
     int count = 0;
     event.signal();
     event.reset();
@@ -80,7 +80,7 @@ TEST_CASE("reset() forgets a signal") {
 
 TEST_CASE("One event serves many waits in turn") {
     CoreLoop loop;
-    Event event(loop.core().io());
+    Event event;
     int count = 0;
     const auto task = loop.start(wait_three_times(event, count));
     for (int expected = 1; expected <= 3; ++expected) {
@@ -94,7 +94,7 @@ TEST_CASE("One event serves many waits in turn") {
 
 TEST_CASE("A signal that comes while the resumed waiter has not run yet is for the next wait") {
     CoreLoop loop;
-    Event event(loop.core().io());
+    Event event;
     int count = 0;
     const auto task = loop.start(wait_three_times(event, count));
     loop.settle();
@@ -109,7 +109,7 @@ TEST_CASE("A signal that comes while the resumed waiter has not run yet is for t
 
 TEST_CASE("An event that ends takes its waiter along") {
     CoreLoop loop;
-    auto event = std::make_unique<Event>(loop.core().io());
+    auto event = std::make_unique<Event>();
     const auto held = std::make_shared<int>(0);
     {
         const auto task = loop.start(hold_while_waiting(*event, held));

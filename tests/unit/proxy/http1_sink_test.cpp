@@ -384,7 +384,7 @@ TEST_CASE("a client that is too slow for a response that lasts until the close i
     wire.sink.content(std::string(8 * 1024 * 1024, 'x'));
     wire.sink.end(nullptr); // whole in our hands, but not in the client's
     std::optional<bool> sent;
-    spawn_logged(wire.core.io().get_executor(), "test", flush_into(wire.sink, sent));
+    spawn_logged(wire.core.coroutines(), "test", flush_into(wire.sink, sent));
     wire.run();
     wire.clock.move(std::chrono::seconds(31));
     wire.core.wheel().advance();
@@ -418,7 +418,7 @@ TEST_CASE("a flush waits for the client and goes on when it reads") {
     const std::string text(8 * 1024 * 1024, 'x');
     wire.sink.content(text);
     std::optional<bool> sent;
-    spawn_logged(wire.core.io().get_executor(), "test", flush_into(wire.sink, sent));
+    spawn_logged(wire.core.coroutines(), "test", flush_into(wire.sink, sent));
     wire.run();
     CHECK_FALSE(sent);
     SUBCASE("it reads") {

@@ -45,13 +45,13 @@ struct Reading {
         return std::make_shared<RequestBody>(std::move(connection), framing, false, config.timeouts);
     }
     std::shared_ptr<RequestBody> of_memory(std::string content) {
-        return std::make_shared<RequestBody>(core, std::make_shared<const std::string>(std::move(content)));
+        return std::make_shared<RequestBody>(std::make_shared<const std::string>(std::move(content)));
     }
     // At least so much of it, or all.
     std::string read(RequestBody& body, std::size_t at_most = std::string::npos) {
         std::string out;
         bool ended = false;
-        spawn_logged(core.io().get_executor(), "test", read_all(body, out, at_most, ended));
+        spawn_logged(core.coroutines(), "test", read_all(body, out, at_most, ended));
         for (int i = 0; i < 100'000 && !ended; ++i) {
             while (core.poll() > 0) {}
         }
