@@ -30,7 +30,7 @@ void Fetch::add_interim(http::ResponseHead head) {
         interims_.push_back(std::move(head));
         interim_count_.store(interims_.size(), std::memory_order_release);
     }
-    waiters_.wake_all(shared_from_this());
+    waiters_.wake_all([this] { return shared_from_this(); });
 }
 
 void Fetch::publish(Answer answer) {
@@ -45,7 +45,7 @@ void Fetch::publish(Answer answer) {
         }
     }
     phase_.store(answer_.kind == Answer::Kind::Failed ? Phase::Failed : Phase::Answered, std::memory_order_release);
-    waiters_.wake_all(shared_from_this());
+    waiters_.wake_all([this] { return shared_from_this(); });
 }
 
 void Fetch::detach(policy::Reason reason) noexcept {
@@ -53,11 +53,14 @@ void Fetch::detach(policy::Reason reason) noexcept {
     detached_.store(true, std::memory_order_release);
 }
 
-void Fetch::set_home_waker(std::function<void()> wake) { home_waker_ = std::move(wake); }
+void Fetch::set_home_waker(std::function<void()> wake) {
+    home_waker_ = std::move(wake);
+    has_home_waker_.store(static_cast<bool>(home_waker_), std::memory_order_release);
+}
 
 std::optional<store::Body::Cursor> Fetch::take_initiator_cursor() {
     const std::lock_guard lock(initiator_mutex_);
-    initiator_served_ = true;
+    initiator_served_.store(true, std::memory_order_release);
     return std::exchange(initiator_cursor_, std::nullopt);
 }
 
@@ -80,7 +83,7 @@ bool Fetch::cut_initiator() {
             return false;
         }
         initiator_cursor_.reset();
-        initiator_served_ = true;
+        initiator_served_.store(true, std::memory_order_release);
     }
     wake_home(); // it may be that nobody wants it any more
     return true;
@@ -101,8 +104,8 @@ bool Fetch::wanted() const {
     if (reader_count() > 0 || is_drained()) {
         return true;
     }
-    const std::lock_guard lock(initiator_mutex_);
-    return initiator_expected_ && !initiator_served_ && !initiator_left_.load(std::memory_order_acquire);
+    return initiator_expected_ && !initiator_served_.load(std::memory_order_acquire) &&
+           !initiator_left_.load(std::memory_order_acquire);
 }
 
 // Not begun where it is known not to end within the bound.
@@ -111,13 +114,14 @@ bool Fetch::is_drained() const noexcept {
     return end > 0 && answer_.body->published() < end && answer_.length.value_or(0) <= end;
 }
 
-void Fetch::on_published() noexcept { waiters_.wake_all(shared_from_this()); }
+void Fetch::on_published() noexcept { waiters_.wake_all([this] { return shared_from_this(); }); }
 
 void Fetch::on_room() noexcept { wake_home(); }
 
 void Fetch::wake_home() {
-    if (home_wake_pending_.exchange(true, std::memory_order_acq_rel)) {
-        return; // one is on its way and will see what we just made visible
+    if (!has_home_waker_.load(std::memory_order_acquire) ||
+        home_wake_pending_.exchange(true, std::memory_order_acq_rel)) {
+        return; // nobody is there, or one is on its way and will see what we just made visible
     }
     // weak: the last reference may be going away right now (a reader's cursor freeing blocks).
     poster_.post(home, [weak = weak_from_this()] {
@@ -136,6 +140,7 @@ Fetch::Reader::Reader(std::shared_ptr<Fetch> fetch, unsigned core, Cut on_cut, v
     const std::lock_guard lock(fetch_->readers_mutex_);
     id_ = fetch_->next_reader_++;
     place_ = fetch_->readers_.insert(fetch_->readers_.end(), this);
+    fetch_->reader_count_.store(fetch_->readers_.size(), std::memory_order_release);
 }
 
 Fetch::Reader::~Reader() {
@@ -144,15 +149,11 @@ Fetch::Reader::~Reader() {
         const std::lock_guard lock(fetch_->readers_mutex_);
         fetch_->readers_.erase(place_);
         last = fetch_->readers_.empty();
+        fetch_->reader_count_.store(fetch_->readers_.size(), std::memory_order_release);
     }
     if (last) {
         fetch_->wake_home(); // it may be that nobody wants it any more
     }
-}
-
-std::size_t Fetch::reader_count() const {
-    const std::lock_guard lock(readers_mutex_);
-    return readers_.size();
 }
 
 std::size_t Fetch::cut_slowest(std::uint64_t window_bytes) {

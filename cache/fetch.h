@@ -163,7 +163,7 @@ public:
     // Cuts the readers that hold the oldest bytes; an initiator that has yet to take its cursor is at the very first
     // one. Returns how many clients. Home core.
     std::size_t cut_slowest(std::uint64_t window_bytes);
-    std::size_t reader_count() const;
+    std::size_t reader_count() const noexcept { return reader_count_.load(std::memory_order_acquire); }
 
     // ---- home core
     void add_interim(http::ResponseHead head);
@@ -200,6 +200,7 @@ private:
     std::atomic<std::size_t> interim_count_{0};
     mutable std::mutex readers_mutex_;
     std::list<Reader*> readers_;
+    std::atomic<std::size_t> reader_count_{0}; // of readers_, for whoever only asks for it
     std::uint64_t next_reader_ = 1;
     std::atomic<std::uint32_t> waiting_{0}; // joined before the answer
     std::atomic<bool> detached_{false};
@@ -209,8 +210,9 @@ private:
     std::atomic<std::uint64_t> drained_to_{0}; // position in the content; 0: it is not drained
     mutable std::mutex initiator_mutex_;
     std::optional<store::Body::Cursor> initiator_cursor_;
-    bool initiator_served_ = false;
+    std::atomic<bool> initiator_served_{false};
     std::atomic<bool> home_wake_pending_{false};
+    std::atomic<bool> has_home_waker_{false};
     std::function<void()> home_waker_; // home core only
 };
 

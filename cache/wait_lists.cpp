@@ -1,6 +1,8 @@
 // Per-core intrusive lists and the flag protocol.
 #include "cache/wait_lists.h"
 
+#include <utility>
+
 namespace gatehouse::cache {
 
 void Waiter::unlink() noexcept {
@@ -37,11 +39,11 @@ void WaitLists::add(unsigned core, Waiter& waiter) {
     mine.interested.exchange(true, std::memory_order_acq_rel);
 }
 
-void WaitLists::wake_all(const std::shared_ptr<const void>& keep_alive) {
-    for (unsigned core = 0; core < cores_.size(); ++core) {
-        if (cores_[core].interested.exchange(false, std::memory_order_acq_rel)) {
-            poster_.post(core, [this, core, keep_alive] { run(core); });
-        }
+void WaitLists::wake(unsigned core, std::shared_ptr<const void> owner) {
+    if (poster_.is_here(core)) {
+        run(core);
+    } else {
+        poster_.post(core, [this, core, keep_alive = std::move(owner)] { run(core); });
     }
 }
 

@@ -44,14 +44,23 @@ public:
 
     // On the waiter's core. After this the caller must look again before it suspends.
     void add(unsigned core, Waiter& waiter);
-    // Any thread, after what is waited for has been made visible. `keep_alive` owns this object until the job has run.
-    void wake_all(const std::shared_ptr<const void>& keep_alive);
+    // Any thread, after what is waited for has been made visible. `owner()` gives what owns this object, for as long as
+    // it takes to wake another core. Callbacks of the caller's own core are called at once.
+    template <class Owner>
+    void wake_all(const Owner& owner) {
+        for (unsigned core = 0; core < cores_.size(); ++core) {
+            if (cores_[core].interested.exchange(false, std::memory_order_acq_rel)) {
+                wake(core, owner());
+            }
+        }
+    }
 
 private:
     struct alignas(64) PerCore {
         std::atomic<bool> interested{false};
         Waiter* head = nullptr; // that core's thread only
     };
+    void wake(unsigned core, std::shared_ptr<const void> owner);
     void run(unsigned core);
 
     CorePoster& poster_;

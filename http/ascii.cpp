@@ -81,14 +81,10 @@ constexpr std::uint64_t control_bit(std::uint64_t word) noexcept {
 
 } // namespace
 
-bool iequals(std::string_view a, std::string_view b) noexcept {
-    const std::size_t size = a.size();
-    if (size != b.size()) {
-        return false;
-    }
+bool has_same_letters(const char* a, const char* b, std::size_t size) noexcept {
     std::size_t at = 0;
     for (; at + 8 <= size; at += 8) {
-        if (lower_word(load(a.data() + at)) != lower_word(load(b.data() + at))) {
+        if (lower_word(load(a + at)) != lower_word(load(b + at))) {
             return false;
         }
     }

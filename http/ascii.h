@@ -10,7 +10,11 @@
 namespace gatehouse::http {
 
 constexpr char to_lower(char c) noexcept { return (c >= 'A' && c <= 'Z') ? static_cast<char>(c + 32) : c; }
-bool iequals(std::string_view a, std::string_view b) noexcept;
+// The same size assumed: iequals() of that.
+bool has_same_letters(const char* a, const char* b, std::size_t size) noexcept;
+inline bool iequals(std::string_view a, std::string_view b) noexcept {
+    return a.size() == b.size() && has_same_letters(a.data(), b.data(), a.size());
+}
 std::string lower(std::string_view text);
 void lower_in_place(std::string& text) noexcept;
 // RFC 9110 section 5.6.2: token characters.

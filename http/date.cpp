@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <tuple>
 
 namespace gatehouse::http {
@@ -53,9 +54,18 @@ constexpr int four_digits(std::string_view text) noexcept {
 
 // A cache compares the names in a date without case, although those who send dates may not vary it.
 // RFC 9111 section 4.2
+// Three letters as one number, the same for both cases. Setting bit 5 makes of nothing but a letter that letter.
+constexpr std::uint32_t three_letters(std::string_view text) noexcept {
+    const auto letter = [&](std::size_t at) {
+        return static_cast<std::uint32_t>(static_cast<unsigned char>(text[at]) | 0x20U);
+    };
+    return letter(0) << 16 | letter(1) << 8 | letter(2);
+}
+
 unsigned month_number(std::string_view name) noexcept {
+    const std::uint32_t asked = three_letters(name);
     for (unsigned number = 1; number <= 12; ++number) {
-        if (iequals(kMonths.substr((number - 1) * 3, 3), name)) {
+        if (three_letters(kMonths.substr((number - 1) * 3, 3)) == asked) {
             return number;
         }
     }
@@ -63,8 +73,9 @@ unsigned month_number(std::string_view name) noexcept {
 }
 
 bool is_short_weekday(std::string_view name) noexcept {
+    const std::uint32_t asked = three_letters(name);
     for (const std::string_view weekday : kWeekdays) {
-        if (iequals(weekday.substr(0, 3), name)) {
+        if (three_letters(weekday) == asked) {
             return true;
         }
     }

@@ -71,13 +71,22 @@ Fields::Line Fields::line(std::size_t index) const noexcept {
             std::string_view(block_.data() + entry.value_at, entry.value_size)};
 }
 
-void Fields::add(std::string_view name, std::string_view value) {
+Fields::Entry Fields::entry_at(std::size_t at, std::string_view name, std::string_view value) noexcept {
+    return {narrow(at), narrow(at + name.size() + kColon.size()), narrow(value.size()),
+            static_cast<std::uint16_t>(name.size()), hash_name(name)};
+}
+
+bool Fields::may_add(std::string_view name, std::string_view value) const noexcept {
     assert(is_token(name));
     assert(is_field_value(value) && trim_ows(value).size() == value.size());
     const std::size_t line_size = name.size() + kColon.size() + value.size() + kCrLf.size();
     const bool fits = name.size() <= kNameSizeMax && line_size <= kBlockSizeMax - block_.size();
     assert(fits);
-    if (!fits) {
+    return fits;
+}
+
+void Fields::add(std::string_view name, std::string_view value) {
+    if (!may_add(name, value)) {
         return;
     }
     if (lies_within(name, block_) || lies_within(value, block_)) {
@@ -85,20 +94,36 @@ void Fields::add(std::string_view name, std::string_view value) {
         const std::string value_copy(value);
         return add(name_copy, value_copy);
     }
-    const std::size_t name_at = block_.size();
-    const std::size_t value_at = name_at + name.size() + kColon.size();
-    entries_.push_back({narrow(name_at), narrow(value_at), narrow(value.size()),
-                        static_cast<std::uint16_t>(name.size()), hash_name(name)});
-    presence_ |= presence_bit(name);
+    entries_.push_back(entry_at(block_.size(), name, value));
+    presence_ |= name_bit(name);
     block_.append(name).append(kColon).append(value).append(kCrLf);
 }
 
-void Fields::set(std::string_view name, std::string_view value) {
-    const std::uint16_t hash = hash_name(name);
-    std::size_t at = 0;
-    while (at < entries_.size() && !matches(entries_[at], hash, name)) {
-        ++at;
+void Fields::add_first(std::string_view name, std::string_view value) {
+    if (!may_add(name, value)) {
+        return;
     }
+    std::string line;
+    line.reserve(name.size() + kColon.size() + value.size() + kCrLf.size());
+    line.append(name).append(kColon).append(value).append(kCrLf);
+    shift_from(0, 0, line.size());
+    entries_.insert(entries_.begin(), entry_at(0, name, value));
+    presence_ |= name_bit(name);
+    block_.insert(0, line);
+}
+
+void Fields::set(std::string_view name, std::string_view value) {
+    if (!may_contain(name)) {
+        return add(name, value);
+    }
+    const std::uint16_t hash = hash_name(name);
+    const auto next_after = [&](std::size_t at) {
+        while (at < entries_.size() && !matches(entries_[at], hash, name)) {
+            ++at;
+        }
+        return at;
+    };
+    const std::size_t at = next_after(0);
     if (at == entries_.size()) {
         return add(name, value);
     }
@@ -120,10 +145,10 @@ void Fields::set(std::string_view name, std::string_view value) {
     block_.replace(entry.value_at, old_size, value);
     entry.value_size = narrow(value.size());
     shift_from(at + 1, old_size, value.size());
-    bool is_first = true;
-    remove_if([&](const Line& line) {
-        return iequals(line.name, name) && !std::exchange(is_first, false);
-    });
+    if (next_after(at + 1) < entries_.size()) {
+        bool is_first = true;
+        remove_if([&](const Line& line) { return iequals(line.name, name) && !std::exchange(is_first, false); });
+    }
 }
 
 std::size_t Fields::remove(std::string_view name) {
@@ -189,7 +214,7 @@ Fields Fields::from_serialised(std::string_view text) {
         const std::string_view name = text.substr(at, colon - at);
         fields.entries_.push_back({narrow(at), narrow(value_at), narrow(line_end - value_at),
                                    static_cast<std::uint16_t>(name.size()), hash_name(name)});
-        fields.presence_ |= presence_bit(name);
+        fields.presence_ |= name_bit(name);
         at = line_end + kCrLf.size();
     }
     fields.block_.assign(text.substr(0, at));
@@ -225,7 +250,7 @@ std::size_t Fields::assign_lines(std::string_view text, std::size_t most) {
         const std::string_view name = text.substr(at, name_size);
         entries_.push_back(
             {narrow(at), narrow(value_at), narrow(value_size), static_cast<std::uint16_t>(name_size), hash_name(name)});
-        presence_ |= presence_bit(name);
+        presence_ |= name_bit(name);
         at = line_end;
     }
     return 0;

@@ -7,6 +7,8 @@
 // A value type; not safe for concurrent modification. Views returned by it are valid until the next modification.
 #pragma once
 
+#include "http/name_set.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -59,6 +61,8 @@ public:
     // LIMIT: a name holds at most 65535 bytes and all lines together less than 4 GiB; limits.head_bytes is far below.
     // A line beyond that is asserted against and left out. Name and value may be views into these same fields.
     void add(std::string_view name, std::string_view value);
+    // The same at the beginning.
+    void add_first(std::string_view name, std::string_view value);
     // Replaces every line of that name by one; at the place of the first, else at the end.
     void set(std::string_view name, std::string_view value);
     // Removes every line of that name; returns how many.
@@ -98,18 +102,15 @@ public:
     std::size_t assign_lines(std::string_view text, std::size_t most);
 
 private:
-    // OPTIMIZATION: one bit for the size and first letter of each name that was added. A proxy asks every message for
-    // some twenty fields that it mostly does not have; with a name known at compile time the answer "no" is one test
-    // instead of a hash and a walk.
-    static constexpr std::uint64_t presence_bit(std::string_view name) noexcept {
-        const std::size_t first = name.empty() ? 0 : static_cast<unsigned char>(name.front()) | 0x20U;
-        return std::uint64_t{1} << ((first * 5 + name.size()) % 64);
-    }
-    // False: certainly not. Removing lines does not take bits back.
-    bool may_contain(std::string_view name) const noexcept { return (presence_ & presence_bit(name)) != 0; }
+    // OPTIMIZATION: the name_bit() of each name that was added. A proxy asks every message for some twenty fields that
+    // it mostly does not have; with a name known at compile time the answer "no" is one test instead of a hash and a
+    // walk. False: certainly not. Removing lines does not take bits back.
+    bool may_contain(std::string_view name) const noexcept { return (presence_ & name_bit(name)) != 0; }
     std::optional<std::string_view> find_first(std::string_view name) const noexcept;
     static std::uint16_t hash_name(std::string_view name) noexcept;
     bool matches(const Entry& entry, std::uint16_t hash, std::string_view name) const noexcept;
+    static Entry entry_at(std::size_t at, std::string_view name, std::string_view value) noexcept;
+    bool may_add(std::string_view name, std::string_view value) const noexcept;
     void shift_from(std::size_t index, std::size_t old_size, std::size_t new_size) noexcept;
     // Moves line `from` forward to index `to` and offset `at`; returns the offset behind it.
     std::size_t move_line(std::size_t from, std::size_t to, std::size_t at) noexcept;

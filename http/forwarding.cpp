@@ -2,6 +2,7 @@
 
 #include "http/ascii.h"
 #include "http/list_parser.h"
+#include "http/name_set.h"
 
 #include <algorithm>
 #include <array>
@@ -14,22 +15,17 @@ namespace gatehouse::http {
 
 namespace {
 
-template <std::size_t Size>
-bool is_one_of(std::string_view name, const std::array<std::string_view, Size>& names) noexcept {
-    return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return iequals(known, name); });
-}
-
 bool has_prefix(std::string_view name, std::string_view prefix) noexcept {
     return iequals(name.substr(0, prefix.size()), prefix);
 }
 
 // What a recipient must see whatever a client writes into Connection.
 bool is_protected(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 18> kProtected = {
+    static constexpr NameSet kProtected{
         "Host",         "Authorization",    "Cookie",        "Set-Cookie", "Cache-Control", "Vary",
         "ETag",         "Content-Type",     "Content-Range", "Range",      "Forwarded",     "Via",
         "Age",          "Content-Encoding", "Expires",       "Date",       "Last-Modified", "Location"};
-    return is_one_of(name, kProtected) || has_prefix(name, "X-Forwarded-") || has_prefix(name, "If-");
+    return kProtected.contains(name) || has_prefix(name, "X-Forwarded-") || has_prefix(name, "If-");
 }
 
 // Compares without case, and takes '_' for '-': gateways that turn names into environment variables do the same, so
@@ -44,8 +40,9 @@ bool same_variable(std::string_view name, std::string_view known) noexcept {
 bool is_override(std::string_view name) noexcept {
     static constexpr std::array<std::string_view, 5> kOverrides = {
         "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
-    return std::any_of(kOverrides.begin(), kOverrides.end(),
-                       [&](std::string_view known) { return same_variable(name, known); });
+    const bool begins_so = !name.empty() && to_lower(name.front()) == 'x'; // as all of them
+    return begins_so && std::any_of(kOverrides.begin(), kOverrides.end(),
+                                    [&](std::string_view known) { return same_variable(name, known); });
 }
 
 // What says something about the client that only a trusted peer may say.
@@ -66,9 +63,14 @@ void append_quoted(std::string& out, std::string_view text) {
     out += '"';
 }
 
+// What a list of these fields is long at most in most cases: one allocation.
+constexpr std::size_t kUsualElementBytes = 128;
+
 // An IPv6 address stands in brackets and quotes; an unknown one is the token `unknown`. RFC 7239 section 6
 std::string forwarded_element(const ForwardedFor& facts) {
-    std::string element = "for=";
+    std::string element;
+    element.reserve(kUsualElementBytes);
+    element += "for=";
     if (facts.client_address == "unix:" || facts.client_address.empty()) {
         element += "unknown";
     } else if (facts.client_address.find(':') != std::string_view::npos) {
@@ -88,12 +90,12 @@ std::string forwarded_element(const ForwardedFor& facts) {
 
 // Adds a member at the end of a list-based field and leaves one line of it. RFC 9110 section 5.3
 void append_member(Fields& fields, std::string_view name, std::string_view member) {
-    std::string list = fields.combined(name);
-    if (list.empty()) {
-        fields.set(name, member);
+    if (!fields.contains(name)) {
+        fields.add(name, member);
         return;
     }
-    list += ", ";
+    std::string list = fields.combined(name);
+    list += list.empty() ? "" : ", ";
     list += member;
     fields.set(name, list);
 }
@@ -102,12 +104,12 @@ void append_member(Fields& fields, std::string_view name, std::string_view membe
 
 // These belong to one connection and are not forwarded. RFC 9110 section 7.6.1
 bool is_hop_by_hop(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 11> kHopByHop = {
+    static constexpr NameSet kHopByHop{
         "Connection",         "Proxy-Connection",    "Keep-Alive",
         "TE",                 "Transfer-Encoding",   "Upgrade",
         "Trailer",            "Proxy-Authenticate",  "Proxy-Authorization",
         "HTTP2-Settings",     "Proxy-Authentication-Info"};
-    return is_one_of(name, kHopByHop);
+    return kHopByHop.contains(name);
 }
 
 // An intermediary removes what Connection names, and Connection itself. RFC 9110 section 7.6.1
@@ -143,8 +145,9 @@ bool wants_keep_alive(Version version, const Fields& fields) {
 
 // Each intermediary appends the version it received and its name. RFC 9110 section 7.6.3
 void append_via(Fields& fields, Version received, std::string_view pseudonym) {
-    std::string member = received == Version::Http10 ? "1.0 " : "1.1 ";
-    member += pseudonym;
+    std::string member;
+    member.reserve(kUsualElementBytes);
+    member.append(received == Version::Http10 ? "1.0 " : "1.1 ").append(pseudonym);
     append_member(fields, "Via", member);
 }
 

@@ -48,10 +48,13 @@ public:
     template <class Job>
     void post(Job&& job) {
         asio::post(io_, std::forward<Job>(job));
-        if (running_here_ != this) {
+        if (!is_here()) {
             poller_.wake();
         }
     }
+
+    // Whether the caller is on this core's thread, within run().
+    bool is_here() const noexcept { return running_here_ == this; }
 
     // The time at which this turn of the loop began: one reading for all requests that arrived together.
     http::WallTime turn_wall() const noexcept { return turn_wall_; }

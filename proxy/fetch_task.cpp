@@ -31,9 +31,10 @@ using store_body = cache::store::Body;
 
 namespace {
 
-// Most heads fit. What comes behind one stays in this buffer until its reader makes room, which thousands of stalled
-// responses multiply; the rest of the content goes straight into blocks.
-constexpr std::size_t kHeadBuffer = 2 * 1024;
+// Of a head, and of what comes behind it, this much is read at once. Content that there is no room for yet is kept until its
+// reader makes room, which thousands of stalled responses multiply; the rest of it goes straight into blocks.
+constexpr std::size_t kHeadBytes = 16 * 1024;
+static_assert(kHeadBytes <= Core::kScratchBytes);
 constexpr http::Duration kLongestPause{5'000}; // for a disk that does not keep up; then content goes on without it
 constexpr unsigned kMaxAttempts = 3; // the first, one on a fresh connection, one without a condition
 
@@ -65,7 +66,11 @@ private:
     awaitable<http::Status> send_request();
     awaitable<http::Result<http::ResponseHead>> receive_head();
     awaitable<http::Status> read_more_head(http::SteadyTime since);
+    // What was read and not used: in the core's scratch room, where nothing had to be waited for since, or in input_.
+    std::string_view at_hand() const noexcept { return in_scratch_.empty() ? std::string_view(input_) : in_scratch_; }
     void use_up(std::size_t bytes);
+    // Before a wait: the scratch room does not survive it.
+    void keep_at_hand();
     http::Status take_interim(http::ResponseHead head);
     awaitable<Attempt> deliver(http::ResponseHead head);
     awaitable<http::Status> relay_body(const Framing& framing, cache::Intake& intake);
@@ -89,7 +94,8 @@ private:
     std::shared_ptr<Acquisition> acquisition_; // while it waits for a connection
     Lease lease_;
     std::shared_ptr<BodyPump> pump_;
-    std::string input_; // read from the origin, not yet used
+    std::string input_;           // read from the origin, not yet used
+    std::string_view in_scratch_; // likewise; one of the two is empty
     Event room_event_;
     Deadline room_deadline_;
     Deadline total_deadline_;
@@ -200,6 +206,11 @@ awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
 }
 
 awaitable<http::Result<Lease>> FetchTask::wait_for_connection() {
+    if (!fresh_ && !given_up()) {
+        if (auto idle = worker_.pool.take_idle(origin_)) {
+            co_return *std::move(idle);
+        }
+    }
     const auto acquisition = Acquisition::start(core_, worker_.pool, order_.config, origin_, fresh_);
     acquisition_ = acquisition;
     std::optional<Error> over = given_up();
@@ -221,6 +232,7 @@ awaitable<FetchTask::Attempt> FetchTask::attempt() {
     trace.attempts = attempts_;
     trace.origin_status.reset();
     input_.clear();
+    in_scratch_ = {};
     response_seen_ = false;
     trace.origin_address.clear();
     auto leased = co_await wait_for_connection();
@@ -279,8 +291,7 @@ awaitable<http::Status> FetchTask::send_request() {
 }
 
 awaitable<http::Status> FetchTask::read_more_head(http::SteadyTime since) {
-    const std::size_t old = input_.size();
-    input_.resize(old + kHeadBuffer);
+    keep_at_hand();
     // While the request's content is still on its way the origin need not answer yet.
     const http::Duration elapsed =
         std::chrono::duration_cast<http::Duration>(core_.clock().steady_now() - since);
@@ -288,10 +299,15 @@ awaitable<http::Status> FetchTask::read_more_head(http::SteadyTime since) {
     const bool uploading = pump_ && pump_->sending();
     const http::Duration left =
         limit <= http::Duration::zero() || uploading ? limit : std::max(limit - elapsed, http::Duration(1));
-    const std::span<char> room(input_.data() + old, kHeadBuffer);
-    const IoResult got = co_await lease_.stream().read_some(room, left);
-    input_.resize(old + got.bytes);
+    const std::span<char> room = std::span(core_.scratch()).first(kHeadBytes);
+    const IoResult got = co_await lease_.stream().read_some(room, left); // written to just before it returns
     if (got.ok()) {
+        const std::string_view bytes(room.data(), got.bytes);
+        if (input_.empty()) {
+            in_scratch_ = bytes;
+        } else {
+            input_.append(bytes);
+        }
         response_seen_ = true;
         co_return http::success();
     }
@@ -311,9 +327,19 @@ awaitable<http::Status> FetchTask::read_more_head(http::SteadyTime since) {
 // Content goes straight into blocks: thousands of stalled responses each keeping the buffer their head came in would add
 // up.
 void FetchTask::use_up(std::size_t bytes) {
+    if (!in_scratch_.empty()) {
+        in_scratch_.remove_prefix(bytes);
+        return;
+    }
     input_.erase(0, bytes);
     if (input_.empty()) {
         input_ = std::string();
+    }
+}
+
+void FetchTask::keep_at_hand() {
+    if (!in_scratch_.empty()) {
+        input_.assign(std::exchange(in_scratch_, {}));
     }
 }
 
@@ -341,7 +367,7 @@ awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
     http::ResponseHead head;
     auto since = sent_at_;
     for (;;) {
-        HeadParse parse = parse_response_head(input_, limits, head);
+        HeadParse parse = parse_response_head(at_hand(), limits, head);
         if (parse.state == HeadParse::State::Bad) {
             co_return std::move(parse.error);
         }
@@ -375,6 +401,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         }
         order_.tunnel->lease = std::move(lease_);
         order_.tunnel->head = head;
+        keep_at_hand();
         order_.tunnel->early = std::move(input_);
         cache::Intake none;
         const Framing no_content;
@@ -392,6 +419,9 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         co_return ended;
     }
     const bool keep_alive = http::wants_keep_alive(head.version, head.fields);
+    if (order_.etag_rule() == config::EtagRule::Generate) {
+        keep_at_hand();
+    }
     apply_etag_rule(order_.etag_rule(), head, *framing, lease_.stream(), input_, sent);
     cache::Intake intake;
     const auto begun = worker_.cache.begin(*order_.fetch, sent, head, *framing, request_time_,
@@ -400,13 +430,13 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         // Content that is not wanted is not read: the connection goes with it.
         const bool is_over =
             framing->kind == http::Framing::Kind::None || *framing == http::Framing{http::Framing::Kind::Length, 0};
-        co_await end_connection(keep_alive && is_over && input_.empty());
+        co_await end_connection(keep_alive && is_over && at_hand().empty());
         ask_anew(order_.request, order_.as_part);
         order_.fetch->validating = {};
         co_return Attempt::Again;
     }
     if (begun == cache::HttpCache::BeginResult::Unasked) {
-        co_await end_connection(keep_alive && input_.empty());
+        co_await end_connection(keep_alive && at_hand().empty());
         Error error(ErrorKind::ProtocolError, "the origin answered 304 to a request without a condition");
         const Attempt ended = co_await failed(std::move(error));
         co_return ended;
@@ -418,7 +448,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     if (framing->kind != Framing::Kind::None) {
         relayed = co_await relay_body(*framing, intake);
     }
-    extra_bytes_ = extra_bytes_ || !input_.empty();
+    extra_bytes_ = extra_bytes_ || !at_hand().empty();
     if (!relayed) {
         Error error = relayed.take_error();
         if (total_expired_) {
@@ -479,9 +509,9 @@ awaitable<http::Result<std::size_t>> FetchTask::read_content(std::span<char> roo
         room = room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), remaining_)));
     }
     std::size_t bytes = 0;
-    if (!input_.empty()) {
-        bytes = std::min(room.size(), input_.size());
-        std::memcpy(room.data(), input_.data(), bytes);
+    if (const std::string_view here = at_hand(); !here.empty()) {
+        bytes = std::min(room.size(), here.size());
+        std::memcpy(room.data(), here.data(), bytes);
         use_up(bytes);
     } else {
         const IoResult got = co_await lease_.stream().read_some(room, origin_.timeouts.between_bytes);
@@ -501,7 +531,7 @@ awaitable<http::Result<std::size_t>> FetchTask::read_content(std::span<char> roo
     if (framing.kind == Framing::Kind::Length) {
         remaining_ -= bytes;
         content_done_ = remaining_ == 0;
-        extra_bytes_ = content_done_ && !input_.empty();
+        extra_bytes_ = content_done_ && !at_hand().empty();
         co_return bytes;
     }
     if (framing.kind == Framing::Kind::UntilClose) {
@@ -512,7 +542,7 @@ awaitable<http::Result<std::size_t>> FetchTask::read_content(std::span<char> roo
         co_return Error(ErrorKind::ProtocolError, "the chunked content is malformed");
     }
     content_done_ = step->done;
-    extra_bytes_ = step->done && (step->consumed < bytes || !input_.empty());
+    extra_bytes_ = step->done && (step->consumed < bytes || !at_hand().empty());
     co_return step->content;
 }
 
@@ -529,6 +559,7 @@ awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Int
             continue;
         }
         if (room.state == store_body::RoomState::Full) {
+            keep_at_hand();
             const bool go_on = co_await wait_for_room(intake);
             if (!go_on) {
                 co_return Error(ErrorKind::ClientClosed, "nobody reads the response any more");
@@ -547,6 +578,7 @@ awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Int
             body.publish(*got);
         }
         if (const auto pause = intake.writer ? intake.writer->pause() : nullptr) {
+            keep_at_hand();
             static_cast<void>(co_await wait_for(core_, pause, kLongestPause));
         }
         if (intake.writer && body.mode() == store_body::Mode::Retain && body.published() > max_object) {

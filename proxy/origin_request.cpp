@@ -8,6 +8,7 @@
 #include "http/ascii.h"
 #include "http/forwarding.h"
 #include "http/list_parser.h"
+#include "http/name_set.h"
 
 #include <algorithm>
 #include <charconv>
@@ -35,22 +36,12 @@ std::string offered_protocols(const http::Fields& client) {
 
 // What the proxy writes itself, or what belongs to the content.
 bool is_always_forwarded(std::string_view name) noexcept {
-    constexpr std::string_view kNames[] = {"Cookie",
-                                           "Forwarded",
-                                           "X-Forwarded-For",
-                                           "X-Forwarded-Host",
-                                           "Range",
-                                           "X-Forwarded-Proto",
-                                           "Via",
-                                           "Cache-Control",
-                                           "Content-Type",
-                                           "Content-Encoding",
-                                           "Content-Range",
-                                           "Content-Language",
-                                           "Content-Location"};
+    static constexpr http::NameSet kNames{
+        "Cookie",        "Forwarded",        "X-Forwarded-For", "X-Forwarded-Host", "Range",
+        "Via",           "Cache-Control",    "Content-Type",    "Content-Encoding", "X-Forwarded-Proto",
+        "Content-Range", "Content-Language", "Content-Location"};
     const bool is_condition = name.size() > 3 && http::iequals(name.substr(0, 3), "If-");
-    return is_condition || std::any_of(std::begin(kNames), std::end(kNames),
-                                       [name](std::string_view one) { return http::iequals(one, name); });
+    return is_condition || kNames.contains(name);
 }
 
 // What the behavior's origin_request says. Fields are narrowed where the answer may be stored.
@@ -106,7 +97,12 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     out.head.target = is_server && !origin.path.empty() ? origin.path : origin.path + target;
 
     const bool wants_trailers = http::list_contains(facts.client.fields, "TE", "trailers");
-    http::Fields fields = facts.client.fields;
+    http::Fields& fields = out.head.fields;
+    // With room for what is added: our own fields and the host.
+    constexpr std::size_t kBytesOfOurs = 512;
+    constexpr std::size_t kLinesOfOurs = 10;
+    fields.reserve(facts.client.fields.serialised().size() + kBytesOfOurs, facts.client.fields.size() + kLinesOfOurs);
+    fields = facts.client.fields;
     // RFC 9110 section 10.1.1: an expectation of an HTTP/1.0 client is ignored.
     const auto expect = facts.client.version == http::Version::Http11 ? fields.first("Expect") : std::nullopt;
     out.expects_continue = facts.has_content && expect && http::iequals(*expect, "100-continue");
@@ -144,23 +140,19 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     }
     http::append_via(fields, facts.client.version, "gatehouse");
 
-    out.head.fields.reserve(fields.serialised().size() + 128, fields.size() + 4);
-    out.head.fields.add(
+    fields.add_first(
         "Host", facts.behavior.host == config::Behavior::HostMode::Viewer ? facts.target.authority : origin.authority);
-    for (const auto line : fields) {
-        out.head.fields.add(line.name, line.value);
-    }
     const std::string upgrade_to = facts.facts.upgrade ? offered_protocols(facts.client.fields) : std::string();
     out.upgrade = !upgrade_to.empty();
     if (out.upgrade) {
-        out.head.fields.add("Connection", "Upgrade");
-        out.head.fields.add("Upgrade", upgrade_to);
+        fields.add("Connection", "Upgrade");
+        fields.add("Upgrade", upgrade_to);
     } else if (wants_trailers) {
-        out.head.fields.add("Connection", "TE");
-        out.head.fields.add("TE", "trailers");
+        fields.add("Connection", "TE");
+        fields.add("TE", "trailers");
     }
     if (out.expects_continue) {
-        out.head.fields.add("Expect", "100-continue");
+        fields.add("Expect", "100-continue");
     }
     return out;
 }

@@ -33,6 +33,7 @@ public:
     awaitable<IoResult> write_all(std::span<iovec> pieces, http::Duration timeout) override;
     awaitable<void> finish_sending(http::Duration timeout) override;
     void close() noexcept override { socket_->close(); }
+    bool may_read() const noexcept override { return socket_->may_read(); }
     bool is_quiet() noexcept override;
     awaitable<void> wait_readable() override;
 

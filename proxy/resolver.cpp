@@ -386,6 +386,11 @@ Resolver::~Resolver() { state_->end(); }
 
 void Resolver::stop() { state_->end(); }
 
+std::shared_ptr<const Addresses> Resolver::known(const std::string& host) {
+    std::optional<Outcome> outcome = state_->known(host);
+    return outcome && *outcome ? std::move(*outcome).value() : nullptr;
+}
+
 std::shared_ptr<const Addresses> Resolver::peek(const std::string& host) const {
     const std::scoped_lock lock(state_->mutex);
     const auto found = state_->entries.find(host);

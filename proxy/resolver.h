@@ -42,6 +42,8 @@ public:
     // DnsError: the name does not exist or has no address; DnsTimeout: no answer.
     awaitable<http::Result<std::shared_ptr<const Addresses>>> resolve(Core& caller, std::string host,
                                                                       http::Duration timeout = http::Duration(0));
+    // The same where nothing has to be waited for; null where it has, and where there is no address.
+    std::shared_ptr<const Addresses> known(const std::string& host);
     // What was known last, without waiting and without counting as a use; null when nothing is. Any thread.
     std::shared_ptr<const Addresses> peek(const std::string& host) const;
     // Cancels queries and wakes all who wait; on the home thread, before its loop ends. Idempotent.

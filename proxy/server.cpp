@@ -74,6 +74,7 @@ struct Server::Impl final : cache::CorePoster {
 
     void post(unsigned core, std::function<void()> job) override { workers[core]->core->post(std::move(job)); }
     unsigned cores() const noexcept override { return worker_count; }
+    bool is_here(unsigned core) const noexcept override { return workers[core]->core->is_here(); }
 
     std::vector<Core*> all_cores();
     void accepted(int descriptor);

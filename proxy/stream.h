@@ -45,6 +45,8 @@ public:
     virtual awaitable<void> finish_sending(http::Duration timeout) = 0;
     // Ends everything at once; waiting operations fail. Idempotent.
     virtual void close() noexcept = 0;
+    // Whether something may have arrived that was not read, or an end; as far as is known without asking the system.
+    virtual bool may_read() const noexcept = 0;
     // Whether nothing has arrived and the peer has not closed: asked right before an idle connection is reused.
     virtual bool is_quiet() noexcept = 0;
     // Calls back once when an idle connection becomes readable (closed by the peer, or bytes nobody asked for).

@@ -76,7 +76,9 @@ ssize_t StreamSocket::receive(std::span<char> room) noexcept {
     const ssize_t got = uninterrupted([&] { return ::recv(descriptor_, room.data(), room.size(), MSG_DONTWAIT); });
     if (got < 0) {
         readable_ = readable_ && !would_block();
-    } else if (short_read_means_empty_ && !ended_ && static_cast<std::size_t>(got) < room.size()) {
+    } else if (static_cast<std::size_t>(got) == room.size()) {
+        readable_ = true; // there may be more, although its edge has not been told
+    } else if (short_read_means_empty_ && !ended_) {
         // Empty now; what comes later, an end too, is a new edge.
         readable_ = false;
     }

@@ -40,6 +40,7 @@ public:
     awaitable<void> finish_sending(http::Duration timeout) override;
     // Says goodbye (close_notify) when nothing is under way, because then the connection ends in order.
     void close() noexcept override;
+    bool may_read() const noexcept override { return true; } // OpenSSL may hold some, or session tickets have come
     bool is_quiet() noexcept override;
     awaitable<void> wait_readable() override;
 

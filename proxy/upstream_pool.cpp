@@ -182,6 +182,7 @@ struct UpstreamPool::Impl : std::enable_shared_from_this<Impl> {
 
     GroupPtr group_for(const config::Origin& origin);
     ConnectionPtr take_idle(Group& group, const Addresses& addresses);
+    std::optional<Lease> take_idle(const config::Origin& origin);
     Slot take_slot(Group& group, unsigned limit);
     void give_back(const GroupPtr& group, const ConnectionPtr& connection);
     void close_idle();
@@ -234,6 +235,20 @@ ConnectionPtr UpstreamPool::Impl::take_idle(Group& group, const Addresses& addre
     return nullptr;
 }
 
+std::optional<Lease> UpstreamPool::Impl::take_idle(const config::Origin& origin) {
+    const std::shared_ptr<const Addresses> addresses = closed ? nullptr : resolver.known(origin.host);
+    if (!addresses) {
+        return std::nullopt;
+    }
+    const GroupPtr group = group_for(origin);
+    ConnectionPtr idle = take_idle(*group, *addresses);
+    if (!idle) {
+        return std::nullopt;
+    }
+    core.metrics().origin_reuses.add();
+    return lease(group, std::move(idle), true);
+}
+
 Slot UpstreamPool::Impl::take_slot(Group& group, unsigned limit) {
     Slot slot = Slot::take(group.count, limit);
     // An idle connection of this core gives way, the one that was idle longest first.
@@ -246,7 +261,8 @@ Slot UpstreamPool::Impl::take_slot(Group& group, unsigned limit) {
 
 // Keeps a connection for the next exchange, or closes it.
 void UpstreamPool::Impl::give_back(const GroupPtr& group, const ConnectionPtr& connection) {
-    if (closed || group->max_idle == 0 || !connection->stream->is_quiet()) {
+    // It is asked again before it is taken.
+    if (closed || group->max_idle == 0 || (connection->stream->may_read() && !connection->stream->is_quiet())) {
         connection->close();
         return;
     }
@@ -337,6 +353,8 @@ std::size_t UpstreamPool::idle() const noexcept {
     }
     return count;
 }
+
+std::optional<Lease> UpstreamPool::take_idle(const config::Origin& origin) { return impl_->take_idle(origin); }
 
 awaitable<http::Result<Lease>> UpstreamPool::acquire(const config::Origin& origin, bool fresh) {
     return Impl::acquire(impl_, origin, fresh); // it runs later, and perhaps longer than this pool

@@ -9,6 +9,7 @@
 #include "proxy/stream.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace gatehouse::proxy {
@@ -51,6 +52,8 @@ public:
     // TlsCertificateError, TlsProtocolError, OriginUnavailable (max_connections reached). `origin` must stay valid
     // until it has ended; the pool need not.
     awaitable<http::Result<Lease>> acquire(const config::Origin& origin, bool fresh);
+    // The same where an idle connection is there and nothing has to be waited for.
+    std::optional<Lease> take_idle(const config::Origin& origin);
     // Closes idle connections (shutdown).
     void close_idle();
     // Ends what is being opened, too, and lends nothing any more.

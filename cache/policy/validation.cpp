@@ -4,9 +4,9 @@
 #include "http/date.h"
 #include "http/entity_tag.h"
 #include "http/forwarding.h"
+#include "http/name_set.h"
 
 #include <algorithm>
-#include <array>
 
 namespace gatehouse::cache::policy {
 
@@ -14,18 +14,14 @@ namespace {
 
 constexpr std::string_view kPseudonym = "gatehouse"; // in Via
 
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
-    return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return http::iequals(known, name); });
-}
-
 // The fields that the stored content depends upon: its length, its coding, its place in the whole, its digests. A 304
 // brings no content, so that they would no longer be true of what is stored. RFC 9111 section 3.2
 // DEVIATION: RFC 9111 section 3.2 names Content-Length and lets caches keep what they need for the integrity of what
 // they stored; that is taken to include digests of the content. Content-Type is not among them: it is updated.
 bool describes_content(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 7> kNames = {
+    static constexpr http::NameSet kNames{
         "Content-Length", "Content-Encoding", "Content-Range", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest"};
-    return is_one_of(name, kNames);
+    return kNames.contains(name);
 }
 
 std::optional<http::EntityTag> etag_of(std::optional<std::string_view> value) noexcept {
@@ -53,11 +49,11 @@ http::Fields replacements(const http::ResponseHead& not_modified) {
 } // namespace
 
 void remove_client_conditions(http::Fields& request, bool keep_range) {
-    static constexpr std::array<std::string_view, 4> kConditions = {"If-None-Match", "If-Modified-Since", "If-Match",
-                                                                    "If-Unmodified-Since"};
-    static constexpr std::array<std::string_view, 2> kRange = {"Range", "If-Range"};
+    static constexpr http::NameSet kConditions{"If-None-Match", "If-Modified-Since", "If-Match",
+                                               "If-Unmodified-Since"};
+    static constexpr http::NameSet kRange{"Range", "If-Range"};
     request.remove_if([&](const http::Fields::Line& line) {
-        return is_one_of(line.name, kConditions) || (!keep_range && is_one_of(line.name, kRange));
+        return kConditions.contains(line.name) || (!keep_range && kRange.contains(line.name));
     });
 }
 

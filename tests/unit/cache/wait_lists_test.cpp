@@ -55,7 +55,7 @@ private:
     std::vector<Queue> cores_;
 };
 
-const std::shared_ptr<const void> kNobody;
+std::shared_ptr<const void> nobody() { return nullptr; }
 
 // Many where the threads are watched, few where they only have to run.
 #if defined(__SANITIZE_THREAD__)
@@ -78,7 +78,7 @@ TEST_CASE("a waiter is woken once, on its own core") {
     CountingWaiter one;
     lists.add(2, one.waiter);
     CHECK(one.waiter.linked());
-    lists.wake_all(kNobody);
+    lists.wake_all(nobody);
     CHECK(one.woken == 0); // not before its core runs
     CHECK(poster.queued(0) == 0);
     CHECK(poster.queued(1) == 0);
@@ -86,7 +86,7 @@ TEST_CASE("a waiter is woken once, on its own core") {
     poster.run(2);
     CHECK(one.woken == 1);
     CHECK_FALSE(one.waiter.linked());
-    lists.wake_all(kNobody);
+    lists.wake_all(nobody);
     CHECK(poster.run_all() == 0);
     CHECK(one.woken == 1);
 }
@@ -100,7 +100,7 @@ TEST_CASE("a thousand waiters of one core cost one post") {
         lists.add(0, waiters.back()->waiter);
     }
     for (int i = 0; i < 100; ++i) {
-        lists.wake_all(kNobody);
+        lists.wake_all(nobody);
     }
     CHECK(poster.posted == 1);
     poster.run_all();
@@ -112,7 +112,7 @@ TEST_CASE("a thousand waiters of one core cost one post") {
 TEST_CASE("nobody waits: nothing is posted") {
     QueuePoster poster;
     WaitLists lists(poster);
-    lists.wake_all(kNobody);
+    lists.wake_all(nobody);
     CHECK(poster.posted == 0);
 }
 
@@ -122,7 +122,7 @@ TEST_CASE("a waiter that is added twice is woken once") {
     CountingWaiter one;
     lists.add(0, one.waiter);
     lists.add(0, one.waiter);
-    lists.wake_all(kNobody);
+    lists.wake_all(nobody);
     poster.run_all();
     CHECK(one.woken == 1);
 }
@@ -133,13 +133,13 @@ TEST_CASE("a waiter that is added while its wake-up is on its way is woken by it
     CountingWaiter early;
     CountingWaiter late;
     lists.add(0, early.waiter);
-    lists.wake_all(kNobody);
+    lists.wake_all(nobody);
     lists.add(0, late.waiter);
     poster.run_all();
     CHECK(early.woken == 1);
     CHECK(late.woken == 1);
     lists.add(0, late.waiter);
-    lists.wake_all(kNobody);
+    lists.wake_all(nobody);
     poster.run_all();
     CHECK(late.woken == 2);
 }
@@ -156,10 +156,10 @@ TEST_CASE("a waiter may go away at any place of the list") {
         }
         SUBCASE("before the wake-up") {
             waiters[gone].reset();
-            lists.wake_all(kNobody);
+            lists.wake_all(nobody);
         }
         SUBCASE("while the wake-up is on its way") {
-            lists.wake_all(kNobody);
+            lists.wake_all(nobody);
             waiters[gone].reset();
         }
         poster.run_all();
@@ -188,7 +188,7 @@ TEST_CASE("a callback may destroy its own waiter and the others") {
             &group));
         lists.add(0, *group.waiters.back());
     }
-    lists.wake_all(kNobody);
+    lists.wake_all(nobody);
     poster.run_all();
     CHECK(group.woken == 1);
 }
@@ -206,7 +206,7 @@ TEST_CASE("what the waiters belong to lives until the wake-up has run") {
         Waiter waiter{[](void* self) { static_cast<Last*>(self)->owner.reset(); }, this};
     } last;
     owner->lists.add(0, last.waiter);
-    owner->lists.wake_all(owner);
+    owner->lists.wake_all([&] { return owner; });
     last.owner = std::move(owner);
     poster.run_all();
     CHECK(watch.expired());
@@ -252,7 +252,7 @@ TEST_CASE("no wake-up is lost between threads") {
     };
     for (std::uint64_t round = 1; round <= kRounds; ++round) {
         published.store(round, std::memory_order_release);
-        lists.wake_all(kNobody);
+        lists.wake_all(nobody);
         while (!keeps_up(round)) {
             std::this_thread::yield();
         }

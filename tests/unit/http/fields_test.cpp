@@ -100,6 +100,19 @@ TEST_CASE("set adds at the end when there is no such line") {
     CHECK(fields.serialised() == "A: 1\r\nB: 2\r\n");
 }
 
+TEST_CASE("add_first puts a line before all others, which are found as before") {
+    Fields fields;
+    fields.add_first("Via", "1.1 a");
+    fields.add("X-Long-Enough-To-Move", "value");
+    fields.add_first("Host", "example");
+    CHECK(fields.serialised() == "Host: example\r\nVia: 1.1 a\r\nX-Long-Enough-To-Move: value\r\n");
+    CHECK(fields.first("host") == "example");
+    CHECK(fields.first("via") == "1.1 a");
+    CHECK(fields.first("x-long-enough-to-move") == "value");
+    fields.set("Via", "1.0 b");
+    CHECK(fields.serialised() == "Host: example\r\nVia: 1.0 b\r\nX-Long-Enough-To-Move: value\r\n");
+}
+
 TEST_CASE("remove takes out every line of a name and says how many") {
     Fields fields = make({{"A", "1"}, {"B", "2"}, {"a", "3"}, {"C", "4"}, {"A", "5"}});
     CHECK(fields.remove("A") == 3);

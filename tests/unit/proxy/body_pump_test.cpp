@@ -35,6 +35,7 @@ public:
     }
     awaitable<void> finish_sending(http::Duration) override { co_return; }
     void close() noexcept override { closed = true; }
+    bool may_read() const noexcept override { return true; }
     bool is_quiet() noexcept override { return true; }
     awaitable<void> wait_readable() override { co_return; }
 

@@ -158,6 +158,11 @@ bool same(const http::RequestHead& a, const http::RequestHead& b) {
            a.fields.serialised() == b.fields.serialised();
 }
 
+bool same(const http::ResponseHead& a, const http::ResponseHead& b) {
+    return a.status == b.status && a.reason == b.reason && a.version == b.version &&
+           a.fields.serialised() == b.fields.serialised();
+}
+
 } // namespace
 
 TEST_CASE("request heads are accepted or refused as a whole") {
@@ -469,9 +474,9 @@ TEST_CASE("whatever comes, the usual way of reading a request head takes it as t
     CHECK(accepted > 1000);
 }
 
-TEST_CASE("every byte at every place of a request head is taken by the usual way as by the careful one") {
-    const std::string whole = "GET /a?b HTTP/1.1\r\nHost: h\r\nX: a, b\r\n";
-    HeadLimits limits;
+// Each byte in the place of, and before, each of these.
+template <class Parse>
+void check_every_byte(const std::string& whole, Parse parse) {
     for (std::size_t at = 0; at < whole.size(); ++at) {
         for (unsigned byte = 0; byte < 256; ++byte) {
             for (const bool is_inserted : {false, true}) {
@@ -482,8 +487,8 @@ TEST_CASE("every byte at every place of a request head is taken by the usual way
                 }
                 CAPTURE(at);
                 CAPTURE(byte);
-                const auto usual = parse_request(lines + "\r\n", limits);
-                auto careful = parse_request(lines + "Unusual:  1\r\n\r\n", limits);
+                const auto usual = parse(lines + "\r\n");
+                auto careful = parse(lines + "Unusual:  1\r\n\r\n");
                 REQUIRE(usual.parse.state == careful.parse.state);
                 if (usual.parse.state == State::Complete) {
                     REQUIRE(careful.head.fields.remove("Unusual") == 1);
@@ -492,4 +497,13 @@ TEST_CASE("every byte at every place of a request head is taken by the usual way
             }
         }
     }
+}
+
+TEST_CASE("every byte at every place of a request head is taken by the usual way as by the careful one") {
+    check_every_byte("GET /a?b HTTP/1.1\r\nHost: h\r\nX: a, b\r\n", [](const std::string& head) { return parse_request(head); });
+}
+
+TEST_CASE("every byte at every place of a response head is taken by the usual way as by the careful one") {
+    check_every_byte("HTTP/1.1 200 O K\r\nX: a, b\r\n", [](const std::string& head) { return parse_response(head); });
+    check_every_byte("HTTP/1.0 099 \r\nX: a\r\n", [](const std::string& head) { return parse_response(head); });
 }
