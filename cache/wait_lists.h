@@ -56,7 +56,8 @@ public:
     }
 
 private:
-    struct alignas(64) PerCore {
+    // Side by side: who publishes looks at all of them.
+    struct PerCore {
         std::atomic<bool> interested{false};
         Waiter* head = nullptr; // that core's thread only
     };

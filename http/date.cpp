@@ -2,6 +2,7 @@
 
 #include "http/ascii.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -62,24 +63,29 @@ constexpr std::uint32_t three_letters(std::string_view text) noexcept {
     return letter(0) << 16 | letter(1) << 8 | letter(2);
 }
 
-unsigned month_number(std::string_view name) noexcept {
-    const std::uint32_t asked = three_letters(name);
-    for (unsigned number = 1; number <= 12; ++number) {
-        if (three_letters(kMonths.substr((number - 1) * 3, 3)) == asked) {
-            return number;
-        }
+constexpr auto kMonthLetters = [] {
+    std::array<std::uint32_t, 12> letters{};
+    for (std::size_t month = 0; month < letters.size(); ++month) {
+        letters[month] = three_letters(kMonths.substr(month * 3, 3));
     }
-    return 0;
+    return letters;
+}();
+
+constexpr auto kWeekdayLetters = [] {
+    std::array<std::uint32_t, 7> letters{};
+    for (std::size_t weekday = 0; weekday < letters.size(); ++weekday) {
+        letters[weekday] = three_letters(kWeekdays[weekday]);
+    }
+    return letters;
+}();
+
+unsigned month_number(std::string_view name) noexcept {
+    const auto found = std::find(kMonthLetters.begin(), kMonthLetters.end(), three_letters(name));
+    return found == kMonthLetters.end() ? 0 : static_cast<unsigned>(found - kMonthLetters.begin()) + 1;
 }
 
 bool is_short_weekday(std::string_view name) noexcept {
-    const std::uint32_t asked = three_letters(name);
-    for (const std::string_view weekday : kWeekdays) {
-        if (three_letters(weekday) == asked) {
-            return true;
-        }
-    }
-    return false;
+    return std::find(kWeekdayLetters.begin(), kWeekdayLetters.end(), three_letters(name)) != kWeekdayLetters.end();
 }
 
 // "08:49:37"

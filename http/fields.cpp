@@ -71,22 +71,13 @@ Fields::Line Fields::line(std::size_t index) const noexcept {
             std::string_view(block_.data() + entry.value_at, entry.value_size)};
 }
 
-Fields::Entry Fields::entry_at(std::size_t at, std::string_view name, std::string_view value) noexcept {
-    return {narrow(at), narrow(at + name.size() + kColon.size()), narrow(value.size()),
-            static_cast<std::uint16_t>(name.size()), hash_name(name)};
-}
-
-bool Fields::may_add(std::string_view name, std::string_view value) const noexcept {
+void Fields::add(std::string_view name, std::string_view value) {
     assert(is_token(name));
     assert(is_field_value(value) && trim_ows(value).size() == value.size());
     const std::size_t line_size = name.size() + kColon.size() + value.size() + kCrLf.size();
     const bool fits = name.size() <= kNameSizeMax && line_size <= kBlockSizeMax - block_.size();
     assert(fits);
-    return fits;
-}
-
-void Fields::add(std::string_view name, std::string_view value) {
-    if (!may_add(name, value)) {
+    if (!fits) {
         return;
     }
     if (lies_within(name, block_) || lies_within(value, block_)) {
@@ -94,22 +85,28 @@ void Fields::add(std::string_view name, std::string_view value) {
         const std::string value_copy(value);
         return add(name_copy, value_copy);
     }
-    entries_.push_back(entry_at(block_.size(), name, value));
+    const std::size_t name_at = block_.size();
+    const std::size_t value_at = name_at + name.size() + kColon.size();
+    entries_.push_back({narrow(name_at), narrow(value_at), narrow(value.size()),
+                        static_cast<std::uint16_t>(name.size()), hash_name(name)});
     presence_ |= name_bit(name);
     block_.append(name).append(kColon).append(value).append(kCrLf);
 }
 
-void Fields::add_first(std::string_view name, std::string_view value) {
-    if (!may_add(name, value)) {
+// OPTIMIZATION: with the hash that was computed already, and in one copy.
+void Fields::append_line(const Fields& from, std::size_t index) {
+    Entry entry = from.entries_[index];
+    const std::size_t size = entry.value_at + entry.value_size + kCrLf.size() - entry.name_at;
+    assert(&from != this && size <= kBlockSizeMax - block_.size());
+    if (size > kBlockSizeMax - block_.size()) {
         return;
     }
-    std::string line;
-    line.reserve(name.size() + kColon.size() + value.size() + kCrLf.size());
-    line.append(name).append(kColon).append(value).append(kCrLf);
-    shift_from(0, 0, line.size());
-    entries_.insert(entries_.begin(), entry_at(0, name, value));
-    presence_ |= name_bit(name);
-    block_.insert(0, line);
+    const std::string_view text = std::string_view(from.block_).substr(entry.name_at, size);
+    presence_ |= name_bit(text.substr(0, entry.name_size));
+    entry.value_at = narrow(block_.size()) + (entry.value_at - entry.name_at);
+    entry.name_at = narrow(block_.size());
+    entries_.push_back(entry);
+    block_.append(text);
 }
 
 void Fields::set(std::string_view name, std::string_view value) {

@@ -61,8 +61,9 @@ public:
     // LIMIT: a name holds at most 65535 bytes and all lines together less than 4 GiB; limits.head_bytes is far below.
     // A line beyond that is asserted against and left out. Name and value may be views into these same fields.
     void add(std::string_view name, std::string_view value);
-    // The same at the beginning.
-    void add_first(std::string_view name, std::string_view value);
+    // Adds those lines of other fields at the end for which keep(line) is true. Asked once for each line, in order.
+    template <class Predicate>
+    void append_if(const Fields& from, Predicate&& keep);
     // Replaces every line of that name by one; at the place of the first, else at the end.
     void set(std::string_view name, std::string_view value);
     // Removes every line of that name; returns how many.
@@ -109,8 +110,7 @@ private:
     std::optional<std::string_view> find_first(std::string_view name) const noexcept;
     static std::uint16_t hash_name(std::string_view name) noexcept;
     bool matches(const Entry& entry, std::uint16_t hash, std::string_view name) const noexcept;
-    static Entry entry_at(std::size_t at, std::string_view name, std::string_view value) noexcept;
-    bool may_add(std::string_view name, std::string_view value) const noexcept;
+    void append_line(const Fields& from, std::size_t index);
     void shift_from(std::size_t index, std::size_t old_size, std::size_t new_size) noexcept;
     // Moves line `from` forward to index `to` and offset `at`; returns the offset behind it.
     std::size_t move_line(std::size_t from, std::size_t to, std::size_t at) noexcept;
@@ -133,6 +133,15 @@ std::size_t Fields::remove_if(Predicate&& drop) {
         }
     }
     return truncate(kept, end_of_kept);
+}
+
+template <class Predicate>
+void Fields::append_if(const Fields& from, Predicate&& keep) {
+    for (std::size_t i = 0; i < from.entries_.size(); ++i) {
+        if (keep(from.line(i))) {
+            append_line(from, i);
+        }
+    }
 }
 
 template <class Visitor>

@@ -40,9 +40,8 @@ bool same_variable(std::string_view name, std::string_view known) noexcept {
 bool is_override(std::string_view name) noexcept {
     static constexpr std::array<std::string_view, 5> kOverrides = {
         "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
-    const bool begins_so = !name.empty() && to_lower(name.front()) == 'x'; // as all of them
-    return begins_so && std::any_of(kOverrides.begin(), kOverrides.end(),
-                                    [&](std::string_view known) { return same_variable(name, known); });
+    return std::any_of(kOverrides.begin(), kOverrides.end(),
+                       [&](std::string_view known) { return same_variable(name, known); });
 }
 
 // What says something about the client that only a trusted peer may say.
@@ -114,9 +113,9 @@ bool is_hop_by_hop(std::string_view name) noexcept {
 
 // An intermediary removes what Connection names, and Connection itself. RFC 9110 section 7.6.1
 // DEVIATION: protected names stay: Connection is for fields of one connection, and these never are.
-void remove_connection_named(Fields& fields) {
+void remove_connection_named(Fields& fields, const Fields& message) {
     std::vector<std::string> named; // copies: removing moves the lines that views would point into
-    fields.for_each("Connection", [&](std::string_view text) {
+    message.for_each("Connection", [&](std::string_view text) {
         for (std::string_view option; next_member(text, option);) {
             if (!is_hop_by_hop(option) && !is_protected(option) && fields.contains(option)) {
                 named.emplace_back(option);
@@ -129,7 +128,7 @@ void remove_connection_named(Fields& fields) {
 }
 
 void remove_hop_by_hop(Fields& fields) {
-    remove_connection_named(fields);
+    remove_connection_named(fields, fields);
     fields.remove_if([](const Fields::Line& line) {
         return is_hop_by_hop(line.name) || iequals(line.name, "Content-Length");
     });
@@ -145,14 +144,17 @@ bool wants_keep_alive(Version version, const Fields& fields) {
 
 // Each intermediary appends the version it received and its name. RFC 9110 section 7.6.3
 void append_via(Fields& fields, Version received, std::string_view pseudonym) {
-    std::string member;
-    member.reserve(kUsualElementBytes);
-    member.append(received == Version::Http10 ? "1.0 " : "1.1 ").append(pseudonym);
+    std::string member = received == Version::Http10 ? "1.0 " : "1.1 ";
+    member += pseudonym;
     append_member(fields, "Via", member);
 }
 
 void set_forwarded(Fields& fields, const ForwardedFor& facts) {
     fields.remove_if([&](const Fields::Line& line) {
+        const char first = line.name.empty() ? ' ' : to_lower(line.name.front());
+        if (first != 'x' && first != 'f') {
+            return false; // as none of them begins
+        }
         // A name with '_' comes from a client that hopes to be taken for the peer: no proxy writes it so.
         const bool may_stay = facts.trusted && line.name.find('_') == std::string_view::npos;
         return is_override(line.name) || (is_client_claim(line.name) && !may_stay);

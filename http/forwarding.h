@@ -23,8 +23,8 @@ bool is_hop_by_hop(std::string_view name) noexcept;
 void remove_hop_by_hop(Fields& fields);
 // Only the fields that Connection names (protected ones stay), and none of the hop-by-hop fields themselves. Done to a
 // request as soon as it is parsed: a key or a Vary computed with a field that the origin never sees would store one
-// client's answer under another's name.
-void remove_connection_named(Fields& fields);
+// client's answer under another's name. `message`: whose Connection it is, which may be the same fields.
+void remove_connection_named(Fields& fields, const Fields& message);
 
 // Whether the connection stays open after this message (RFC 9112 section 9.3).
 bool wants_keep_alive(Version version, const Fields& fields);

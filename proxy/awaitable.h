@@ -90,14 +90,43 @@ public:
 
 } // namespace detail
 
+namespace detail {
+
+// Of an awaitable that needed no coroutine: its value.
+template <class T>
+struct ReadyValue {
+    std::optional<T> value;
+    bool is_there() const noexcept { return value.has_value(); }
+    T take() { return *std::move(value); }
+};
+
+template <>
+struct ReadyValue<void> {
+    bool is_there() const noexcept { return false; }
+    void take() const noexcept {}
+};
+
+} // namespace detail
+
 template <class T = void>
 class [[nodiscard]] awaitable {
 public:
     using promise_type = detail::Promise<T>;
 
-    awaitable(awaitable&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+    // What is there already: no frame is made. For functions that look first whether they have to wait, and are only
+    // then a coroutine.
+    template <class Value>
+    static awaitable ready(Value&& value) {
+        awaitable made{std::coroutine_handle<promise_type>()};
+        made.ready_.value.emplace(std::forward<Value>(value));
+        return made;
+    }
+
+    awaitable(awaitable&& other) noexcept
+        : frame_(std::exchange(other.frame_, nullptr)), ready_(std::move(other.ready_)) {}
     awaitable& operator=(awaitable&& other) noexcept {
         std::swap(frame_, other.frame_);
+        std::swap(ready_, other.ready_);
         return *this;
     }
     ~awaitable() {
@@ -106,7 +135,7 @@ public:
         }
     }
 
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const noexcept { return ready_.is_there(); }
     // Runs it at once, on the stack of who awaits it. When it has to wait, all those frames return to Coroutine::run(),
     // which resumes them one by one later: the stack does not grow however often something is ready at once.
     template <class Awaiting>
@@ -118,12 +147,13 @@ public:
         frame_.resume();
         return !frame_.done();
     }
-    T await_resume() { return frame_.promise().take(); }
+    T await_resume() { return frame_ ? frame_.promise().take() : ready_.take(); }
 
 private:
     friend promise_type;
     explicit awaitable(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
     std::coroutine_handle<promise_type> frame_;
+    [[no_unique_address]] detail::ReadyValue<T> ready_;
 };
 
 template <class T>

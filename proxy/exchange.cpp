@@ -83,7 +83,7 @@ bool Exchange::begin() {
         refuse(*error);
         return true;
     }
-    http::remove_connection_named(state_.head.fields);
+    http::remove_connection_named(state_.head.fields, state_.head.fields);
     http::reassign(record.authority, state_.target.authority);
     if (state_.head.method_kind() == http::Method::Trace) {
         answer_trace();

@@ -69,7 +69,7 @@ private:
     // What a client still misses of what was stored: for it alone.
     void start_rest(const std::shared_ptr<cache::Fetch>& fetch, const cache::policy::Completion& rest);
     OriginRequestFacts origin_request_facts() const;
-    void send_order(FetchOrder order);
+    void send_order(FetchOrder&& order);
     void start_background();
     void plan_private();
     bool may_store_post() const;
@@ -116,6 +116,7 @@ private:
                                 cache::store::Body::Cursor& cursor, std::uint64_t first,
                                 std::optional<std::uint64_t> bytes);
     awaitable<bool> wait_for_bytes(const std::shared_ptr<cache::Fetch>& fetch, std::uint64_t beyond);
+    awaitable<bool> wait_until_published(const std::shared_ptr<cache::Fetch>& fetch, std::uint64_t beyond);
     // ---- slices (exchange_slices.cpp)
     struct Piece;
     enum class Got : std::uint8_t {

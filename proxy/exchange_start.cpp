@@ -18,7 +18,7 @@ OriginRequestFacts Exchange::origin_request_facts() const {
     return facts;
 }
 
-void Exchange::send_order(FetchOrder order) {
+void Exchange::send_order(FetchOrder&& order) {
     order.config = state_.config;
     order.behavior = state_.behavior;
     order.client_request = state_.head;

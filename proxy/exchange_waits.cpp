@@ -81,6 +81,13 @@ awaitable<Exchange::Waited> Exchange::wait_for_answer(const std::shared_ptr<Fetc
 
 awaitable<bool> Exchange::wait_for_bytes(const std::shared_ptr<Fetch>& fetch, std::uint64_t beyond) {
     const Body& body = *fetch->answer().body;
+    const bool is_over = body.state() != Body::State::Filling; // asked first: then everything is published
+    const bool is_there = body.published() > beyond;
+    return is_there || is_over ? awaitable<bool>::ready(is_there) : wait_until_published(fetch, beyond);
+}
+
+awaitable<bool> Exchange::wait_until_published(const std::shared_ptr<Fetch>& fetch, std::uint64_t beyond) {
+    const Body& body = *fetch->answer().body;
     FetchWaiter waiting;
     // The state first: once it says Complete, everything is published.
     while (body.state() == Body::State::Filling && body.published() <= beyond) {

@@ -70,7 +70,7 @@ http::Status RulesExplainer::take(const SimulatedRequest& request) {
         return target.take_error();
     }
     target_ = std::move(*target);
-    http::remove_connection_named(request_.fields);
+    http::remove_connection_named(request_.fields, request_.fields);
     return http::success();
 }
 

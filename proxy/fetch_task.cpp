@@ -45,7 +45,7 @@ Error total_timeout_error() { return Error(ErrorKind::ResponseTimeout, "the exch
 
 class FetchTask final : public FetchRegistry::Member, public std::enable_shared_from_this<FetchTask> {
 public:
-    FetchTask(Worker& worker, FetchOrder order)
+    FetchTask(Worker& worker, FetchOrder&& order)
         : worker_(worker), core_(worker.core), order_(std::move(order)), origin_(*order_.behavior->origin_ref),
           room_deadline_(core_.wheel(), &FetchTask::on_room_deadline, this),
           total_deadline_(core_.wheel(), &FetchTask::on_total_deadline, this) {
@@ -62,6 +62,7 @@ private:
     enum class Attempt : std::uint8_t { Ended, Again };
 
     awaitable<Attempt> attempt();
+    Lease idle_connection();
     awaitable<http::Result<Lease>> wait_for_connection();
     awaitable<http::Status> send_request();
     awaitable<http::Result<http::ResponseHead>> receive_head();
@@ -77,6 +78,8 @@ private:
     awaitable<http::Result<std::size_t>> read_content(std::span<char> room, const Framing& framing);
     awaitable<bool> wait_for_room(cache::Intake& intake);
     awaitable<void> end_connection(bool reusable);
+    // The same, where no content of the request is on its way.
+    void drop_connection(bool reusable);
     // Ends the connection, if there is one, and the attempt.
     awaitable<Attempt> failed(Error error);
     // Why nobody waits for this any more, if so.
@@ -205,12 +208,12 @@ awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
     co_return Attempt::Ended;
 }
 
+// None where it has to be waited for.
+Lease FetchTask::idle_connection() {
+    return fresh_ || given_up() ? Lease() : worker_.pool.take_idle(origin_).value_or(Lease());
+}
+
 awaitable<http::Result<Lease>> FetchTask::wait_for_connection() {
-    if (!fresh_ && !given_up()) {
-        if (auto idle = worker_.pool.take_idle(origin_)) {
-            co_return *std::move(idle);
-        }
-    }
     const auto acquisition = Acquisition::start(core_, worker_.pool, order_.config, origin_, fresh_);
     acquisition_ = acquisition;
     std::optional<Error> over = given_up();
@@ -235,7 +238,10 @@ awaitable<FetchTask::Attempt> FetchTask::attempt() {
     in_scratch_ = {};
     response_seen_ = false;
     trace.origin_address.clear();
-    auto leased = co_await wait_for_connection();
+    http::Result<Lease> leased = idle_connection();
+    if (leased && !*leased) {
+        leased = co_await wait_for_connection();
+    }
     if (!leased) {
         Error error = leased.take_error();
         error.retry = Retry::Never; // the pool has tried every address
@@ -474,7 +480,12 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     } else if (not_stored != Reason::None) {
         core_.metrics().store_reasons[static_cast<std::size_t>(not_stored)].add();
     }
-    co_await end_connection(keep_alive && framing->kind != Framing::Kind::UntilClose && !extra_bytes_);
+    const bool is_reusable = keep_alive && framing->kind != Framing::Kind::UntilClose && !extra_bytes_;
+    if (pump_) {
+        co_await end_connection(is_reusable);
+    } else {
+        drop_connection(is_reusable);
+    }
     co_return Attempt::Ended;
 }
 
@@ -597,10 +608,11 @@ awaitable<void> FetchTask::end_connection(bool reusable) {
         }
         co_await pump_->detach();
     }
-    if (!lease_) {
-        co_return;
-    }
-    if (reusable) {
+    drop_connection(reusable);
+}
+
+void FetchTask::drop_connection(bool reusable) {
+    if (lease_ && reusable) {
         lease_.give_back();
     }
     lease_ = Lease();
@@ -608,7 +620,7 @@ awaitable<void> FetchTask::end_connection(bool reusable) {
 
 } // namespace
 
-void start_fetch(Worker& worker, FetchOrder order) {
+void start_fetch(Worker& worker, FetchOrder&& order) {
     auto task = std::make_shared<FetchTask>(worker, std::move(order));
     FetchTask& reference = *task;
     spawn_logged(worker.core.coroutines(), "fetch", reference.run(std::move(task)));

@@ -56,6 +56,6 @@ struct FetchOrder {
 };
 
 // Runs it on the worker's core until it has ended. fetch->home is that core.
-void start_fetch(Worker& worker, FetchOrder order);
+void start_fetch(Worker& worker, FetchOrder&& order);
 
 } // namespace gatehouse::proxy

@@ -182,11 +182,12 @@ OutputQueue::Flush Http1Sink::flush_some() noexcept {
 bool Http1Sink::try_flush() noexcept { return flush_some() == OutputQueue::Flush::Done; }
 
 awaitable<bool> Http1Sink::flush() {
-    for (;;) {
-        const OutputQueue::Flush flushed = flush_some();
-        if (flushed == OutputQueue::Flush::Done) {
-            co_return !failed_;
-        }
+    const OutputQueue::Flush flushed = flush_some();
+    return flushed == OutputQueue::Flush::Done ? awaitable<bool>::ready(!failed_) : flush_rest(flushed);
+}
+
+awaitable<bool> Http1Sink::flush_rest(OutputQueue::Flush flushed) {
+    for (; flushed != OutputQueue::Flush::Done; flushed = flush_some()) {
         bool goes_on = false;
         if (flushed == OutputQueue::Flush::NotAtHand) {
             goes_on = co_await read_in();
@@ -200,6 +201,7 @@ awaitable<bool> Http1Sink::flush() {
             give_up();
         }
     }
+    co_return !failed_;
 }
 
 awaitable<bool> Http1Sink::read_in() {

@@ -43,6 +43,7 @@ private:
     void finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows);
     void begin_chunk(std::uint64_t bytes);
     OutputQueue::Flush flush_some() noexcept;
+    awaitable<bool> flush_rest(OutputQueue::Flush flushed);
     awaitable<bool> read_in();
     // Nothing more is sent; what was queued is dropped.
     void give_up() noexcept;

@@ -36,10 +36,20 @@ std::string offered_protocols(const http::Fields& client) {
 
 // What the proxy writes itself, or what belongs to the content.
 bool is_always_forwarded(std::string_view name) noexcept {
-    static constexpr http::NameSet kNames{
-        "Cookie",        "Forwarded",        "X-Forwarded-For", "X-Forwarded-Host", "Range",
-        "Via",           "Cache-Control",    "Content-Type",    "Content-Encoding", "X-Forwarded-Proto",
-        "Content-Range", "Content-Language", "Content-Location"};
+    static constexpr http::NameSet kNames{"Host",
+                                          "Cookie",
+                                          "Forwarded",
+                                          "X-Forwarded-For",
+                                          "X-Forwarded-Host",
+                                          "Range",
+                                          "Via",
+                                          "Cache-Control",
+                                          "Content-Type",
+                                          "Content-Encoding",
+                                          "X-Forwarded-Proto",
+                                          "Content-Range",
+                                          "Content-Language",
+                                          "Content-Location"};
     const bool is_condition = name.size() > 3 && http::iequals(name.substr(0, 3), "If-");
     return is_condition || kNames.contains(name);
 }
@@ -98,21 +108,25 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
 
     const bool wants_trailers = http::list_contains(facts.client.fields, "TE", "trailers");
     http::Fields& fields = out.head.fields;
-    // With room for what is added: our own fields and the host.
+    // RFC 9110 section 10.1.1: an expectation of an HTTP/1.0 client is ignored.
+    const auto expect =
+        facts.client.version == http::Version::Http11 ? facts.client.fields.first("Expect") : std::nullopt;
+    out.expects_continue = facts.has_content && expect && http::iequals(*expect, "100-continue");
+    // With room for what is added.
     constexpr std::size_t kBytesOfOurs = 512;
     constexpr std::size_t kLinesOfOurs = 10;
     fields.reserve(facts.client.fields.serialised().size() + kBytesOfOurs, facts.client.fields.size() + kLinesOfOurs);
-    fields = facts.client.fields;
-    // RFC 9110 section 10.1.1: an expectation of an HTTP/1.0 client is ignored.
-    const auto expect = facts.client.version == http::Version::Http11 ? fields.first("Expect") : std::nullopt;
-    out.expects_continue = facts.has_content && expect && http::iequals(*expect, "100-continue");
-    fields.remove("Expect");
+    fields.add("Host",
+               facts.behavior.host == config::Behavior::HostMode::Viewer ? facts.target.authority : origin.authority);
+    static constexpr http::NameSet kOurs{"Host", "Expect", "Content-Length"};
+    fields.append_if(facts.client.fields, [](const http::Fields::Line& line) {
+        return !kOurs.contains(line.name) && !http::is_hop_by_hop(line.name);
+    });
+    http::remove_connection_named(fields, facts.client.fields);
     // RFC 9110 section 7.6.2: of OPTIONS, the number of hops that are left is counted down.
     if (const auto hops = http::max_forwards(fields); hops && out.method == http::Method::Options) {
         fields.set("Max-Forwards", std::to_string(*hops - 1));
     }
-    http::remove_hop_by_hop(fields);
-    fields.remove("Host");
     http::ForwardedFor forwarded;
     forwarded.client_address = facts.client_address;
     forwarded.proto = facts.scheme;
@@ -140,8 +154,6 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     }
     http::append_via(fields, facts.client.version, "gatehouse");
 
-    fields.add_first(
-        "Host", facts.behavior.host == config::Behavior::HostMode::Viewer ? facts.target.authority : origin.authority);
     const std::string upgrade_to = facts.facts.upgrade ? offered_protocols(facts.client.fields) : std::string();
     out.upgrade = !upgrade_to.empty();
     if (out.upgrade) {

@@ -5,6 +5,7 @@
 
 #include <cassert>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 namespace gatehouse::proxy {
@@ -57,50 +58,66 @@ std::size_t PlainStream::read_ready(std::span<char> room) noexcept {
     return got > 0 ? static_cast<std::size_t>(got) : 0;
 }
 
+namespace {
+
+// What one recv brings; nothing where it would have to be waited for.
+std::optional<IoResult> read_now(StreamSocket& socket, std::span<char> room) noexcept {
+    IoResult result;
+    const ssize_t got = socket.receive(room);
+    if (got > 0) {
+        result.bytes = static_cast<std::size_t>(got);
+    } else if (got == 0) {
+        result.state = IoResult::State::EndOfStream;
+    } else if (would_block(errno)) {
+        return std::nullopt;
+    } else {
+        result = failed_by(socket.is_open() ? errno : ECANCELED);
+    }
+    return result;
+}
+
+} // namespace
+
 awaitable<IoResult> PlainStream::read_some(std::span<char> room, http::Duration timeout) {
     assert(!room.empty());
+    if (++reads_without_wait_ < kOperationsPerTurn) {
+        if (std::optional<IoResult> result = read_now(*socket_, room)) {
+            return awaitable<IoResult>::ready(*result);
+        }
+    }
+    reads_without_wait_ = 0;
+    return wait_and_read(room, timeout);
+}
+
+awaitable<IoResult> PlainStream::wait_and_read(std::span<char> room, http::Duration timeout) {
     const StreamSocket::Ptr socket = socket_;
-    bool armed = false;
-    bool try_first = ++reads_without_wait_ < kOperationsPerTurn;
-    IoResult result;
-    for (;;) {
-        if (try_first) {
-            const ssize_t got = socket->receive(room);
-            if (got > 0) {
-                result.bytes = static_cast<std::size_t>(got);
-                break;
-            }
-            if (got == 0) {
-                result.state = IoResult::State::EndOfStream;
-                break;
-            }
-            if (!would_block(errno)) {
-                result = failed_by(socket->is_open() ? errno : ECANCELED);
-                break;
-            }
-        }
-        if (!armed) {
-            socket->arm(Direction::Read, timeout);
-            armed = true;
-            reads_without_wait_ = 0;
-        }
-        result = co_await socket->wait(Direction::Read, Direction::Read);
-        if (!result.ok()) {
-            break;
-        }
-        try_first = true;
+    socket->arm(Direction::Read, timeout);
+    std::optional<IoResult> result;
+    while (!result) {
+        const IoResult waited = co_await socket->wait(Direction::Read, Direction::Read);
+        result = waited.ok() ? read_now(*socket, room) : waited;
     }
     socket->disarm(Direction::Read);
-    co_return result;
+    co_return *result;
 }
 
 awaitable<IoResult> PlainStream::write_all(std::span<iovec> pieces, http::Duration timeout) {
+    const ssize_t sent = socket_->send(pieces);
+    const std::size_t written = sent > 0 ? static_cast<std::size_t>(sent) : 0;
+    pieces = used_up(pieces, written);
+    IoResult result;
+    result.bytes = written;
+    if (sent < 0 && !would_block(errno)) {
+        return awaitable<IoResult>::ready(failed_by(socket_->is_open() ? errno : ECANCELED));
+    }
+    return pieces.empty() ? awaitable<IoResult>::ready(result) : write_rest(pieces, timeout, written);
+}
+
+awaitable<IoResult> PlainStream::write_rest(std::span<iovec> pieces, http::Duration timeout, std::size_t written) {
     const StreamSocket::Ptr socket = socket_;
-    std::size_t written = 0;
     bool rearm = true; // the timeout counts from the last progress
     unsigned turns = 0;
     IoResult result;
-    pieces = used_up(pieces, 0);
     while (!pieces.empty()) {
         if (turns < kOperationsPerTurn) {
             const ssize_t sent = socket->send(pieces);

@@ -38,6 +38,9 @@ public:
     awaitable<void> wait_readable() override;
 
 private:
+    awaitable<IoResult> wait_and_read(std::span<char> room, http::Duration timeout);
+    awaitable<IoResult> write_rest(std::span<iovec> pieces, http::Duration timeout, std::size_t written);
+
     StreamSocket::Ptr socket_;
     unsigned reads_without_wait_ = 0;
 };

@@ -49,6 +49,11 @@ std::string content_of(const std::string& target) {
 
 std::string target_of(int client, int number) { return "/" + std::to_string(client) + "/" + std::to_string(number); }
 
+void await_written(const GatehouseProcess& proxy) {
+    ProxyUnderTest::await([&] { return sum_of_metric(proxy.metrics(), "gatehouse_disk_queued_bytes") == 0; },
+                          "all is written");
+}
+
 // Stores every object twice: a disk that has been full takes what is stored for the second time. Some that have left
 // memory meanwhile are read from the disk. The number of answers that were not what they should have been.
 int fill(const GatehouseProcess& proxy, int client, int round) {
@@ -66,6 +71,7 @@ int fill(const GatehouseProcess& proxy, int client, int round) {
         get(number, "Cache-Control: no-cache\r\n");
         if (i % 20 == 0) {
             get(std::max(0, number - kObjects / 4), "");
+            await_written(proxy); // what finds no place in the queue is not stored
         }
     }
     return wrong;
@@ -80,8 +86,7 @@ int fill(const GatehouseProcess& proxy, int round) {
     for (std::thread& thread : threads) {
         thread.join();
     }
-    ProxyUnderTest::await([&] { return sum_of_metric(proxy.metrics(), "gatehouse_disk_queued_bytes") == 0; },
-                          "all is written");
+    await_written(proxy);
     return *std::max_element(wrong.begin(), wrong.end());
 }
 

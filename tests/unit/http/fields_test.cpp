@@ -100,17 +100,21 @@ TEST_CASE("set adds at the end when there is no such line") {
     CHECK(fields.serialised() == "A: 1\r\nB: 2\r\n");
 }
 
-TEST_CASE("add_first puts a line before all others, which are found as before") {
-    Fields fields;
-    fields.add_first("Via", "1.1 a");
-    fields.add("X-Long-Enough-To-Move", "value");
-    fields.add_first("Host", "example");
-    CHECK(fields.serialised() == "Host: example\r\nVia: 1.1 a\r\nX-Long-Enough-To-Move: value\r\n");
+TEST_CASE("append_if adds the lines that it is told to keep, which are found as those that were added") {
+    const Fields from = make({{"Host", "example"}, {"X-Long-Enough-To-Move", "value"}, {"host", "other"}, {"A", ""}});
+    Fields fields = make({{"Via", "1.1 a"}});
+    std::vector<std::string> asked;
+    fields.append_if(from, [&](const Fields::Line& line) {
+        asked.emplace_back(line.name);
+        return line.name != "host";
+    });
+    CHECK(asked == std::vector<std::string>{"Host", "X-Long-Enough-To-Move", "host", "A"});
+    CHECK(fields.serialised() == "Via: 1.1 a\r\nHost: example\r\nX-Long-Enough-To-Move: value\r\nA: \r\n");
     CHECK(fields.first("host") == "example");
-    CHECK(fields.first("via") == "1.1 a");
     CHECK(fields.first("x-long-enough-to-move") == "value");
-    fields.set("Via", "1.0 b");
-    CHECK(fields.serialised() == "Host: example\r\nVia: 1.0 b\r\nX-Long-Enough-To-Move: value\r\n");
+    CHECK(fields.count("HOST") == 1);
+    fields.set("Via", "1.0 beyond");
+    CHECK(fields.serialised() == "Via: 1.0 beyond\r\nHost: example\r\nX-Long-Enough-To-Move: value\r\nA: \r\n");
 }
 
 TEST_CASE("remove takes out every line of a name and says how many") {
