@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,8 +47,30 @@ public:
     void give_up() noexcept { is_given_up_.store(true, std::memory_order_relaxed); }
     bool is_given_up() const noexcept { return is_given_up_.load(std::memory_order_relaxed); }
 
+    // A read or write of the file while it is under way, by whatever system call: its pages may be in the kernel's
+    // memory without their content.
+    class Transfer {
+    public:
+        explicit Transfer(const File& file) noexcept : file_(file) { file_.begun_.fetch_add(1); }
+        ~Transfer() { file_.ended_.fetch_add(1); }
+        Transfer(const Transfer&) = delete;
+        Transfer& operator=(const Transfer&) = delete;
+
+    private:
+        const File& file_;
+    };
+
+protected:
+    // How many transfers have begun, where none is under way.
+    std::optional<std::uint64_t> begun_if_idle() const noexcept {
+        const std::uint64_t ended = ended_.load();
+        return begun_.load() == ended ? std::optional(ended) : std::nullopt;
+    }
+
 private:
     std::atomic<bool> is_given_up_{false};
+    mutable std::atomic<std::uint64_t> begun_{0};
+    mutable std::atomic<std::uint64_t> ended_{0};
 };
 
 class Files {

@@ -56,7 +56,7 @@ bool ReadRing::bring(Extent extent, std::function<void()> then) {
         return false;
     }
     extent.bytes = std::min<std::uint64_t>(extent.bytes, kMostBytes);
-    auto read = std::make_unique<Read>(Read{std::move(extent), std::move(then)});
+    auto read = std::make_unique<Read>(std::move(extent), std::move(then));
     {
         const std::lock_guard lock(mutex_);
         if (stopping_ || asked_ >= kMostAsked) {
@@ -136,6 +136,9 @@ bool ReadRing::submit_waiting() {
 }
 
 void ReadRing::submit(std::unique_ptr<Read> read) {
+    if (!read->transfer) {
+        read->transfer.emplace(*read->extent.file);
+    }
     io_uring_sqe* const entry = io_uring_get_sqe(ring_.get());
     io_uring_prep_read(entry, read->extent.file->descriptor(), nowhere_.data(),
                        static_cast<unsigned>(read->extent.bytes), read->extent.offset);
@@ -151,6 +154,7 @@ void ReadRing::finish(std::unique_ptr<Read> read, int result) {
         return;
     }
     --in_flight_;
+    read->transfer.reset();
     read->then();
     const std::lock_guard lock(mutex_);
     --asked_;

@@ -13,7 +13,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 struct io_uring;
@@ -47,8 +49,10 @@ public:
 
 private:
     struct Read {
+        Read(Extent what, std::function<void()> when_done) : extent(std::move(what)), then(std::move(when_done)) {}
         Extent extent;
         std::function<void()> then;
+        std::optional<disk::File::Transfer> transfer; // while the kernel has it
     };
     struct CloseRing {
         void operator()(io_uring* ring) const noexcept;

@@ -68,12 +68,15 @@ TEST_CASE("What is on its way from the disk is not at hand yet") {
     constexpr std::uint64_t kStep = 256 * 1024;
     constexpr std::uint64_t kSteps = 64;
     std::string bytes(kStep, 'x');
+    REQUIRE_FALSE((*file)->allocate(kSteps * kStep));
     for (std::uint64_t i = 0; i < kSteps; ++i) {
         REQUIRE_FALSE((*file)->write(bytes, i * kStep));
     }
     REQUIRE_FALSE((*file)->sync());
     const int descriptor = (*file)->descriptor();
+    CHECK((*file)->is_at_hand(0, kSteps * kStep));
     REQUIRE(::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0);
+    const File::Transfer transfer(**file); // as whoever reads it says
     for (std::uint64_t i = 0; i < kSteps; ++i) {
         CAPTURE(i);
         REQUIRE(::posix_fadvise(descriptor, i * kStep, kStep, POSIX_FADV_WILLNEED) == 0); // the read has begun
