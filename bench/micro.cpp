@@ -8,6 +8,7 @@
 #include "cache/policy/response_assembly.h"
 #include "cache/policy/reuse.h"
 #include "cache/policy/stored_head.h"
+#include "cache/store/core_table.h"
 #include "cache/store/memory_store.h"
 #include "config/loader.h"
 #include "http/cache_control.h"
@@ -31,7 +32,8 @@ namespace {
 using namespace gatehouse;
 using namespace cache::policy;
 using cache::store::Candidates;
-using cache::store::EntryRef;
+using cache::store::CoreTable;
+using cache::store::HeldEntry;
 using cache::store::KeyHash;
 
 constexpr std::string_view kRequest = "GET /v1/catalogue/items/4711?language=en HTTP/1.1\r\n"
@@ -212,33 +214,66 @@ struct FilledStore {
     std::vector<Key> all;
 };
 
-void look_up_and_touch(FilledStore& filled, std::size_t which) {
+// What a hit does with the store: `source` (the store, or what a core keeps of it) is asked, the use is counted, and the
+// body is held until it has been sent.
+template <class Source>
+void hit(FilledStore& filled, Source& source, std::size_t which) {
     const FilledStore::Key& key = filled.all[which];
     Candidates found;
-    filled.store->lookup(key.hash, key.text, found);
-    filled.store->touch(*found[0]);
-    benchmark::DoNotOptimize(found[0]->body_size());
+    source.lookup(key.hash, key.text, found);
+    const HeldEntry entry = found.take(0);
+    filled.store->touch(*entry);
+    const cache::store::Body::Cursor cursor = entry.open_body();
+    iovec piece{};
+    benchmark::DoNotOptimize(cursor.peek({&piece, 1}, entry->body_size()));
+    benchmark::DoNotOptimize(piece.iov_base);
 }
 
-void store_lookup_one_key(benchmark::State& state) {
-    static FilledStore filled(1);
+template <class Source>
+void one_key(benchmark::State& state, FilledStore& filled, Source& source) {
     for (auto _ : state) {
-        look_up_and_touch(filled, 0);
+        hit(filled, source, 0);
     }
     state.SetItemsProcessed(state.iterations()); // of all threads, by the clock on the wall
+}
+
+template <class Source>
+void all_keys(benchmark::State& state, FilledStore& filled, Source& source) {
+    std::size_t at = static_cast<std::size_t>(state.thread_index()) * 1237;
+    for (auto _ : state) {
+        at = (at + 7919) % filled.all.size();
+        hit(filled, source, at);
+    }
+    state.SetItemsProcessed(state.iterations());
+}
+
+// As the proxy does it: each thread has a table.
+void store_lookup_one_key(benchmark::State& state) {
+    static FilledStore filled(1);
+    CoreTable table(*filled.store);
+    one_key(state, filled, table);
 }
 BENCHMARK(store_lookup_one_key)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
 
 void store_lookup_10000_keys(benchmark::State& state) {
     static FilledStore filled(10'000);
-    std::size_t at = static_cast<std::size_t>(state.thread_index()) * 1237;
-    for (auto _ : state) {
-        at = (at + 7919) % filled.all.size();
-        look_up_and_touch(filled, at);
-    }
-    state.SetItemsProcessed(state.iterations());
+    CoreTable table(*filled.store);
+    all_keys(state, filled, table);
 }
 BENCHMARK(store_lookup_10000_keys)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+
+// What no core keeps.
+void store_lookup_one_key_shared(benchmark::State& state) {
+    static FilledStore filled(1);
+    one_key(state, filled, *filled.store);
+}
+BENCHMARK(store_lookup_one_key_shared)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+
+void store_lookup_10000_keys_shared(benchmark::State& state) {
+    static FilledStore filled(10'000);
+    all_keys(state, filled, *filled.store);
+}
+BENCHMARK(store_lookup_10000_keys_shared)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
 
 } // namespace
 

@@ -72,17 +72,16 @@ bool HttpCache::killed(std::string_view key, std::string_view head, std::uint64_
            purges_.kills_group(key, policy::view_stored_head(head).groups, sequence, checked);
 }
 
-bool HttpCache::alive(const store::EntryRef& entry) {
+bool HttpCache::survives_purges(const store::Entry& entry) const {
     const std::uint64_t newest = purges_.current();
-    const std::uint64_t checked = entry->checked_sequence().load(std::memory_order_relaxed);
-    if (checked >= newest || entry->sequence() >= newest) {
+    const std::uint64_t checked = entry.checked_sequence().load(std::memory_order_relaxed);
+    if (checked >= newest || entry.sequence() >= newest) {
         return true; // one compare on a hit (DESIGN 4.11)
     }
-    if (killed(entry->key(), entry->metadata(), entry->sequence(), checked)) {
-        store_.erase(entry);
+    if (killed(entry.key(), entry.metadata(), entry.sequence(), checked)) {
         return false;
     }
-    entry->checked_sequence().store(newest, std::memory_order_relaxed);
+    entry.checked_sequence().store(newest, std::memory_order_relaxed);
     return true;
 }
 

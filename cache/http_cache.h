@@ -159,17 +159,17 @@ public:
 
 private:
     struct Match {
-        store::EntryRef entry;
+        store::HeldEntry entry;
         policy::StoredHead head;
         policy::Reason reason = policy::Reason::UriMiss; // why there is none
         std::string_view vary_names;                     // of the newest stored response
-        store::EntryRef newest;                          // keeps vary_names alive where it is not `entry`
+        store::HeldEntry newest;                         // keeps vary_names alive where it is not `entry`
         std::uint64_t sequence = 0;                      // the largest that was found, dead or alive
         // There is no whole response for this request, but a part of one that is this long, or parts that can be
         // completed.
         std::optional<std::uint64_t> length;
         StoredEnds ends;
-        store::EntryRef manifest; // of its slices
+        store::HeldEntry manifest; // of its slices
         std::shared_ptr<store::Load> load; // there may be one, which has to be waited for
     };
     Match find(const RequestContext& context);
@@ -189,7 +189,16 @@ private:
     bool renew_same(const Fetch& fetch, const policy::StoredHead& arrived, std::uint64_t bytes,
                     std::string_view metadata);
     policy::Reason commit_writer(const Fetch& fetch, store::Writer& writer, std::string_view metadata);
-    bool alive(const store::EntryRef& entry);
+    // `entry`: EntryRef or HeldEntry. What is dead is erased.
+    template <class Ref>
+    bool alive(const Ref& entry) {
+        const bool is_alive = survives_purges(*entry);
+        if (!is_alive) {
+            store_.erase(entry);
+        }
+        return is_alive;
+    }
+    bool survives_purges(const store::Entry& entry) const;
     bool is_dead(const store::Entry& entry) const { return killed(entry.key(), entry.metadata(), entry.sequence(), 0); }
     bool killed(std::string_view key, std::string_view head, std::uint64_t sequence, std::uint64_t checked) const;
     struct JoinRules {
@@ -226,8 +235,8 @@ private:
     bool is_sliced(const RequestContext& context) const noexcept;
     void plan_slices(const RequestContext& context, const Match& match, Plan& plan) const;
     // `load`: what has to be waited for before it is known whether there is one.
-    store::EntryRef find_slice(const RequestContext& context, const policy::SliceOf& slice, std::string_view validator,
-                               std::shared_ptr<store::Load>& load);
+    store::HeldEntry find_slice(const RequestContext& context, const policy::SliceOf& slice,
+                                std::string_view validator, std::shared_ptr<store::Load>& load);
     void take_no_slice(const Fetch& fetch, const http::ResponseHead& response, http::WallTime now);
     // `unsatisfied`: the Content-Range of a 416. Whether the manifest says the same length.
     bool has_manifest_of(const Fetch& fetch, std::string_view unsatisfied) const;

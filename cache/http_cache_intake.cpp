@@ -338,7 +338,7 @@ bool HttpCache::renew_same(const Fetch& fetch, const StoredHead& arrived, std::u
     store::Candidates found;
     store_.lookup(fetch.hash, fetch.key, found);
     for (std::size_t i = 0; i < found.size(); ++i) {
-        const store::EntryRef& entry = found[i];
+        const store::HeldEntry& entry = found[i];
         const StoredHead head = policy::view_stored_head(entry->metadata());
         const bool is_same = head.facts.etag_generated && head.etag == arrived.etag && entry->body_size() == bytes &&
                              head.vary_names == arrived.vary_names && head.vary_values == arrived.vary_values;

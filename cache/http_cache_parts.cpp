@@ -36,7 +36,7 @@ bool fits(const StoredHead& head, const RequestContext& context) {
 
 void HttpCache::choose_part(const RequestContext& context, const store::Candidates& found, Match& match) {
     for (std::size_t i = 0; i < found.size(); ++i) {
-        const store::EntryRef& entry = found[i];
+        const store::HeldEntry& entry = found[i];
         const StoredHead head = policy::view_stored_head(entry->metadata());
         if (!head.facts.is_part || !alive(entry) || !fits(head, context)) {
             continue;
@@ -63,7 +63,7 @@ void HttpCache::choose_part(const RequestContext& context, const store::Candidat
 // The beginning and the end of the representation that was heard of last.
 StoredEnds HttpCache::choose_ends(const RequestContext& context, const store::Candidates& found) const {
     struct Candidate {
-        const store::EntryRef* entry;
+        const store::HeldEntry* entry;
         StoredHead head;
         policy::ContentPart part;
         policy::PartPlace place;
@@ -173,7 +173,7 @@ std::vector<PartContent> HttpCache::parts_like(const Fetch& fetch, const StoredH
     store_.lookup(fetch.hash, fetch.key, found);
     std::vector<PartContent> parts;
     for (std::size_t i = 0; i < found.size(); ++i) {
-        const store::EntryRef& entry = found[i];
+        const store::HeldEntry& entry = found[i];
         const StoredHead head = policy::view_stored_head(entry->metadata());
         const auto part = head.facts.is_part && is_same_variant(head, arrived) ? policy::part_of(head) : std::nullopt;
         if (part && part->span.size() == entry->body_size() && alive(entry) &&

@@ -58,7 +58,7 @@ Plan HttpCache::plan_slice(const RequestContext& context, const SliceNeed& need)
     plan.may_store = true;
     plan.as_part = true;
     plan.result = need.result;
-    store::EntryRef stored;
+    store::HeldEntry stored;
     if (!need.validator.empty()) {
         stored = find_slice(context, need.slice, need.validator, plan.load);
         if (plan.load) {
@@ -133,12 +133,12 @@ Plan HttpCache::plan_slice(const RequestContext& context, const SliceNeed& need)
     return plan;
 }
 
-store::EntryRef HttpCache::find_slice(const RequestContext& context, const policy::SliceOf& slice,
-                                      std::string_view validator, std::shared_ptr<store::Load>& load) {
+store::HeldEntry HttpCache::find_slice(const RequestContext& context, const policy::SliceOf& slice,
+                                       std::string_view validator, std::shared_ptr<store::Load>& load) {
     const std::string key = policy::slice_key(context.key, slice, validator);
     const store::KeyHash hash = store::hash_key(key);
     store::Candidates found;
-    const auto choose = [&]() -> store::EntryRef {
+    const auto choose = [&]() -> store::HeldEntry {
         for (std::size_t i = 0; i < found.size(); ++i) {
             const StoredHead head = policy::view_stored_head(found[i]->metadata());
             const auto part = policy::part_of(head);
@@ -149,7 +149,7 @@ store::EntryRef HttpCache::find_slice(const RequestContext& context, const polic
         return {};
     };
     look_up(context, key, hash, found);
-    store::EntryRef slice_at_hand = choose();
+    store::HeldEntry slice_at_hand = choose();
     if (slice_at_hand) {
         return slice_at_hand;
     }

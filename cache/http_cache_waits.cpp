@@ -20,7 +20,11 @@ constexpr http::Duration kRefreshPause{1'000}; // between two fetches of a respo
 // With what was loaded for the request.
 void HttpCache::look_up(const RequestContext& context, std::string_view key, const store::KeyHash& hash,
                         store::Candidates& found) {
-    store_.lookup(hash, key, found);
+    if (context.near != nullptr) {
+        context.near->lookup(hash, key, found);
+    } else {
+        store_.lookup(hash, key, found);
+    }
     if (context.loaded != nullptr) {
         found.add(context.loaded->files(), key);
     }

@@ -6,7 +6,7 @@
 #include "cache/policy/cache_status.h"
 #include "cache/policy/facts.h"
 #include "cache/policy/stored_head.h"
-#include "cache/store/store.h"
+#include "cache/store/core_table.h"
 #include "http/message.h"
 #include "http/result.h"
 
@@ -35,6 +35,8 @@ struct RequestContext {
     std::string_view exact_key = {};
     // Planned again after this: what the disk has is not waited for once more.
     const store::Load* loaded = nullptr;
+    // What the core that asks keeps for itself; the plan stays on that core then. Null: it keeps nothing.
+    store::CoreTable* near = nullptr;
 };
 
 struct Plan {
@@ -49,7 +51,7 @@ struct Plan {
     Kind kind = Kind::Alone;
     // Serve: what is served. Wait and Alone: the stored response that matches but may not be served now, if any: it is
     // validated, and may be served if the origin fails.
-    store::EntryRef entry;
+    store::HeldEntry entry;
     policy::StoredHead head;
     bool validate = false;        // `entry` has a validator and the fetch is to use it
     StoredEnds ends;              // Wait: stored parts; the fetch asks for the rest
@@ -60,7 +62,7 @@ struct Plan {
     std::uint64_t arrived = 0;
     bool may_store = false;
     bool as_part = false;     // Alone: the request keeps its Range, and a 206 is stored as a part
-    store::EntryRef manifest; // Slices: what is known of them; null: nothing
+    store::HeldEntry manifest; // Slices: what is known of them; null: nothing
     bool manifest_current = false;
     std::shared_ptr<store::Load> load;
     policy::CacheResult result;
@@ -77,7 +79,7 @@ struct SliceNeed {
     policy::SliceOf slice;
     std::string validator;    // of the representation; empty: not known
     bool current = false;     // that may be believed; otherwise what is stored of it is asked about
-    store::EntryRef manifest; // null: none
+    store::HeldEntry manifest; // null: none
     policy::CacheResult result;
     bool solo = false; // what others ask for was not for this request: it asks for itself
 };
@@ -92,7 +94,7 @@ struct Resolution {
         Failed  // `error`
     };
     Kind kind = Kind::Failed;
-    store::EntryRef entry;
+    store::HeldEntry entry;
     policy::StoredHead head; // of `entry`, or of the fetch: valid as long as both are held
     http::Error error;
     bool kept = false; // Pass: what the fetch brings is being stored; of the range nothing need be

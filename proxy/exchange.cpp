@@ -172,7 +172,7 @@ cache::RequestContext Exchange::context() const {
     const config::CachePolicy& rules = *state_.behavior->policy_ref;
     const std::uint64_t dice = rules.refresh_ahead > 0 ? worker_.random() : 0;
     return {state_.head, state_.facts, rules, state_.key, state_.hash, worker_.core.index(), worker_.core.turn_wall(),
-            arrived_,    unsliced_,    dice, given_up_.get(), {}, loaded_.get()};
+            arrived_,    unsliced_,    dice, given_up_.get(), {}, loaded_.get(), &worker_.near};
 }
 
 // A request that was not looked up has no use for its key, and one that was refused has no behavior.
@@ -181,7 +181,7 @@ std::string_view Exchange::shown_key() const noexcept {
     return is_shown ? std::string_view(state_.key) : std::string_view();
 }
 
-bool Exchange::serve_stored(const cache::store::EntryRef& entry, const StoredHead& stored,
+bool Exchange::serve_stored(const cache::store::HeldEntry& entry, const StoredHead& stored,
                             const policy::CacheResult& result) {
     const http::WallTime now = worker_.core.turn_wall();
     if (finds_no_page(stored.facts.status)) {

@@ -56,7 +56,7 @@ private:
     std::string_view shown_key() const noexcept;
     bool begin_routed();
     // False: a page takes the place of this error, and has to be waited for.
-    bool serve_stored(const cache::store::EntryRef& entry, const cache::policy::StoredHead& stored,
+    bool serve_stored(const cache::store::HeldEntry& entry, const cache::policy::StoredHead& stored,
                       const cache::policy::CacheResult& result);
     void answer_error(const http::Error& error, const cache::policy::CacheResult* result);
     void answer_own(ErrorResponse response, const cache::policy::CacheResult* result);
@@ -87,14 +87,14 @@ private:
     // A while at most: a disk that does not answer keeps nobody from the origin.
     awaitable<void> wait_for_load();
     // ---- bodies that lie in files (exchange_files.cpp)
-    static bool has_long_file(const cache::store::EntryRef& entry);
-    void add_span(const cache::store::EntryRef& entry, std::uint64_t first, std::uint64_t bytes);
+    static bool has_long_file(const cache::store::HeldEntry& entry);
+    void add_span(const cache::store::HeldEntry& entry, std::uint64_t first, std::uint64_t bytes);
     void add_text(std::string text);
-    awaitable<void> serve_rest(cache::store::EntryRef entry);
-    awaitable<bool> send_from_file(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
+    awaitable<void> serve_rest(cache::store::HeldEntry entry);
+    awaitable<bool> send_from_file(cache::store::HeldEntry entry, std::uint64_t first, std::uint64_t bytes);
     bool is_kept_too_long(const cache::store::FileBody& body, std::optional<http::SteadyTime>& given_up_since) const;
-    awaitable<bool> bring_in(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
-    awaitable<bool> send_rest_from_origin(cache::store::EntryRef entry, std::uint64_t first, std::uint64_t bytes);
+    awaitable<bool> bring_in(cache::store::HeldEntry entry, std::uint64_t first, std::uint64_t bytes);
+    awaitable<bool> send_rest_from_origin(cache::store::HeldEntry entry, std::uint64_t first, std::uint64_t bytes);
     void file_is_broken();
     // Answered, or TooLong where the wait was given up for what `given_up` says.
     awaitable<Waited> wait_patiently(const std::shared_ptr<cache::Fetch>& fetch,
@@ -149,7 +149,7 @@ private:
     void launch_page();
     awaitable<bool> finish_page();
     bool take_page();
-    awaitable<void> serve(cache::store::EntryRef entry, cache::policy::StoredHead stored,
+    awaitable<void> serve(cache::store::HeldEntry entry, cache::policy::StoredHead stored,
                           cache::policy::CacheResult result);
     // `held` keeps the answer of the fetch meanwhile. True: the client was answered.
     awaitable<bool> page_instead(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead error,

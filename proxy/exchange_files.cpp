@@ -13,7 +13,7 @@ namespace gatehouse::proxy {
 namespace policy = cache::policy;
 using cache::Fetch;
 using cache::store::Body;
-using cache::store::EntryRef;
+using cache::store::HeldEntry;
 using cache::store::FileBody;
 using cache::store::Load;
 
@@ -24,12 +24,12 @@ constexpr std::uint64_t kSliceBytes = 256 * 1024;
 } // namespace
 
 // What is longer may have left the kernel's memory before the client has taken its beginning.
-bool Exchange::has_long_file(const EntryRef& entry) {
+bool Exchange::has_long_file(const HeldEntry& entry) {
     return entry->body_size() > kSliceBytes && entry->file() != nullptr;
 }
 
 // What was found at once is at hand; what came by a job, or was waited for with something else, need not be.
-void Exchange::add_span(const EntryRef& entry, std::uint64_t first, std::uint64_t bytes) {
+void Exchange::add_span(const HeldEntry& entry, std::uint64_t first, std::uint64_t bytes) {
     auto file = entry->file();
     const bool is_for_later = !rest_.empty() || has_long_file(entry); // a long one is asked about slice by slice
     if (is_for_later || (may_wait_ && file != nullptr && !file->is_at_hand(first, bytes))) {
@@ -40,7 +40,7 @@ void Exchange::add_span(const EntryRef& entry, std::uint64_t first, std::uint64_
         sink_.content(std::move(file), first, bytes);
         return;
     }
-    Body::Cursor cursor(entry->body(), entry->body_size());
+    Body::Cursor cursor = entry.open_body();
     cursor.seek(first);
     sink_.content(std::move(cursor), bytes, nullptr);
 }
@@ -53,7 +53,7 @@ void Exchange::add_text(std::string text) {
     }
 }
 
-awaitable<void> Exchange::serve_rest(EntryRef entry) {
+awaitable<void> Exchange::serve_rest(HeldEntry entry) {
     if (rest_.empty()) {
         co_return;
     }
@@ -84,7 +84,7 @@ bool Exchange::is_kept_too_long(const FileBody& body, std::optional<http::Steady
     return now - *given_up_since > state_.config->cache.disk.pin_timeout;
 }
 
-awaitable<bool> Exchange::send_from_file(EntryRef entry, std::uint64_t first, std::uint64_t bytes) {
+awaitable<bool> Exchange::send_from_file(HeldEntry entry, std::uint64_t first, std::uint64_t bytes) {
     const std::shared_ptr<const FileBody> body = entry->file();
     std::optional<http::SteadyTime> given_up_since;
     while (bytes > 0) {
@@ -111,7 +111,7 @@ awaitable<bool> Exchange::send_from_file(EntryRef entry, std::uint64_t first, st
 }
 
 // What cannot be read is given up: who asks next gets it from the origin.
-awaitable<bool> Exchange::bring_in(EntryRef entry, std::uint64_t first, std::uint64_t bytes) {
+awaitable<bool> Exchange::bring_in(HeldEntry entry, std::uint64_t first, std::uint64_t bytes) {
     const std::shared_ptr<Load> load = worker_.cache.store().read_in(entry->file(), first, bytes);
     const bool has_ended = load && co_await wait_for(worker_.core, load, kLongestFileRead);
     const bool is_read = has_ended && !load->has_failed();
@@ -123,7 +123,7 @@ awaitable<bool> Exchange::bring_in(EntryRef entry, std::uint64_t first, std::uin
 
 // The client has the beginning. What follows has to be of the same representation, which the origin can say of one that
 // has a strong validator; else the client is cut.
-awaitable<bool> Exchange::send_rest_from_origin(EntryRef entry, std::uint64_t first, std::uint64_t bytes) {
+awaitable<bool> Exchange::send_rest_from_origin(HeldEntry entry, std::uint64_t first, std::uint64_t bytes) {
     const policy::StoredHead stored = policy::view_stored_head(entry->metadata());
     const auto rest = state_.facts.method == http::Method::Get
                           ? policy::rest_of(stored, entry->body_size(), first, bytes)

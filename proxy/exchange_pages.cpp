@@ -176,7 +176,7 @@ bool Exchange::take_page() {
     return true;
 }
 
-awaitable<void> Exchange::serve(cache::store::EntryRef entry, StoredHead stored, policy::CacheResult result) {
+awaitable<void> Exchange::serve(cache::store::HeldEntry entry, StoredHead stored, policy::CacheResult result) {
     bool is_served = serve_stored(entry, stored, result);
     if (!is_served) {
         launch_page();

@@ -34,13 +34,13 @@ constexpr int kMostQuestions = 3;
 // One slice, as the client is about to get it.
 struct Exchange::Piece {
     policy::SliceOf slice;
-    cache::store::EntryRef entry;       // it is stored,
+    cache::store::HeldEntry entry;       // it is stored,
     std::shared_ptr<Fetch> fetch;       // or arriving
     std::optional<Body::Cursor> cursor; // of the fetch
     StoredHead head;                    // of either
     policy::ContentPart part;
 
-    void take(const policy::SliceOf& which, const cache::store::EntryRef& stored) {
+    void take(const policy::SliceOf& which, const cache::store::HeldEntry& stored) {
         slice = which;
         entry = stored;
         head = policy::view_stored_head(entry->metadata());
@@ -293,7 +293,7 @@ awaitable<bool> Exchange::send_piece(Piece& piece, std::uint64_t first, std::uin
         co_return sent;
     }
     if (piece.entry) {
-        Body::Cursor cursor(piece.entry->body(), piece.entry->body_size());
+        Body::Cursor cursor = piece.entry.open_body();
         cursor.seek(first);
         sink_.content(std::move(cursor), bytes, nullptr);
         state_.record.response_body_bytes += bytes;

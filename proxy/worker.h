@@ -73,6 +73,13 @@ private:
     std::unordered_set<Member*> members_;
 };
 
+// The same, with a count of references of its own: what one core copies for each request writes nothing that others read.
+template <class T>
+std::shared_ptr<const T> counted_here(std::shared_ptr<const T> shared) {
+    const auto own = std::make_shared<const std::shared_ptr<const T>>(std::move(shared));
+    return {own, own->get()};
+}
+
 struct FetchOrder; // proxy/fetch_task.h
 
 struct Worker {
@@ -85,7 +92,11 @@ struct Worker {
           log(access_log),
           connections(connection_count),
           trusted(std::move(trusted_proxies)),
-          config(std::move(current)) {}
+          config(counted_here(std::move(current))),
+          near(shared_cache.store(), [this] { tidying.arm(DeadlineWheel::kTick); }),
+          tidying(on_core.wheel(), &Worker::tidy, this) {}
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
 
     Core& core;
     cache::HttpCache& cache;
@@ -95,7 +106,9 @@ struct Worker {
     // The configuration for new requests, and the networks that it trusts for new connections. A reload replaces both, on
     // this core; a request keeps the configuration that it started with.
     std::shared_ptr<const TrustedProxies> trusted;
-    std::shared_ptr<const config::Config> config;
+    std::shared_ptr<const config::Config> config; // counted_here()
+    cache::store::CoreTable near; // what this core serves most
+    Deadline tidying;             // of `near`, as long as that keeps something
     std::atomic<std::uint32_t> sessions{0};         // open on this core; read by the listener
     std::mt19937_64 random{std::random_device{}()}; // multipart boundaries; no secret depends on it
     StatePool states;
@@ -103,6 +116,15 @@ struct Worker {
     FetchRegistry fetches;
     // Takes the orders of fetches instead of start_fetch, where there is no origin to connect to (proxy/simulation.h).
     std::function<void(Worker&, FetchOrder&)> fetcher;
+
+private:
+    static void tidy(void* self) {
+        auto& worker = *static_cast<Worker*>(self);
+        worker.near.tidy();
+        if (!worker.near.keeps_nothing()) {
+            worker.tidying.arm(DeadlineWheel::kTick);
+        }
+    }
 };
 
 } // namespace gatehouse::proxy

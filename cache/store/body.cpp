@@ -179,11 +179,12 @@ std::optional<Body::Cursor> Body::open() const {
     Cursor cursor;
     {
         const std::lock_guard lock(first_mutex_);
-        cursor.block_ = first_;
+        cursor.own_ = first_;
     }
-    if (!cursor.block_) {
+    if (!cursor.own_) {
         return std::nullopt;
     }
+    cursor.block_ = cursor.own_.get();
     cursor.body_ = this;
     return cursor;
 }
@@ -195,7 +196,11 @@ std::uint64_t Body::Cursor::readable() const noexcept {
 void Body::Cursor::skip_finished_blocks() const {
     // The link to the next block may be read because something readable lies behind it: its writer set it before.
     while (offset_ == block_->capacity()) {
-        block_ = BlockRef(block_->next());
+        const BlockRef& next = block_->next();
+        block_ = next.get();
+        if (own_) {
+            own_ = BlockRef(next);
+        }
         offset_ = 0;
     }
 }
@@ -206,7 +211,7 @@ std::size_t Body::Cursor::peek(std::span<iovec> slots, std::uint64_t bytes) cons
         return 0;
     }
     skip_finished_blocks();
-    Block* block = block_.get();
+    Block* block = block_;
     std::size_t offset = offset_;
     std::size_t filled = 0;
     while (left > 0 && filled < slots.size()) {

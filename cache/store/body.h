@@ -13,6 +13,7 @@
 #pragma once
 
 #include "cache/store/block.h"
+#include "cache/store/pin.h"
 
 #include <atomic>
 #include <cstddef>
@@ -109,7 +110,9 @@ public:
     public:
         Cursor() = default;
         // Reads a complete body from its first block (a hit): no Body object needed.
-        Cursor(BlockRef first, std::uint64_t size) : block_(std::move(first)), limit_(size) {}
+        Cursor(BlockRef first, std::uint64_t size) : block_(first.get()), own_(std::move(first)), limit_(size) {}
+        // The same where a pin keeps the blocks, all of them to the end: it counts nothing at them, and stays on its core.
+        Cursor(Block* first, std::uint64_t size, Pin pin) : block_(first), pin_(std::move(pin)), limit_(size) {}
 
         std::uint64_t position() const noexcept { return position_; }
         // Up to slots.size() pieces that are readable now, at most `bytes` in all. Returns how many slots were filled.
@@ -126,8 +129,10 @@ public:
         // Lets go of blocks that were read to their end, if something readable follows.
         void skip_finished_blocks() const;
 
-        const Body* body_ = nullptr; // null for a complete stored body
-        mutable BlockRef block_;     // null only for an empty stored body
+        const Body* body_ = nullptr;     // null for a complete stored body
+        mutable Block* block_ = nullptr; // null only for an empty stored body
+        mutable BlockRef own_;           // the same block; null where it is pinned
+        Pin pin_;
         mutable std::size_t offset_ = 0;
         std::uint64_t position_ = 0;
         std::uint64_t limit_ = 0;

@@ -60,6 +60,9 @@ public:
     MemoryStore& operator=(const MemoryStore&) = delete;
 
     void lookup(const KeyHash& hash, std::string_view key, Candidates& found) override;
+    const std::atomic<std::uint64_t>* changes(const KeyHash& hash) const noexcept override {
+        return &shard_of(hash.low).changes(hash.low);
+    }
     void touch(const Entry& entry) noexcept override;
     std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) override;
     std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override;

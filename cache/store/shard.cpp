@@ -105,15 +105,27 @@ EntryRef Shard::insert(EntryRef inserted, unsigned max_variants, Dropped& droppe
     ghost_hits_ += returns ? 1 : 0;
     ++insertions_;
     EntryRef stored = inserted;
-    table_.insert(std::exchange(inserted.entry_, nullptr));
+    add_to_index(std::exchange(inserted.entry_, nullptr));
     state_.objects.fetch_add(1, std::memory_order_relaxed);
     enqueue(entry, returns ? Queue::Main : Queue::Small);
     return stored;
 }
 
-EntryRef Shard::share(Entry* entry) noexcept {
-    entry->references_.fetch_add(1, std::memory_order_relaxed);
-    return EntryRef(entry);
+// Every change of the index is one of these two. The number grows under the lock, before the caller returns: whoever
+// knows that an entry was removed or replaced reads the new one.
+void Shard::add_to_index(Entry* entry) noexcept {
+    table_.insert(entry);
+    note_change(entry->hash_);
+}
+
+void Shard::remove_from_index(Entry* entry) noexcept {
+    table_.remove(entry);
+    note_change(entry->hash_);
+}
+
+void Shard::note_change(std::uint64_t hash) noexcept {
+    std::atomic<std::uint64_t>& changes = changes_[change_counter(hash)];
+    changes.store(changes.load(std::memory_order_relaxed) + 1, std::memory_order_release); // one writer: the lock
 }
 
 bool Shard::replace(const EntryRef& old, EntryRef inserted, Dropped& dropped) {
@@ -156,14 +168,14 @@ void Shard::take_place(Entry* old, Entry* entry, Dropped& dropped) noexcept {
     entry->queue_ = old->queue_;
     old->queue_ = static_cast<std::uint8_t>(Queue::None);
     count_bytes(queue, charge_of(*entry), charge_of(*old));
-    table_.remove(old);
-    table_.insert(entry);
+    remove_from_index(old);
+    add_to_index(entry);
     dropped.add(EntryRef(old));
 }
 
 void Shard::drop(Entry* entry, Dropped& dropped) noexcept {
     dequeue(entry);
-    table_.remove(entry);
+    remove_from_index(entry);
     state_.objects.fetch_sub(1, std::memory_order_relaxed);
     dropped.add(EntryRef(entry));
 }
@@ -232,7 +244,7 @@ Shard::Step Shard::evict(Queue queue, bool forced, EntryRef& victim) {
         enqueue(entry, Queue::Main);
         return Step::Kept;
     }
-    table_.remove(entry);
+    remove_from_index(entry);
     state_.objects.fetch_sub(1, std::memory_order_relaxed);
     ++evictions_;
     victim = EntryRef(entry);

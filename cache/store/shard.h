@@ -85,8 +85,14 @@ public:
 
     // Counts of use saturate here: more would keep an entry long after its time.
     static constexpr std::uint8_t kMostUses = 7;
+    // So many, so that a change makes few cores ask again for what has not changed.
+    static constexpr std::size_t kChangeCounters = 64;
 
     void lookup(std::uint64_t hash, std::string_view key, Candidates& found);
+    // Store::changes
+    const std::atomic<std::uint64_t>& changes(std::uint64_t hash) const noexcept {
+        return changes_[change_counter(hash)];
+    }
     // Takes a reference to `entry` for the index. Replaces the entry with the same secondary key, else drops the oldest
     // when there are max_variants. Returns what is stored: the one with the same secondary key where its sequence is
     // larger.
@@ -127,7 +133,13 @@ private:
     void dequeue(Entry* entry) noexcept;
     void count_bytes(Queue queue, std::uint64_t added, std::uint64_t removed) noexcept;
     void drop(Entry* entry, Dropped& dropped) noexcept;
-    static EntryRef share(Entry* entry) noexcept;
+    static EntryRef share(Entry* entry) noexcept { return EntryRef(Entry::share(entry)); }
+    void add_to_index(Entry* entry) noexcept;
+    void remove_from_index(Entry* entry) noexcept;
+    void note_change(std::uint64_t hash) noexcept;
+    static std::size_t change_counter(std::uint64_t hash) noexcept {
+        return (hash >> 16) % kChangeCounters; // bits that do not choose the shard
+    }
     void take_place(Entry* old, Entry* entry, Dropped& dropped) noexcept;
     static std::uint64_t charge_of(const Entry& entry) noexcept { return std::uint64_t{entry.charge_units_} * 16; }
     static std::uint64_t fingerprint(const Entry& entry) noexcept;
@@ -143,6 +155,8 @@ private:
     std::uint64_t evictions_ = 0;
     std::uint64_t insertions_ = 0;
     std::uint64_t ghost_hits_ = 0;
+    // Read by all cores for each hit, and written with the index alone: not on one line with the mutex.
+    alignas(64) std::array<std::atomic<std::uint64_t>, kChangeCounters> changes_{};
 };
 
 } // namespace gatehouse::cache::store

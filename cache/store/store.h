@@ -55,6 +55,8 @@ public:
     // Number of the moment its request to the origin was sent: purges and entries with a later number win
     // (DESIGN 4.11).
     std::uint64_t sequence() const noexcept { return sequence_; }
+    // What head and body are charged.
+    std::uint64_t charged_bytes() const noexcept { return std::uint64_t{charge_units_} * 16; }
     // The last purge number it was checked against.
     std::atomic<std::uint64_t>& checked_sequence() const noexcept { return checked_sequence_; }
     // Configuration generation for which it was last found storable (0: none). See DESIGN 4.12.
@@ -62,6 +64,7 @@ public:
 
 private:
     friend class EntryRef;
+    friend class HeldEntry;
     friend class MemoryStore;
     friend class Shard;
     friend class EntryQueue;
@@ -69,6 +72,12 @@ private:
     Entry() = default;
     ~Entry() = default;
     static void destroy(Entry* entry) noexcept;
+    static Entry* share(Entry* entry) noexcept { // counts one reference more; null stays null
+        if (entry != nullptr) {
+            entry->references_.fetch_add(1, std::memory_order_relaxed);
+        }
+        return entry;
+    }
     const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
     using FilePointer = std::shared_ptr<const FileBody>;
     // It stands behind the texts, where there is one.
@@ -99,11 +108,7 @@ private:
 class EntryRef {
 public:
     EntryRef() noexcept = default;
-    EntryRef(const EntryRef& other) noexcept : entry_(other.entry_) {
-        if (entry_ != nullptr) {
-            entry_->references_.fetch_add(1, std::memory_order_relaxed);
-        }
-    }
+    EntryRef(const EntryRef& other) noexcept : entry_(Entry::share(other.entry_)) {}
     EntryRef(EntryRef&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)) {}
     EntryRef& operator=(EntryRef other) noexcept {
         std::swap(entry_, other.entry_);
@@ -121,6 +126,7 @@ public:
     bool operator==(const EntryRef&) const = default;
 
 private:
+    friend class HeldEntry;
     friend class MemoryStore;
     friend class Shard;
     friend class EntryTable;
@@ -128,11 +134,50 @@ private:
     Entry* entry_ = nullptr;
 };
 
+// What a lookup gives: an entry that is held on one core, by a reference of its own or by a pin of what the core keeps
+// (cache/store/core_table.h). It stays on its core; what goes to another one is an EntryRef, which it becomes by itself.
+class HeldEntry {
+public:
+    HeldEntry() noexcept = default;
+    HeldEntry(EntryRef own) noexcept : entry_(std::exchange(own.entry_, nullptr)) {}
+    HeldEntry(const EntryRef& kept, Pin pin) noexcept : entry_(kept.entry_), pin_(std::move(pin)) {}
+    HeldEntry(const HeldEntry& other) noexcept
+        : entry_(other.pin_ ? other.entry_ : Entry::share(other.entry_)), pin_(other.pin_) {}
+    HeldEntry(HeldEntry&& other) noexcept
+        : entry_(std::exchange(other.entry_, nullptr)), pin_(std::move(other.pin_)) {}
+    HeldEntry& operator=(HeldEntry other) noexcept {
+        std::swap(entry_, other.entry_);
+        std::swap(pin_, other.pin_);
+        return *this;
+    }
+    ~HeldEntry() {
+        if (entry_ != nullptr && !pin_) {
+            const EntryRef own(entry_);
+        }
+    }
+    operator EntryRef() const noexcept { return EntryRef(Entry::share(entry_)); }
+    // Its body from the start, kept for as long as the cursor is there. Requires: it is in memory, or empty.
+    Body::Cursor open_body() const {
+        return pin_ ? Body::Cursor(entry_->body().get(), entry_->body_size(), pin_)
+                    : Body::Cursor(entry_->body(), entry_->body_size());
+    }
+    const Entry* get() const noexcept { return entry_; }
+    const Entry* operator->() const noexcept { return entry_; }
+    const Entry& operator*() const noexcept { return *entry_; }
+    explicit operator bool() const noexcept { return entry_ != nullptr; }
+    bool operator==(const HeldEntry& other) const noexcept { return entry_ == other.entry_; }
+    bool operator==(const EntryRef& other) const noexcept { return entry_ == other.entry_; }
+
+private:
+    Entry* entry_ = nullptr;
+    Pin pin_; // null: the reference is its own
+};
+
 // The entries found for one key, newest first. Fixed room: a lookup allocates nothing.
 class Candidates {
 public:
     static constexpr std::size_t kMax = 32; // upper bound of cache.memory.max_variants
-    void push(EntryRef entry) noexcept { entries_.push_back(std::move(entry)); }
+    void push(HeldEntry entry) noexcept { entries_.push_back(std::move(entry)); }
     // Those of that key, as many as there is room for.
     void add(const std::vector<EntryRef>& entries, std::string_view key) noexcept {
         for (const EntryRef& entry : entries) {
@@ -144,12 +189,12 @@ public:
     void clear() noexcept { entries_.clear(); }
     std::size_t size() const noexcept { return entries_.size(); }
     bool empty() const noexcept { return entries_.empty(); }
-    const EntryRef& operator[](std::size_t index) const noexcept { return entries_[index]; }
+    const HeldEntry& operator[](std::size_t index) const noexcept { return entries_[index]; }
     // Leaves null in its place.
-    EntryRef take(std::size_t index) noexcept { return std::move(entries_[index]); }
+    HeldEntry take(std::size_t index) noexcept { return std::move(entries_[index]); }
 
 private:
-    boost::container::static_vector<EntryRef, kMax> entries_; // room that costs nothing until it is used
+    boost::container::static_vector<HeldEntry, kMax> entries_; // room that costs nothing until it is used
 };
 
 struct PutFacts {
@@ -204,6 +249,10 @@ public:
     virtual ~Store() = default;
     // Entries of this key, newest first; counts a use of none (see touch).
     virtual void lookup(const KeyHash& hash, std::string_view key, Candidates& found) = 0;
+    // A number that has grown before a call returns that changes what lookup() finds for a key of this hash (it may grow
+    // for others, too). So what was found after it was read is what is stored as long as it is the same: a core may keep
+    // it (cache/store/core_table.h). Lives as long as the store. Null: there is none.
+    virtual const std::atomic<std::uint64_t>* changes(const KeyHash& /*hash*/) const noexcept { return nullptr; }
     // What lookup() does not find because a slower tier has it, where there is one. `at_hand`: what lookup() found.
     // `may_wait` false: what would have to be waited for counts as Nothing. What comes is not newer than what is at
     // hand, and what was erased or replaced meanwhile does not come.

@@ -62,6 +62,9 @@ public:
     void lookup(const KeyHash& hash, std::string_view key, Candidates& found) override {
         memory_->lookup(hash, key, found);
     }
+    const std::atomic<std::uint64_t>* changes(const KeyHash& hash) const noexcept override {
+        return memory_->changes(hash);
+    }
     Below bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) override;
     void touch(const Entry& entry) noexcept override { memory_->touch(entry); }
     std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) override;

@@ -1,4 +1,5 @@
 // More content than fits: old responses go, the budget holds, and those who read go on.
+#include "proxy/deadline_wheel.h"
 #include "tests/support/proxy_under_test.h"
 
 #include <doctest/doctest.h>
@@ -43,4 +44,27 @@ TEST_CASE("a reader of a response that is evicted meanwhile gets all of it") {
     }
     CHECK(slow.read().content == content);
     CHECK(origin.requests() == 31);
+}
+
+TEST_CASE("what a core keeps of what it serves most is found until it is purged, and its memory is free two ticks later") {
+    ScriptedOrigin origin;
+    const std::string content(20'000, 'k');
+    origin.otherwise([&](OriginExchange& x) { x.ok("max-age=600", content); });
+    Yaml yaml;
+    yaml.workers = "1";
+    ProxyUnderTest proxy(origin, yaml);
+    REQUIRE(proxy.get("/hot").content == content);
+    const std::uint64_t with_it = proxy.server().store_stats().bytes_used;
+    for (int i = 0; i < 20; ++i) {
+        REQUIRE(proxy.get("/hot").get("X-Cache") == "Hit from gatehouse");
+    }
+    CHECK(proxy.server().store_stats().bytes_used == with_it);
+    REQUIRE(proxy.purge(R"({"path":"/hot"})").status == 200);
+    REQUIRE(proxy.server().store_stats().objects == 0);
+    CHECK(proxy.server().store_stats().bytes_used == with_it); // kept by the core, and charged as what a client reads
+    proxy.advance(gatehouse::proxy::DeadlineWheel::kTick);
+    proxy.advance(gatehouse::proxy::DeadlineWheel::kTick);
+    CHECK(proxy.server().store_stats().bytes_used < with_it - content.size());
+    CHECK(proxy.get("/hot").get("X-Cache") == "Miss from gatehouse");
+    CHECK(origin.requests() == 2);
 }

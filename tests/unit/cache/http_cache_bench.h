@@ -8,6 +8,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <memory>
 #include <optional>
 
 namespace gatehouse::cache::testing {
@@ -44,6 +46,9 @@ public:
             job();
         }
     }
+    const std::atomic<std::uint64_t>* changes(const store::KeyHash& hash) const noexcept override {
+        return inner_->changes(hash);
+    }
     void touch(const store::Entry& entry) noexcept override { inner_->touch(entry); }
     std::unique_ptr<store::Writer> open_writer(const store::PutFacts& facts,
                                                std::optional<std::uint64_t> expected_bytes) override {
@@ -74,11 +79,17 @@ struct CacheBench {
     HttpCache cache;
     http::WallTime now = kArrival;
     bool generate_etag = false;
+    // Of each core. What is asked for once is kept, so that each scenario is one of what a core keeps, too.
+    std::array<std::unique_ptr<store::CoreTable>, 2> near;
 
     explicit CacheBench(std::uint64_t size_bytes = 4 * 1024 * 1024, std::uint64_t max_object_bytes = 256 * 1024,
                         const HttpCache::Options& options = {})
         : store(std::make_unique<InterruptedStore>(small_store(size_bytes, max_object_bytes))),
-          cache(*store, poster, options) {}
+          cache(*store, poster, options) {
+        for (auto& table : near) {
+            table = std::make_unique<store::CoreTable>(*store, [] {}, 1);
+        }
+    }
 
     static std::string key_for(std::string_view path) { return "rules|*\napi\nh\n" + std::string(path) + "\n\n"; }
     // "GET" with these field lines; "HEAD\n..." for another method.
@@ -93,7 +104,8 @@ struct CacheBench {
     }
     RequestContext context(const Client& client) const {
         return {client.request, client.facts, policy,        client.key, store::hash_key(client.key),
-                client.core,    now,          client.arrived};
+                client.core,    now,          client.arrived, false, 0, nullptr, {}, nullptr,
+                near[client.core].get()};
     }
     Plan& ask(Client& client) {
         client.plan = cache.plan(context(client), client.decision);
