@@ -48,29 +48,69 @@ BlockRef Block::allocate(std::size_t wanted, MemoryBudget& budget, BlockOwner* o
     if (memory == nullptr) {
         return BlockRef();
     }
-    return BlockRef(new (memory) Block(capacity, charge_for(wanted), &budget, owner));
+    return BlockRef(new (memory) Block(capacity, &budget, owner));
 }
+
+BlockRef Block::allocate(std::size_t least, std::size_t wanted, Arena& arena) noexcept {
+    void* const memory = arena.take(sizeof(Block) + least, sizeof(Block) + wanted);
+    if (memory == nullptr) {
+        return BlockRef();
+    }
+    return BlockRef(new (memory) Block(Arena::room_of(memory) - sizeof(Block), &arena));
+}
+
+BlockRef Block::allocate_beside(std::size_t wanted, Arena& arena, std::size_t least_piece) {
+    if (!arena.lend(taken_for(wanted), least_piece)) {
+        return BlockRef();
+    }
+    void* const memory = std::malloc(sizeof(Block) + wanted);
+    if (memory == nullptr) {
+        arena.end_loan(taken_for(wanted));
+        return BlockRef();
+    }
+    return BlockRef(new (memory) Block(wanted, &arena));
+}
+
+std::uint64_t Block::taken_for(std::size_t wanted) noexcept { return Arena::taken_for(sizeof(Block) + wanted); }
 
 BlockRef Block::allocate_anchor() {
     void* memory = std::malloc(sizeof(Block));
     if (memory == nullptr) {
         throw std::bad_alloc();
     }
-    return BlockRef(new (memory) Block(0, 0, nullptr, nullptr));
+    return BlockRef(new (memory) Block(0, nullptr));
 }
 
-Block::Block(std::size_t capacity, std::uint64_t charged, MemoryBudget* budget, BlockOwner* owner) noexcept
-    : capacity_(static_cast<std::uint32_t>(capacity)), charged_(charged), budget_(budget), owner_(owner) {}
+std::uint64_t Block::charged() const noexcept {
+    if (budget_ != nullptr) {
+        return charge_for(capacity_);
+    }
+    if (arena_ == nullptr) {
+        return 0;
+    }
+    return arena_->contains(this) ? Arena::taken_by(this) : taken_for(capacity_);
+}
 
 void Block::free(Block* block) noexcept {
-    const std::uint64_t charged = block->charged_;
+    const std::uint64_t charged = block->charged();
     MemoryBudget* const budget = block->budget_;
+    if (budget == nullptr) {
+        Arena* const arena = block->arena_;
+        block->~Block();
+        if (arena != nullptr && arena->contains(block)) {
+            arena->give_back(block);
+            return;
+        }
+        std::free(block);
+        if (arena != nullptr) {
+            arena->end_loan(charged);
+        }
+        return;
+    }
     BlockOwner* const owner = block->owner_;
     block->~Block();
     std::free(block);
-    if (budget != nullptr) {
-        budget->release(charged);
-    }
+    budget->release(charged);
     // Last, so that whoever is woken by this finds the room.
     if (owner != nullptr) {
         owner->on_block_freed(charged);

@@ -1,13 +1,15 @@
-// Size-classed, reference-counted memory blocks: what heads and bodies live in.
+// Reference-counted memory blocks: what heads and bodies live in.
 //
-// A block is one allocation, header and bytes together, charged to a budget by its class until it is freed. Blocks of
-// a body form a singly linked chain; each block owns a reference to the next one. Whoever holds a block therefore
-// holds all that follow, and what lies before the slowest holder frees itself.
+// A block is one allocation, header and bytes together. What is stored lives in an arena, which is its budget; what is
+// only relayed comes from malloc and is charged to a budget by its class until it is freed. Blocks of a body form a
+// singly linked chain; each block owns a reference to the next one. Whoever holds a block therefore holds all that
+// follow, and what lies before the slowest holder frees itself.
 //
 // Reference counts are atomic (any core may hold a block). Bytes are written by one writer and read by others only
 // after the writer has published them (see body.h).
 #pragma once
 
+#include "cache/store/arena.h"
 #include "cache/store/budget.h"
 
 #include <atomic>
@@ -69,6 +71,15 @@ public:
     // when the allocation itself fails; the charge is then the caller's to release.
     static BlockRef allocate(std::size_t wanted, MemoryBudget& budget, BlockOwner* owner = nullptr);
 
+    // A block in an arena, which lives as long: with room for at least `least` bytes, and for `wanted` where there is a
+    // hole as large. Null: there is none. Requires: 0 < least <= wanted <= kMaxPayload.
+    static BlockRef allocate(std::size_t least, std::size_t wanted, Arena& arena) noexcept;
+    // The same for what cannot lie in pieces where no hole is as large: from malloc, with as many bytes lent by the
+    // arena, in pieces of at least `least_piece`.
+    static BlockRef allocate_beside(std::size_t wanted, Arena& arena, std::size_t least_piece);
+    // What a block in an arena takes of it, with room for so many bytes.
+    static std::uint64_t taken_for(std::size_t wanted) noexcept;
+
     // A block without any bytes: a place for readers to stand before there is something to read. It has no
     // capacity and is not charged; the body it belongs to is not either. Throws std::bad_alloc.
     static BlockRef allocate_anchor();
@@ -81,7 +92,8 @@ public:
     char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
     const char* data() const noexcept { return reinterpret_cast<const char*>(this + 1); }
     std::size_t capacity() const noexcept { return capacity_; }
-    std::uint64_t charged() const noexcept { return charged_; }
+    // To its budget, or taken from its arena.
+    std::uint64_t charged() const noexcept;
     // The following block of the chain. Written once by the writer, before the bytes in it are published.
     const BlockRef& next() const noexcept { return next_; }
     void set_next(BlockRef next) noexcept { next_ = std::move(next); }
@@ -89,15 +101,20 @@ public:
 
 private:
     friend class BlockRef;
-    Block(std::size_t capacity, std::uint64_t charged, MemoryBudget* budget, BlockOwner* owner) noexcept;
+    Block(std::size_t capacity, MemoryBudget* budget, BlockOwner* owner) noexcept
+        : capacity_(static_cast<std::uint32_t>(capacity)), budget_(budget), owner_(owner) {}
+    Block(std::size_t capacity, Arena* arena) noexcept
+        : capacity_(static_cast<std::uint32_t>(capacity)), arena_(arena) {}
     ~Block() = default;
     static void free(Block* block) noexcept;
 
     std::atomic<std::uint32_t> references_{1};
     std::uint32_t capacity_;
-    std::uint64_t charged_;
-    MemoryBudget* budget_;
-    BlockOwner* owner_;
+    MemoryBudget* budget_ = nullptr; // null: in an arena, or an anchor
+    union {
+        BlockOwner* owner_; // where there is a budget
+        Arena* arena_;      // where there is none; null: an anchor
+    };
     BlockRef next_;
 };
 

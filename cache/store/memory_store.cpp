@@ -5,11 +5,14 @@
 #include "cache/store/shard.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cassert>
 #include <cstring>
 #include <new>
+#include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace gatehouse::cache::store {
 
@@ -30,6 +33,17 @@ constexpr unsigned kPinnedInOneQueue = 16;
 // What one allocation frees at most for others who are faster to take it, beside sixteen times what it needs.
 constexpr std::uint64_t kFreedForOthers = 4 * 1024 * 1024;
 
+// Where no hole is as large as is wanted, smaller ones will do: the smaller, the more of the memory is free in them.
+struct Concession {
+    std::uint64_t share; // of the memory is free
+    std::size_t part;    // of what is wanted has to be in one piece,
+    std::size_t least;   // but never less than this, nor does it have
+    std::size_t most;    // to be more than this
+};
+constexpr std::array<Concession, 3> kConcessions = {
+    {{8, 512, 512, 512}, {16, 32, 512, 4096}, {32, 8, 1024, 16 * 1024}}};
+constexpr std::size_t kLoanPiece = 16 * 1024; // four pages or three, as long as less will not do
+
 constexpr unsigned kMostShards = 256;
 // A walk over all entries takes this many at a time under a shard's lock.
 constexpr std::size_t kWalkBatch = 128;
@@ -46,8 +60,8 @@ std::uint64_t charge_of_chain(const BlockRef& first) {
 
 std::uint64_t fitting_charge(std::uint64_t size) {
     const std::uint64_t rest = size % Block::kMaxPayload;
-    return size / Block::kMaxPayload * Block::charge_for(Block::kMaxPayload) +
-           (rest > 0 ? Block::charge_for(static_cast<std::size_t>(rest)) : 0);
+    return size / Block::kMaxPayload * Block::taken_for(Block::kMaxPayload) +
+           (rest > 0 ? Block::taken_for(static_cast<std::size_t>(rest)) : 0);
 }
 
 } // namespace
@@ -84,7 +98,7 @@ public:
 private:
     // What blocks refer to until they are freed.
     struct Budgets {
-        MemoryBudget stored;
+        Arena stored;
         MemoryBudget relayed;
     };
 
@@ -95,8 +109,11 @@ private:
     EntryRef make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body, std::uint64_t body_size,
                         std::size_t extra_bytes = 0);
     BlockRef fitting_body(const Body& body);
-    bool reserve(std::uint64_t bytes);
-    bool make_room(std::uint64_t bytes);
+    BlockRef allocate_whole(std::size_t size);
+    std::size_t least_piece(std::size_t wanted) const noexcept;
+    bool lend(std::uint64_t bytes);
+    template <class Attempt>
+    std::invoke_result_t<Attempt&> with_room_for(std::uint64_t bytes, Attempt attempt);
     Queue queue_to_evict_from() const noexcept;
     Shard* shard_to_evict_from(Queue queue) noexcept;
     void grow(Shard& shard);
@@ -143,7 +160,7 @@ private:
 // ---- store
 
 MemoryStore::MemoryStore(const MemoryStoreOptions& options)
-    : budgets_(new Budgets{MemoryBudget(options.size_bytes), MemoryBudget(options.relay_bytes)}),
+    : budgets_(new Budgets{Arena(options.size_bytes), MemoryBudget(options.relay_bytes)}),
       relay_{budgets_->relayed},
       // An object of the size of the whole store would empty it and then fail all the same.
       max_object_bytes_(std::min(options.max_object_bytes, options.size_bytes / 2)),
@@ -154,13 +171,16 @@ MemoryStore::MemoryStore(const MemoryStoreOptions& options)
     for (unsigned i = 0; i < shards; ++i) {
         shards_.push_back(std::make_unique<Shard>(state_));
     }
-    budgets_->stored.charge(stats().bytes_index);
+    if (!budgets_->stored.lend(stats().bytes_index, kLoanPiece)) {
+        throw std::invalid_argument("a memory store of " + std::to_string(options.size_bytes) +
+                                    " bytes has no room for " + std::to_string(shards) + " shards");
+    }
 }
 
 MemoryStore::~MemoryStore() {
     const std::uint64_t index = stats().bytes_index;
     shards_.clear();
-    budgets_->stored.release(index);
+    budgets_->stored.end_loan(index);
     if (budgets_->stored.used() != 0 || budgets_->relayed.used() != 0) {
         assert(false && "an entry, a writer or a body outlives its store");
         // Left behind on purpose: whoever holds a block still releases its charge here.
@@ -199,7 +219,7 @@ EntryRef MemoryStore::make_entry(const PutFacts& facts, std::string_view metadat
     if (size > Block::kMaxPayload) {
         return EntryRef();
     }
-    BlockRef head = allocate_block(size);
+    BlockRef head = allocate_whole(size);
     if (!head) {
         return EntryRef();
     }
@@ -264,14 +284,14 @@ BlockRef MemoryStore::fitting_body(const Body& body) {
     BlockRef copy;
     BlockRef last;
     while (from.readable() > 0) {
-        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(from.readable(), Block::kMaxPayload));
-        BlockRef block = allocate_block(wanted);
+        BlockRef block =
+            allocate_block(static_cast<std::size_t>(std::min<std::uint64_t>(from.readable(), Block::kMaxPayload)));
         if (!block) {
             return first; // no room for both at once; then it stays as it is
         }
-        for (std::size_t filled = 0; filled < wanted;) {
+        for (std::size_t filled = 0; filled < block->capacity() && from.readable() > 0;) {
             iovec piece{};
-            from.peek({&piece, 1}, wanted - filled);
+            from.peek({&piece, 1}, block->capacity() - filled);
             std::memcpy(block->data() + filled, piece.iov_base, piece.iov_len);
             filled += piece.iov_len;
             from.advance(piece.iov_len);
@@ -330,23 +350,45 @@ StoreStats MemoryStore::stats() const {
 
 // ---- room
 
+// Of a body. It gets the room that it wants in one piece as long as that is to be had; where free space lies in pieces,
+// more of them, so that no free space is of no use.
 BlockRef MemoryStore::allocate_block(std::size_t wanted) {
-    const std::uint64_t charge = Block::charge_for(wanted);
-    if (!reserve(charge)) {
-        return BlockRef();
-    }
-    BlockRef block = Block::allocate(wanted, budgets_->stored);
-    if (!block) {
-        budgets_->stored.release(charge);
-    }
-    return block;
+    return with_room_for(Block::taken_for(wanted),
+                         [&] { return Block::allocate(least_piece(wanted), wanted, budgets_->stored); });
 }
 
-bool MemoryStore::reserve(std::uint64_t bytes) {
-    return budgets_->stored.try_charge(bytes) || make_room(bytes);
+BlockRef MemoryStore::allocate_whole(std::size_t size) {
+    return with_room_for(Block::taken_for(size), [&] {
+        BlockRef block = Block::allocate(size, size, budgets_->stored);
+        if (const std::size_t least = least_piece(size); !block && least < size) {
+            block = Block::allocate_beside(size, budgets_->stored, least);
+        }
+        return block;
+    });
 }
 
-bool MemoryStore::make_room(std::uint64_t bytes) {
+bool MemoryStore::lend(std::uint64_t bytes) {
+    return with_room_for(bytes, [&] { return budgets_->stored.lend(bytes, least_piece(kLoanPiece)); });
+}
+
+// How small a piece will do now where `wanted` is not to be had.
+std::size_t MemoryStore::least_piece(std::size_t wanted) const noexcept {
+    const std::uint64_t free = budgets_->stored.free_bytes();
+    for (const Concession& concession : kConcessions) {
+        if (free > budgets_->stored.limit() / concession.share) {
+            return std::min(wanted, std::clamp(wanted / concession.part, concession.least, concession.most));
+        }
+    }
+    return wanted;
+}
+
+// What `attempt` gives, which is false as long as there is no room, after as many evictions as that takes.
+template <class Attempt>
+std::invoke_result_t<Attempt&> MemoryStore::with_room_for(std::uint64_t bytes, Attempt attempt) {
+    std::invoke_result_t<Attempt&> result = attempt();
+    if (result) {
+        return result;
+    }
     const std::uint64_t most_freed = 16 * bytes + kFreedForOthers;
     std::uint64_t freed = 0;
     std::uint64_t in_vain = 0;
@@ -356,7 +398,7 @@ bool MemoryStore::make_room(std::uint64_t bytes) {
         const std::uint64_t patience = std::min(kPatience, 8 * objects);
         // Twice as many as there are: taking turns, all of one queue may be looked at before half of the other is.
         if (in_vain > patience + std::min(kForcedPatience, 2 * objects)) {
-            return false;
+            return result;
         }
         Queue queue = queue_to_evict_from();
         if (pinned_in_a_row >= kPinnedInOneQueue && pinned_in_a_row % 2 == 1) {
@@ -368,7 +410,7 @@ bool MemoryStore::make_room(std::uint64_t bytes) {
             shard = shard_to_evict_from(queue);
         }
         if (shard == nullptr) {
-            return budgets_->stored.try_charge(bytes);
+            return attempt();
         }
         EntryRef victim;
         const Shard::Step step = shard->evict(queue, in_vain > patience, victim);
@@ -380,11 +422,12 @@ bool MemoryStore::make_room(std::uint64_t bytes) {
         in_vain = 0;
         freed += std::uint64_t{victim->charge_units_} * 16;
         victim = EntryRef(); // frees it, outside the lock
-        if (budgets_->stored.try_charge(bytes)) {
-            return true;
+        result = attempt();
+        if (result) {
+            return result;
         }
     }
-    return false;
+    return result;
 }
 
 Queue MemoryStore::queue_to_evict_from() const noexcept {
@@ -423,11 +466,11 @@ void MemoryStore::grow(Shard& shard) {
                                        ? 0
                                        : limit / kGhostShare / shards_.size() / sizeof(GhostTable::Ghost);
     const Shard::Growth growth = shard.wanted_growth(ghosts_max);
-    if (growth.buckets > 0 && reserve(EntryTable::charge_for(growth.buckets))) {
-        budgets_->stored.release(shard.add_buckets(growth.buckets));
+    if (growth.buckets > 0 && lend(EntryTable::charge_for(growth.buckets))) {
+        budgets_->stored.end_loan(shard.add_buckets(growth.buckets));
     }
-    if (growth.ghosts > 0 && reserve(GhostTable::charge_for(growth.ghosts))) {
-        budgets_->stored.release(shard.add_ghosts(growth.ghosts));
+    if (growth.ghosts > 0 && lend(GhostTable::charge_for(growth.ghosts))) {
+        budgets_->stored.end_loan(shard.add_ghosts(growth.ghosts));
     }
 }
 

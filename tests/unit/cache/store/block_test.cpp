@@ -33,7 +33,7 @@ struct CountingOwner final : BlockOwner {
 
 } // namespace
 
-static_assert(sizeof(Block) <= 48);
+static_assert(sizeof(Block) <= 32);
 
 TEST_CASE("block: classes in four steps for each power of two") {
     struct Row {
@@ -199,4 +199,47 @@ TEST_CASE("block: holders on several threads let go at the same time") {
         }
         REQUIRE(budget.used() == 0);
     }
+}
+
+TEST_CASE("block: in an arena it takes what it says, until the last holder lets go") {
+    Arena arena(1024 * 1024);
+    for (const std::size_t wanted : {1u, 100u, 1000u, 262'144u}) {
+        CAPTURE(wanted);
+        BlockRef block = Block::allocate(wanted, wanted, arena);
+        REQUIRE(block);
+        CHECK(block->capacity() >= wanted);
+        CHECK(block->capacity() <= wanted + 32);
+        CHECK(block->charged() == Block::taken_for(wanted));
+        CHECK(arena.used() == block->charged());
+        std::memset(block->data(), 'x', block->capacity());
+        BlockRef other = block;
+        block.reset();
+        CHECK(arena.used() == Block::taken_for(wanted));
+        other.reset();
+        CHECK(arena.used() == 0);
+    }
+}
+
+TEST_CASE("block: beside the arena it is charged to it all the same") {
+    Arena arena(64 * 1024);
+    std::vector<BlockRef> blocks;
+    while (BlockRef block = Block::allocate(1000, 1000, arena)) {
+        blocks.push_back(std::move(block));
+    }
+    for (std::size_t i = 0; i < blocks.size(); i += 2) {
+        blocks[i].reset();
+    }
+    const std::uint64_t used = arena.used();
+    REQUIRE_FALSE(Block::allocate(5000, 5000, arena));
+    CHECK_FALSE(Block::allocate_beside(5000, arena, 2000)); // no hole has as much
+    CHECK(arena.used() == used);
+    BlockRef beside = Block::allocate_beside(5000, arena, 500);
+    REQUIRE(beside);
+    CHECK(beside->capacity() == 5000);
+    CHECK(beside->charged() == Block::taken_for(5000));
+    CHECK(arena.used() == used + beside->charged());
+    CHECK(arena.used() + arena.free_bytes() <= arena.limit());
+    std::memset(beside->data(), 'x', beside->capacity());
+    beside.reset();
+    CHECK(arena.used() == used);
 }
