@@ -1,6 +1,6 @@
 // An origin that answers /BYTES/ANYTHING with so many bytes, cacheable for a day, /BYTES/no-store/ANYTHING with what
-// may not be stored, /BYTES/late/ANYTHING after 20 ms, and /count with the number of answers that it gave before. A
-// bare epoll loop: it is not to be what is measured.
+// may not be stored, /BYTES/late/ANYTHING after 20 ms, /mixed/ANYTHING with 100 to 20,000 bytes, always as many for the
+// same, and /count with the number of answers that it gave before. A bare epoll loop: it is not to be what is measured.
 //
 //   sized_origin PORT
 #include "bench/load/sockets.h"
@@ -47,6 +47,17 @@ std::string date_now() {
     ::gmtime_r(&now, &parts);
     std::array<char, 64> text{};
     return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+// Each size is as likely as the others. FNV-1a, with its bits mixed once more, because its upper ones differ little
+// between numbers that follow one another.
+std::uint64_t mixed_size(std::string_view target) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const char byte : target) {
+        hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+    }
+    hash = (hash ^ (hash >> 32)) * 0x9e3779b97f4a7c15;
+    return 100 + (hash >> 32) % 19'901;
 }
 
 struct Late {
@@ -157,7 +168,8 @@ private:
             return true;
         }
         ++answers_;
-        connection.body_missing = std::strtoull(target.c_str() + 1, nullptr, 10);
+        connection.body_missing =
+            target.starts_with("/mixed/") ? mixed_size(target) : std::strtoull(target.c_str() + 1, nullptr, 10);
         const bool may_be_stored = target.find("/no-store/") == std::string::npos;
         connection.head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: ";
         connection.head += may_be_stored ? "max-age=86400\r\nETag: \"bench\"" : "no-store";

@@ -45,7 +45,8 @@ Field<MemoryCache> shards_field() {
 
 const Record<MemoryCache>& memory_fields() {
     static const Record<MemoryCache> kFields{
-        size<MemoryCache>({"size", "Bytes for stored responses, the index and bodies in flight together."},
+        size<MemoryCache>({"size", "Bytes for stored responses, the index and bodies in flight together. A container needs "
+                                   "that and a tenth, relay_buffers, and 16MiB."},
                           &MemoryCache::size_bytes, {kMiB, 16 * 1024 * kGiB},
                           "a quarter of the memory this process may use, at most 1GiB"),
         size<MemoryCache>({"max_object_size", "A response larger than this is not kept in memory."},
