@@ -41,8 +41,9 @@ void raise_descriptor_limit() {
     }
 }
 
-// Blocks come and go in sizes up to 256 KiB. Fixed thresholds keep freed ones from staying with the process, and two
-// arenas keep cores from each hoarding their own.
+// What is stored is not malloc's (cache/store/arena.h), but what is relayed and parsed is, in sizes up to 64 KiB and more.
+// Fixed thresholds keep what was freed from staying with the process, and two arenas keep cores from each hoarding
+// their own.
 void tune_allocator() {
     ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     ::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
