@@ -214,8 +214,8 @@ struct FilledStore {
     std::vector<Key> all;
 };
 
-// What a hit does with the store: `source` (the store, or what a core keeps of it) is asked, the use is counted, and the
-// body is held until it has been sent.
+// What a hit does with the store: `source` (the store, or what a core keeps of it) is asked, the use is counted, and
+// the body is held until it has been sent.
 template <class Source>
 void hit(FilledStore& filled, Source& source, std::size_t which) {
     const FilledStore::Key& key = filled.all[which];

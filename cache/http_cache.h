@@ -169,7 +169,7 @@ private:
         // completed.
         std::optional<std::uint64_t> length;
         StoredEnds ends;
-        store::HeldEntry manifest; // of its slices
+        store::HeldEntry manifest;         // of its slices
         std::shared_ptr<store::Load> load; // there may be one, which has to be waited for
     };
     Match find(const RequestContext& context);
@@ -235,8 +235,8 @@ private:
     bool is_sliced(const RequestContext& context) const noexcept;
     void plan_slices(const RequestContext& context, const Match& match, Plan& plan) const;
     // `load`: what has to be waited for before it is known whether there is one.
-    store::HeldEntry find_slice(const RequestContext& context, const policy::SliceOf& slice,
-                                std::string_view validator, std::shared_ptr<store::Load>& load);
+    store::HeldEntry find_slice(const RequestContext& context, const policy::SliceOf& slice, std::string_view validator,
+                                std::shared_ptr<store::Load>& load);
     void take_no_slice(const Fetch& fetch, const http::ResponseHead& response, http::WallTime now);
     // `unsatisfied`: the Content-Range of a 416. Whether the manifest says the same length.
     bool has_manifest_of(const Fetch& fetch, std::string_view unsatisfied) const;

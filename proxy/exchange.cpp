@@ -171,8 +171,9 @@ bool Exchange::begin_routed() {
 cache::RequestContext Exchange::context() const {
     const config::CachePolicy& rules = *state_.behavior->policy_ref;
     const std::uint64_t dice = rules.refresh_ahead > 0 ? worker_.random() : 0;
-    return {state_.head, state_.facts, rules, state_.key, state_.hash, worker_.core.index(), worker_.core.turn_wall(),
-            arrived_,    unsliced_,    dice, given_up_.get(), {}, loaded_.get(), &worker_.near};
+    return {
+        state_.head, state_.facts, rules, state_.key,      state_.hash, worker_.core.index(), worker_.core.turn_wall(),
+        arrived_,    unsliced_,    dice,  given_up_.get(), {},          loaded_.get(),        &worker_.near};
 }
 
 // A request that was not looked up has no use for its key, and one that was refused has no behavior.

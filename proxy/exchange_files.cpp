@@ -13,8 +13,8 @@ namespace gatehouse::proxy {
 namespace policy = cache::policy;
 using cache::Fetch;
 using cache::store::Body;
-using cache::store::HeldEntry;
 using cache::store::FileBody;
+using cache::store::HeldEntry;
 using cache::store::Load;
 
 namespace {

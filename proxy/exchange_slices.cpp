@@ -34,7 +34,7 @@ constexpr int kMostQuestions = 3;
 // One slice, as the client is about to get it.
 struct Exchange::Piece {
     policy::SliceOf slice;
-    cache::store::HeldEntry entry;       // it is stored,
+    cache::store::HeldEntry entry;      // it is stored,
     std::shared_ptr<Fetch> fetch;       // or arriving
     std::optional<Body::Cursor> cursor; // of the fetch
     StoredHead head;                    // of either

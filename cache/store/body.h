@@ -111,7 +111,7 @@ public:
         Cursor() = default;
         // Reads a complete body from its first block (a hit): no Body object needed.
         Cursor(BlockRef first, std::uint64_t size) : block_(first.get()), own_(std::move(first)), limit_(size) {}
-        // The same where a pin keeps the blocks, all of them to the end: it counts nothing at them, and stays on its core.
+        // The same where a pin keeps all of its blocks: it counts nothing at them, and stays on its core.
         Cursor(Block* first, std::uint64_t size, Pin pin) : block_(first), pin_(std::move(pin)), limit_(size) {}
 
         std::uint64_t position() const noexcept { return position_; }

@@ -7,10 +7,10 @@
 // knows of its return finds the number grown, and asks the store: what was removed is never found here.
 //
 // What is kept is in use: the store does not evict it. So little may be kept, and not for long. A slot takes what was
-// asked for several times (uses_to_keep) within about a tick, and of what competes for it the one that is asked for more
-// often. tidy(), at each tick, lets go of what the store does not have any more, and of what was not used since. Until
-// then an entry that was removed stays charged, and as long as a slow reader pins it, as with every reader; a slot that
-// is pinned takes nothing else meanwhile.
+// asked for several times (uses_to_keep) within about a tick, and of what competes for it the one that is asked for
+// more often. tidy(), at each tick, lets go of what the store does not have any more, and of what was not used since.
+// Until then an entry that was removed stays charged, and as long as a slow reader pins it, as with every reader; a
+// slot that is pinned takes nothing else meanwhile.
 //
 // All functions run on the core's thread, and all that it found is let go of there, before it ends.
 #pragma once
@@ -40,8 +40,8 @@ public:
 
     // `store` outlives it. `begins_to_keep`: something is kept where nothing was; tidy() is to be called at each tick
     // until keeps_nothing().
-    explicit CoreTable(Store& store, std::function<void()> begins_to_keep = [] {},
-                       std::uint32_t uses_to_keep = kUsesToKeep);
+    explicit CoreTable(
+        Store& store, std::function<void()> begins_to_keep = [] {}, std::uint32_t uses_to_keep = kUsesToKeep);
     ~CoreTable();
     CoreTable(const CoreTable&) = delete;
     CoreTable& operator=(const CoreTable&) = delete;
@@ -70,8 +70,8 @@ private:
         std::uint64_t changes_seen = 0;
         std::uint32_t count = 0; // of entries; 0: the slot is free
         std::uint32_t pins = 0;
-        std::uint32_t uses = 0;       // since the last tick
-        std::uint32_t challenges = 0; // uses of the key that would like to have the slot
+        std::uint32_t uses = 0;                      // since the last tick
+        std::uint32_t challenges = 0;                // uses of the key that would like to have the slot
         std::array<EntryRef, kMostVariants> entries; // of one key, newest first
         std::uint64_t challenger = 0;                // KeyHash::low
         std::uint64_t bytes = 0;                     // that the entries are charged

@@ -135,7 +135,7 @@ private:
 };
 
 // What a lookup gives: an entry that is held on one core, by a reference of its own or by a pin of what the core keeps
-// (cache/store/core_table.h). It stays on its core; what goes to another one is an EntryRef, which it becomes by itself.
+// (cache/store/core_table.h). It stays on its core; what leaves it is an EntryRef, which it becomes by itself.
 class HeldEntry {
 public:
     HeldEntry() noexcept = default;
@@ -143,8 +143,7 @@ public:
     HeldEntry(const EntryRef& kept, Pin pin) noexcept : entry_(kept.entry_), pin_(std::move(pin)) {}
     HeldEntry(const HeldEntry& other) noexcept
         : entry_(other.pin_ ? other.entry_ : Entry::share(other.entry_)), pin_(other.pin_) {}
-    HeldEntry(HeldEntry&& other) noexcept
-        : entry_(std::exchange(other.entry_, nullptr)), pin_(std::move(other.pin_)) {}
+    HeldEntry(HeldEntry&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)), pin_(std::move(other.pin_)) {}
     HeldEntry& operator=(HeldEntry other) noexcept {
         std::swap(entry_, other.entry_);
         std::swap(pin_, other.pin_);
@@ -249,9 +248,9 @@ public:
     virtual ~Store() = default;
     // Entries of this key, newest first; counts a use of none (see touch).
     virtual void lookup(const KeyHash& hash, std::string_view key, Candidates& found) = 0;
-    // A number that has grown before a call returns that changes what lookup() finds for a key of this hash (it may grow
-    // for others, too). So what was found after it was read is what is stored as long as it is the same: a core may keep
-    // it (cache/store/core_table.h). Lives as long as the store. Null: there is none.
+    // A number that has grown before a call returns that changes what lookup() finds for a key of this hash (it may
+    // grow for others, too). So what was found after it was read is what is stored as long as it is the same: a core
+    // may keep it (cache/store/core_table.h). Lives as long as the store. Null: there is none.
     virtual const std::atomic<std::uint64_t>* changes(const KeyHash& /*hash*/) const noexcept { return nullptr; }
     // What lookup() does not find because a slower tier has it, where there is one. `at_hand`: what lookup() found.
     // `may_wait` false: what would have to be waited for counts as Nothing. What comes is not newer than what is at

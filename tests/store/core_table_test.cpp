@@ -178,7 +178,7 @@ TEST_CASE("core table: what is not asked for between two ticks is let go of, and
     ask_often(table, "key");
     table.tidy();
     crowd();
-    ask(table, "key"); // in the store: the number of changes has grown
+    ask(table, "key");            // in the store: the number of changes has grown
     CHECK(is_kept(table, "key")); // what is in use is not evicted
     table.tidy();
     CHECK_FALSE(table.keeps_nothing());
@@ -266,13 +266,14 @@ TEST_CASE("core table: it says when it begins to keep something, so that somebod
     CHECK(begun == 2);
 }
 
-// One thread stores, freshens and erases, and says so when the call has returned; others, with a table each, must not see
-// what was there before.
+// One thread stores, freshens and erases, and says so when the call has returned; others, with a table each, must not
+// see what was there before.
 TEST_CASE("core table: threads never see what was gone before they asked") {
     NearStore store(make());
     Store& shared = store.inner();
     constexpr std::uint64_t kChanges = 20'000;
-    std::atomic<std::uint64_t> in_force{0}; // the last change; what is stored has its number, after each fourth nothing is
+    std::atomic<std::uint64_t> in_force{
+        0}; // the last change; what is stored has its number, after each fourth nothing is
     std::atomic<int> wrong{0};
     std::atomic<int> found_kept{0};
     std::atomic<bool> is_done{false};

@@ -21,7 +21,8 @@ public:
         const std::lock_guard lock(mutex_);
         std::unique_ptr<CoreTable>& table = tables_[std::this_thread::get_id()];
         if (!table) {
-            table = std::make_unique<CoreTable>(*inner_, [] {}, uses_to_keep_);
+            table = std::make_unique<CoreTable>(
+                *inner_, [] {}, uses_to_keep_);
         }
         return *table;
     }
