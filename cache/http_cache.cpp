@@ -127,7 +127,7 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
         plan.result.forwarded = policy::forwarded_for(decision.reason);
         return plan;
     }
-    const Match match = find(context);
+    Match match = find(context);
     if (match.load) {
         return plan_load(match.load);
     }
@@ -149,17 +149,19 @@ Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecisio
     return plan_with(by_rule, decision, found);
 }
 
-Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDecision& decision, const Match& match) {
+// What was found becomes the plan's. One of the two holds it to the end: `match.vary_names` are views of it.
+Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDecision& decision, Match& match) {
     Plan plan;
     plan.may_store = decision.may_store;
     const auto& directives = context.facts.cache_control;
     JoinRules rules;
     rules.seen = match.sequence;
     Reason reason = match.reason;
-    if (match.entry) {
+    const bool has_match = static_cast<bool>(match.entry);
+    if (has_match) {
         const ReuseDecision reuse = policy::decide_reuse(context.facts, match.head.facts, context.policy, context.now);
         reason = reuse.reason;
-        plan.entry = match.entry;
+        plan.entry = std::move(match.entry);
         plan.head = match.head;
         plan.result.ttl_seconds = ttl_seconds(reuse.freshness);
         plan.result.reason = reuse.reason;
@@ -200,7 +202,7 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
             return plan;
         case ReuseDecision::Kind::Validate:
         case ReuseDecision::Kind::Forward:
-            if (stands_for(context, match.head, match.entry->sequence(), context.arrived)) {
+            if (stands_for(context, match.head, plan.entry->sequence(), context.arrived)) {
                 // While this request waited for an answer that was asked for too early, others have asked again.
                 plan.kind = Plan::Kind::Serve;
                 plan.result.forwarded = policy::forwarded_for(reuse.reason);
@@ -218,7 +220,7 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         }
         if (plan.may_store && !rules.solo && match.head.facts.status >= 400 && is_sliced(context)) {
             // An error whose time is over says nothing of the slices there may be, and would hide their manifest.
-            store_.erase(match.entry);
+            store_.erase(plan.entry);
             plan.head = {};
             plan.entry = {};
             plan_slices(context, match, plan);
@@ -226,7 +228,7 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         }
         if (reuse.reason == Reason::PolicyChanged) {
             plan.head = {};
-            plan.entry = {}; // not to be served in trouble either
+            match.entry = std::move(plan.entry); // not to be served in trouble either; vary_names are its own
         }
         plan.as_part = plan.may_store && match.head.facts.is_part;
     } else {
@@ -268,7 +270,7 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         return plan; // alone: what another one asks for is another part
     }
     if (uncacheable_.remembers(context.hash, context.now)) {
-        if (!match.entry) {
+        if (!has_match) {
             plan.result.reason = Reason::KnownUncacheable;
             plan.as_part = context.facts.range; // the whole would be fetched to be thrown away
         }

@@ -176,7 +176,7 @@ private:
     Match choose(const RequestContext& context, store::Candidates& found);
     void look_up(const RequestContext& context, std::string_view key, const store::KeyHash& hash,
                  store::Candidates& found);
-    Plan plan_with(const RequestContext& context, const policy::RequestDecision& decision, const Match& match);
+    Plan plan_with(const RequestContext& context, const policy::RequestDecision& decision, Match& match);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);
     void take_head(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,
