@@ -22,11 +22,9 @@ void OutputQueue::append_body(cache::store::Body::Cursor cursor, std::uint64_t b
     if (bytes == 0) {
         return;
     }
-    Segment segment;
+    Segment& segment = add(bytes);
     segment.cursor = std::move(cursor);
-    segment.bytes = bytes;
     segment.owner = std::move(owner);
-    add(std::move(segment));
 }
 
 void OutputQueue::append_file(std::shared_ptr<const cache::store::FileBody> body, std::uint64_t first,
@@ -34,18 +32,19 @@ void OutputQueue::append_file(std::shared_ptr<const cache::store::FileBody> body
     if (bytes == 0) {
         return;
     }
-    Segment segment;
+    Segment& segment = add(bytes);
     segment.file = std::move(body);
     segment.file_at = first;
-    segment.bytes = bytes;
-    add(std::move(segment));
 }
 
-void OutputQueue::add(Segment segment) {
+// A piece of so many bytes behind the text so far.
+OutputQueue::Segment& OutputQueue::add(std::uint64_t bytes) {
+    Segment& segment = segments_.emplace_back();
     segment.text_end = text_.size();
+    segment.bytes = bytes;
     sealed_ = text_.size();
-    pending_body_ += segment.bytes;
-    segments_.push_back(std::move(segment));
+    pending_body_ += bytes;
+    return segment;
 }
 
 OutputQueue::Flush OutputQueue::try_flush(int descriptor) noexcept {

@@ -67,7 +67,7 @@ private:
         std::uint64_t file_at = 0;                          // from here on
         bool is_at_hand = true;                             // in the kernel's memory, as far as we know
     };
-    void add(Segment segment);
+    Segment& add(std::uint64_t bytes);
     void ask_about_files_again() noexcept;
     static bool has_left_memory(Segment& segment) noexcept;
     ssize_t send_pieces(int descriptor) noexcept;

@@ -329,7 +329,7 @@ ReloadOutcome Server::Impl::apply(std::shared_ptr<const config::Config> next) {
     const std::vector<std::string> names = behavior_names(*next);
     for (const auto& each : workers) {
         on_core(*each->core, [&] {
-            each->worker->config = next;
+            each->worker->config = Worker::for_this_core(next);
             each->worker->trusted = trusted;
             each->core->metrics().set_behaviors(names);
         });

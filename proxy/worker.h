@@ -85,7 +85,18 @@ struct Worker {
           log(access_log),
           connections(connection_count),
           trusted(std::move(trusted_proxies)),
-          config(std::move(current)) {}
+          config(for_this_core(std::move(current))) {}
+
+    // A reference whose count is this core's alone: every request takes one, and cores that count on one line take turns
+    // at it.
+    static std::shared_ptr<const config::Config> for_this_core(std::shared_ptr<const config::Config> shared) {
+        struct alignas(64) Own {
+            std::shared_ptr<const config::Config> config;
+        };
+        auto own = std::make_shared<Own>();
+        own->config = std::move(shared);
+        return {own, own->config.get()};
+    }
 
     Core& core;
     cache::HttpCache& cache;
