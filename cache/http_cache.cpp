@@ -29,11 +29,10 @@ bool wants_newer(const http::RequestCacheControl& request) noexcept {
     return request.no_cache || (request.max_age.valid() && request.max_age.seconds == 0);
 }
 
-Plan plan_load(const std::shared_ptr<store::Load>& load) {
-    Plan plan;
+void plan_load(std::shared_ptr<store::Load> load, Plan& plan) {
     plan.kind = Plan::Kind::Load;
-    plan.load = load;
-    return plan;
+    plan.load = std::move(load);
+    plan.may_store = false;
 }
 
 std::uint64_t asker_of(const RequestContext& context) {
@@ -88,6 +87,18 @@ bool HttpCache::survives_purges(const store::Entry& entry) const {
 // What is selected is taken out of `found`.
 HttpCache::Match HttpCache::choose(const RequestContext& context, store::Candidates& found) {
     Match match;
+    if (found.size() == 1 && alive(found[0])) {
+        // OPTIMIZATION: as nearly always, and without copies of heads to choose from.
+        match.head = policy::view_stored_head(found[0]->metadata());
+        if (!match.head.facts.is_part && is_variant(match.head.vary_names, match.head.vary_values, context)) {
+            match.sequence = found[0]->sequence();
+            match.vary_names = match.head.vary_names;
+            match.entry = found.take(0);
+            match.reason = Reason::None;
+            return match;
+        }
+        match.head = {};
+    }
     boost::container::static_vector<StoredHead, store::Candidates::kMax> heads;
     boost::container::static_vector<std::size_t, store::Candidates::kMax> index; // of each head among the found
     for (std::size_t i = 0; i < found.size(); ++i) {
@@ -121,44 +132,52 @@ HttpCache::Match HttpCache::choose(const RequestContext& context, store::Candida
 
 Plan HttpCache::plan(const RequestContext& context, const policy::RequestDecision& decision) {
     Plan plan;
+    plan_into(context, decision, plan);
+    return plan;
+}
+
+void HttpCache::plan_into(const RequestContext& context, const policy::RequestDecision& decision, Plan& plan) {
     plan.may_store = decision.may_store;
     if (!decision.lookup) {
         plan.result.reason = decision.reason;
         plan.result.forwarded = policy::forwarded_for(decision.reason);
-        return plan;
+        return;
     }
     Match match = find(context);
     if (match.load) {
-        return plan_load(match.load);
+        return plan_load(std::move(match.load), plan);
     }
     const auto equal = match.entry ? std::nullopt : equal_key(rules_, context);
     if (!equal) {
-        return plan_with(context, decision, match);
+        return plan_with(context, decision, match, plan);
     }
     const RequestContext by_rule = under_rule(context, *equal);
     Match found = find(by_rule);
     if (found.load) {
-        return plan_load(found.load);
+        return plan_load(std::move(found.load), plan);
     }
     // Of parts that are stored for the very query the whole can be made.
     const bool has_parts = match.length || match.ends || match.manifest;
     if (!found.entry && has_parts) {
-        return plan_with(context, decision, match);
+        return plan_with(context, decision, match, plan);
     }
     found.reason = found.reason == Reason::UriMiss ? match.reason : found.reason;
-    return plan_with(by_rule, decision, found);
+    plan_with(by_rule, decision, found, plan);
 }
 
-// What was found becomes the plan's. One of the two holds it to the end: `match.vary_names` are views of it.
-Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDecision& decision, Match& match) {
-    Plan plan;
-    plan.may_store = decision.may_store;
+void HttpCache::plan_with(const RequestContext& context, const policy::RequestDecision& decision, Match& match,
+                          Plan& plan) {
     const auto& directives = context.facts.cache_control;
     JoinRules rules;
     rules.seen = match.sequence;
     Reason reason = match.reason;
-    const bool has_match = static_cast<bool>(match.entry);
-    if (has_match) {
+    const bool is_stored = static_cast<bool>(match.entry);
+    // Not to be served, and kept as long as the match is, which has views into it.
+    const auto drop_entry = [&] {
+        plan.head = {};
+        match.entry = std::exchange(plan.entry, {});
+    };
+    if (is_stored) {
         const ReuseDecision reuse = policy::decide_reuse(context.facts, match.head.facts, context.policy, context.now);
         reason = reuse.reason;
         plan.entry = std::move(match.entry);
@@ -176,7 +195,7 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         case ReuseDecision::Kind::ServeStale:
             plan.kind = Plan::Kind::Serve;
             store_.touch(*plan.entry);
-            return plan;
+            return;
         case ReuseDecision::Kind::ServeStaleRevalidate:
             if (match.head.facts.is_part) { // what would be fetched in the background is the whole
                 plan.validate = match.head.facts.has_validator;
@@ -194,12 +213,11 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
             }
             plan.result.collapsed = false; // it did not wait
             plan.kind = Plan::Kind::Serve;
-            return plan;
+            return;
         case ReuseDecision::Kind::GatewayTimeout:
             plan.kind = Plan::Kind::GatewayTimeout;
-            plan.head = {};
-            plan.entry = {};
-            return plan;
+            drop_entry();
+            return;
         case ReuseDecision::Kind::Validate:
         case ReuseDecision::Kind::Forward:
             if (stands_for(context, match.head, plan.entry->sequence(), context.arrived)) {
@@ -209,7 +227,7 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
                 plan.result.collapsed = true;
                 plan.result.revalidated = true;
                 store_.touch(*plan.entry);
-                return plan;
+                return;
             }
             plan.validate = reuse.kind == ReuseDecision::Kind::Validate;
             // A fresh response was not good enough: what others are fetching already would not be either.
@@ -221,27 +239,25 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         if (plan.may_store && !rules.solo && match.head.facts.status >= 400 && is_sliced(context)) {
             // An error whose time is over says nothing of the slices there may be, and would hide their manifest.
             store_.erase(plan.entry);
-            plan.head = {};
-            plan.entry = {};
+            drop_entry();
             plan_slices(context, match, plan);
-            return plan;
+            return;
         }
         if (reuse.reason == Reason::PolicyChanged) {
-            plan.head = {};
-            match.entry = std::move(plan.entry); // not to be served in trouble either; vary_names are its own
+            drop_entry(); // not to be served in trouble either
         }
         plan.as_part = plan.may_store && match.head.facts.is_part;
     } else {
         if (directives.only_if_cached) {
             plan.kind = Plan::Kind::GatewayTimeout;
             plan.result.reason = Reason::OnlyIfCached;
-            return plan;
+            return;
         }
         rules.solo = wants_newer(directives);
         if (plan.may_store && !rules.solo && is_sliced(context)) {
             plan.result.reason = reason == Reason::UriMiss && context.facts.range ? Reason::RequestRange : reason;
             plan_slices(context, match, plan);
-            return plan;
+            return;
         }
         if (context.facts.range) {
             // Nothing that covers it is stored. By policy the whole is fetched, or the range is the origin's to answer,
@@ -258,32 +274,32 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         if (decision.reason != Reason::None) {
             plan.result.reason = decision.reason;
         }
-        return plan;
+        return;
     }
     if (rules.if_small) {
         join_or_start(context, match.vary_names, rules, plan);
         plan.as_part = !plan.fetch;
         plan.kind = plan.fetch ? Plan::Kind::Wait : Plan::Kind::Alone;
-        return plan;
+        return;
     }
     if (plan.as_part) {
-        return plan; // alone: what another one asks for is another part
+        return; // alone: what another one asks for is another part
     }
     if (uncacheable_.remembers(context.hash, context.now)) {
-        if (!has_match) {
+        if (!is_stored) {
             plan.result.reason = Reason::KnownUncacheable;
             plan.as_part = context.facts.range; // the whole would be fetched to be thrown away
         }
         // A HEAD goes as it is: content fetched for a store that will not take it helps nobody.
         plan.may_store = context.facts.method != http::Method::Head;
-        return plan; // alone, at once
+        return; // alone, at once
     }
     if (!rules.solo) { // who wants it newer gets nothing of what is stored
         plan.ends = match.ends;
     }
     if (!join_or_start(context, match.vary_names, rules, plan)) {
         plan.may_store = false; // once is enough
-        return plan;            // alone
+        return;                 // alone
     }
     if (!plan.fetch) {
         RequestContext again = context;
@@ -292,7 +308,8 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
             again.hash = store::hash_key(again.key);
             again.exact_key = {};
         }
-        return this->plan(again, decision);
+        plan = this->plan(again, decision);
+        return;
     }
     plan.kind = Plan::Kind::Wait;
     if (!plan.leader && !plan.fetch->admit_waiter(options_.waiters_per_fetch)) {
@@ -303,7 +320,6 @@ Plan HttpCache::plan_with(const RequestContext& context, const policy::RequestDe
         plan.result.collapsed = false;
         plan.result.reason = Reason::TooManyWaiters;
     }
-    return plan;
 }
 
 bool HttpCache::usable_now(const RequestContext& context, const StoredHead& head) const {

@@ -85,6 +85,8 @@ public:
 
     // What to do with a request now. `decision` comes from policy::decide_request.
     Plan plan(const RequestContext& context, const policy::RequestDecision& decision);
+    // The same, made where it is kept. Precondition: `plan` is as a new one.
+    void plan_into(const RequestContext& context, const policy::RequestDecision& decision, Plan& plan);
     // What the fetch that was waited for means for this request. `fetch` is no longer Pending.
     Resolution resolve(const RequestContext& context, const Plan& plan);
     std::shared_ptr<Fetch> make_private_fetch(unsigned core);
@@ -176,7 +178,8 @@ private:
     Match choose(const RequestContext& context, store::Candidates& found);
     void look_up(const RequestContext& context, std::string_view key, const store::KeyHash& hash,
                  store::Candidates& found);
-    Plan plan_with(const RequestContext& context, const policy::RequestDecision& decision, Match& match);
+    // What is served is taken out of `match`.
+    void plan_with(const RequestContext& context, const policy::RequestDecision& decision, Match& match, Plan& plan);
     void freshen(Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& not_modified,
                  http::WallTime request_time, http::WallTime response_time);
     void take_head(const Fetch& fetch, const FetchRequest& sent, const http::ResponseHead& response,

@@ -5,6 +5,7 @@
 #include "config/origin_request_policies.h"
 #include "config/response_headers.h"
 #include "config/text_file.h"
+#include "config/key_prefix.h"
 
 #include <algorithm>
 
@@ -103,6 +104,9 @@ void resolve_references(Config& config) {
         }
     }
     resolve_origin_requests(config);
+    for (Behavior& behavior : config.behaviors) {
+        behavior.key_prefix = key_prefix_of(behavior);
+    }
     resolve_response_rules(config);
 }
 

@@ -133,6 +133,7 @@ struct Behavior {
     const CachePolicy* policy_ref = nullptr;
     // The cache policy and what origin_request_policy forwards beside its key: then policy_ref is this one.
     std::shared_ptr<const CachePolicy> widened_policy;
+    std::string key_prefix; // key_prefix_of(*this): config/key_prefix.h. Empty: to be asked for
     std::string when_text; // when.text(), which tells its stored responses from those of other conditions
     std::vector<const ResponseHeadersPolicy*> headers_refs;
     const ClientCacheControl* client_cache_control_ref = nullptr; // null: the origin's fields stay

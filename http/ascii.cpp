@@ -1,5 +1,7 @@
 #include "http/ascii.h"
 
+#include "http/byte_block.h"
+
 #include <array>
 #include <bit>
 #include <cstring>
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::uint8_t kTokenChar = 1;
 constexpr std::uint8_t kFieldValueChar = 2;
+constexpr std::uint8_t kVisibleChar = 4;
 
 constexpr std::array<std::uint8_t, 256> make_classes() {
     std::array<std::uint8_t, 256> classes{};
@@ -25,6 +28,9 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
         // A field value has no control characters but HTAB; CR, LF and NUL make it invalid. RFC 9110 section 5.5
         if (c == '\t' || (c >= ' ' && c != 0x7f)) {
             classes[c] |= kFieldValueChar;
+        }
+        if (c > ' ' && c != 0x7f) {
+            classes[c] |= kVisibleChar;
         }
     }
     return classes;
@@ -44,18 +50,28 @@ bool all_of_class(std::string_view text, std::uint8_t mask) noexcept {
     return seen != 0;
 }
 
-constexpr bool is_ows(char c) noexcept { return c == ' ' || c == '\t'; }
-
-std::uint64_t load(const char* at) noexcept {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    return word;
+// How many characters at the beginning are of the class. `others`: the mask of those in a block that are not.
+template <class Others>
+std::size_t prefix_of_blocks(std::string_view text, std::uint8_t mask, Others others) noexcept {
+    std::size_t at = 0;
+    for (; text.size() - at >= ByteBlock::kBytes; at += ByteBlock::kBytes) {
+        if (const std::uint32_t found = others(ByteBlock(text.data() + at)); found != 0) {
+            return at + static_cast<std::size_t>(std::countr_zero(found));
+        }
+    }
+    while (at < text.size() && has_class(text[at], mask)) {
+        ++at;
+    }
+    return at;
 }
 
-// The first byte is the lowest one, on every machine.
-std::uint64_t load_in_order(const char* at) noexcept {
-    const std::uint64_t word = load(at);
-    return std::endian::native == std::endian::little ? word : __builtin_bswap64(word);
+constexpr bool is_ows(char c) noexcept { return c == ' ' || c == '\t'; }
+
+template <class Word>
+Word load(const char* at) noexcept {
+    Word word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word;
 }
 
 // OPTIMIZATION: lower-cases the ASCII letters of eight bytes at once. The sums set a byte's high bit from 'A' on and
@@ -69,27 +85,31 @@ constexpr std::uint64_t lower_word(std::uint64_t word) noexcept {
     return word | (upper >> 2);
 }
 
-// OPTIMIZATION: of eight bytes at once: the high bit of the first one that is a control character or DEL. A byte below 0x20
-// borrows where its high bit is clear; what a borrow says of the bytes behind it is wrong, so that only the first counts.
-constexpr std::uint64_t control_bit(std::uint64_t word) noexcept {
-    constexpr std::uint64_t kOnes = 0x0101010101010101U;
-    constexpr std::uint64_t kHighBits = kOnes * 0x80;
-    const std::uint64_t control = (word - kOnes * 0x20) & ~word;
-    const std::uint64_t delta = word ^ (kOnes * 0x7f); // zero where it is DEL
-    return (control | ((delta - kOnes) & ~delta)) & kHighBits;
+// Whether the words at this offset are the same but for the case of letters, which is mostly the same, too.
+template <class Word>
+inline bool same_word(const char* a, const char* b, std::size_t at) noexcept {
+    const Word one = load<Word>(a + at);
+    const Word other = load<Word>(b + at);
+    return one == other || lower_word(one) == lower_word(other);
 }
 
 } // namespace
 
-bool has_same_letters(const char* a, const char* b, std::size_t size) noexcept {
-    std::size_t at = 0;
-    for (; at + 8 <= size; at += 8) {
-        if (lower_word(load(a + at)) != lower_word(load(b + at))) {
-            return false;
+bool has_same_letters(const char* x, const char* y, std::size_t size) noexcept {
+    // What is left behind the last whole word is compared together with the end of that word.
+    if (constexpr std::size_t kWord = sizeof(std::uint64_t); size >= kWord) {
+        for (std::size_t at = 0; at + kWord < size; at += kWord) {
+            if (!same_word<std::uint64_t>(x, y, at)) {
+                return false;
+            }
         }
+        return same_word<std::uint64_t>(x, y, size - kWord);
     }
-    for (; at < size; ++at) {
-        if (to_lower(a[at]) != to_lower(b[at])) {
+    if (constexpr std::size_t kWord = sizeof(std::uint32_t); size >= kWord) {
+        return same_word<std::uint32_t>(x, y, 0) && same_word<std::uint32_t>(x, y, size - kWord);
+    }
+    for (std::size_t at = 0; at < size; ++at) {
+        if (to_lower(x[at]) != to_lower(y[at])) {
             return false;
         }
     }
@@ -107,7 +127,7 @@ void lower_in_place(std::string& text) noexcept {
     const std::size_t size = text.size();
     std::size_t at = 0;
     for (; at + 8 <= size; at += 8) {
-        const std::uint64_t lowered = lower_word(load(data + at));
+        const std::uint64_t lowered = lower_word(load<std::uint64_t>(data + at));
         std::memcpy(data + at, &lowered, sizeof lowered);
     }
     for (; at < size; ++at) {
@@ -123,6 +143,13 @@ bool is_field_value(std::string_view text) noexcept { return field_value_prefix(
 
 std::size_t token_prefix(std::string_view text) noexcept {
     std::size_t at = 0;
+    for (; text.size() - at >= ByteBlock::kBytes; at += ByteBlock::kBytes) {
+        const std::uint32_t usual = ByteBlock(text.data() + at).letters_digits_hyphens();
+        if (usual != kWholeBlock) {
+            at += static_cast<std::size_t>(std::countr_one(usual));
+            break;
+        }
+    }
     while (at < text.size() && has_class(text[at], kTokenChar)) {
         ++at;
     }
@@ -130,23 +157,11 @@ std::size_t token_prefix(std::string_view text) noexcept {
 }
 
 std::size_t field_value_prefix(std::string_view text) noexcept {
-    std::size_t at = 0;
-    while (text.size() - at >= 8) {
-        const std::uint64_t control = control_bit(load_in_order(text.data() + at));
-        if (control == 0) {
-            at += 8;
-            continue;
-        }
-        at += static_cast<std::size_t>(std::countr_zero(control)) / 8;
-        if (text[at] != '\t') {
-            return at;
-        }
-        ++at;
-    }
-    while (at < text.size() && has_class(text[at], kFieldValueChar)) {
-        ++at;
-    }
-    return at;
+    return prefix_of_blocks(text, kFieldValueChar, [](const ByteBlock& block) { return block.no_field_value(); });
+}
+
+std::size_t visible_prefix(std::string_view text) noexcept {
+    return prefix_of_blocks(text, kVisibleChar, [](const ByteBlock& block) { return block.not_visible(); });
 }
 
 std::string_view trim_ows(std::string_view text) noexcept {

@@ -25,6 +25,7 @@ bool is_field_value(std::string_view text) noexcept;
 // How many characters at the beginning are of these classes.
 std::size_t token_prefix(std::string_view text) noexcept;
 std::size_t field_value_prefix(std::string_view text) noexcept;
+std::size_t visible_prefix(std::string_view text) noexcept; // VCHAR and obs-text: a field value's, but for white space
 // Removes optional white space (SP, HTAB) at both ends (RFC 9110 section 5.6.3).
 std::string_view trim_ows(std::string_view text) noexcept;
 // 1*DIGIT to a number; one that does not fit becomes 2^64-1. nullopt for everything else (empty, sign, white space).

@@ -55,7 +55,9 @@ std::uint16_t Fields::hash_name(std::string_view name) noexcept {
         hash = (hash ^ (load_up_to_eight(at, 8) | kCaseBits)) * kMultiplier;
         hash ^= hash >> 32;
     }
-    hash = (hash ^ (load_up_to_eight(at, left) | kCaseBits)) * kMultiplier;
+    // The rest of a name of more than eight bytes together with what was before it.
+    const std::uint64_t last = name.size() > 8 ? load_up_to_eight(at + left - 8, 8) : load_up_to_eight(at, left);
+    hash = (hash ^ (last | kCaseBits)) * kMultiplier;
     return static_cast<std::uint16_t>(hash >> 48);
 }
 
@@ -222,35 +224,35 @@ Fields Fields::from_serialised(std::string_view text) {
 // three times as many instructions (docs/PERFORMANCE.md).
 std::size_t Fields::assign_lines(std::string_view text, std::size_t most) {
     const auto is_ows = [](char c) { return c == ' ' || c == '\t'; };
+    const char* const begin = text.data();
+    const char* const end = begin + std::min(text.size(), kBlockSizeMax);
+    const auto has = [end](const char* at, std::string_view mark) {
+        return static_cast<std::size_t>(end - at) >= mark.size() && std::memcmp(at, mark.data(), mark.size()) == 0;
+    };
+    const auto from = [end](const char* at) { return std::string_view(at, static_cast<std::size_t>(end - at)); };
     clear();
-    for (std::size_t at = 0; text.size() - at >= kCrLf.size();) {
-        if (text[at] == '\r') {
-            if (text[at + 1] != '\n') {
-                return 0;
-            }
-            reassign(block_, text.substr(0, at));
-            return at + kCrLf.size();
-        }
-        const std::size_t name_size = token_prefix(text.substr(at));
-        const std::size_t value_at = at + name_size + kColon.size();
-        if (name_size == 0 || name_size > kNameSizeMax || value_at > text.size() ||
-            text.substr(at + name_size, kColon.size()) != kColon || entries_.size() >= most) {
+    const char* at = begin;
+    while (!has(at, kCrLf)) {
+        const std::size_t name_size = token_prefix(from(at));
+        if (name_size == 0 || name_size > kNameSizeMax || !has(at + name_size, kColon) || entries_.size() >= most) {
             return 0;
         }
-        const std::size_t value_size = field_value_prefix(text.substr(value_at));
-        const std::size_t line_end = value_at + value_size + kCrLf.size();
-        if (line_end > std::min(text.size(), kBlockSizeMax) ||
-            text.substr(value_at + value_size, kCrLf.size()) != kCrLf ||
-            (value_size > 0 && (is_ows(text[value_at]) || is_ows(text[value_at + value_size - 1])))) {
+        const char* const value = at + name_size + kColon.size();
+        const std::size_t value_size = field_value_prefix(from(value));
+        if (!has(value + value_size, kCrLf) ||
+            (value_size > 0 && (is_ows(value[0]) || is_ows(value[value_size - 1])))) {
             return 0;
         }
-        const std::string_view name = text.substr(at, name_size);
-        entries_.push_back(
-            {narrow(at), narrow(value_at), narrow(value_size), static_cast<std::uint16_t>(name_size), hash_name(name)});
+        const std::string_view name(at, name_size);
+        entries_.push_back({narrow(static_cast<std::size_t>(at - begin)),
+                            narrow(static_cast<std::size_t>(value - begin)), narrow(value_size),
+                            static_cast<std::uint16_t>(name_size), hash_name(name)});
         presence_ |= name_bit(name);
-        at = line_end;
+        at = value + value_size + kCrLf.size();
     }
-    return 0;
+    const auto lines = static_cast<std::size_t>(at - begin);
+    reassign(block_, text.substr(0, lines));
+    return lines + kCrLf.size();
 }
 
 void Fields::shift_from(std::size_t index, std::size_t old_size, std::size_t new_size) noexcept {

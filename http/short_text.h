@@ -35,11 +35,15 @@ public:
         size_ = static_cast<std::size_t>(written.ptr - text_);
         return *this;
     }
+    void clear() noexcept { size_ = 0; }
     std::string_view view() const noexcept { return {text_, size_}; }
 
 private:
     char text_[Capacity]; // NOLINT: read as far as it was written
     std::size_t size_ = 0;
 };
+
+// For lines of ours in a head: the longest that may stand in one together.
+using ShortLines = ShortText<512>;
 
 } // namespace gatehouse::http

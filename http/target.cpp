@@ -1,12 +1,14 @@
 #include "http/target.h"
 
 #include "http/ascii.h"
+#include "http/byte_block.h"
 #include "http/reassign.h"
 
 #include <arpa/inet.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -78,25 +80,56 @@ int percent_decoded(std::string_view text, std::size_t at) noexcept {
     return (high < 0 || low < 0) ? -1 : high * 16 + low;
 }
 
-// OPTIMIZATION: whether eight bytes are characters of a target as they are, at once. Below 0x80, taking one (or 0x21) from a
-// byte sets its high bit only where it is zero (or smaller); a byte from 0x80 on has it set. A borrow comes only from such
-// a byte, and the answer is no then.
-constexpr bool are_target_chars(std::uint64_t word) noexcept {
-    constexpr std::uint64_t kOnes = 0x0101010101010101U;
-    const std::uint64_t odd = word | (word - kOnes * 0x21) | ((word ^ (kOnes * '#')) - kOnes) |
-                              ((word ^ (kOnes * '%')) - kOnes) | ((word ^ (kOnes * 0x7f)) - kOnes);
-    return (odd & (kOnes * 0x80)) == 0;
-}
+// What one look over a target finds.
+struct TargetLook {
+    bool is_plain = true;                          // ByteBlock::plain_target(): may stand in a target as it is
+    bool is_path_normal = true;                    // no segment before the '?' is empty or begins with a dot
+    std::size_t question = std::string_view::npos; // the first one
+};
 
-std::size_t target_prefix(std::string_view text) noexcept {
-    std::size_t at = 0;
-    for (std::uint64_t word = 0; text.size() - at >= sizeof word; at += sizeof word) {
-        std::memcpy(&word, text.data() + at, sizeof word);
-        if (!are_target_chars(word)) {
-            break;
+// OPTIMIZATION: sixteen bytes at once, and once for all questions.
+class TargetLooker {
+public:
+    const TargetLook& look() const noexcept { return look_; }
+
+    // The block that begins at offset `at`; it may overlap with the one before.
+    void take(const ByteBlock& block, std::size_t at) noexcept {
+        look_.is_plain = look_.is_plain && block.plain_target() == kWholeBlock;
+        if (look_.question != std::string_view::npos) {
+            return;
         }
+        const std::uint32_t questions = block.equal_to('?');
+        const std::uint32_t of_path = questions == 0 ? kWholeBlock : (questions & -questions) - 1;
+        if (questions != 0) {
+            look_.question = at + static_cast<std::size_t>(std::countr_zero(questions));
+        }
+        const std::uint32_t slashes = block.equal_to('/');
+        const std::uint32_t begins = slashes << 1 | static_cast<std::uint32_t>(ends_with_slash_);
+        const std::uint32_t odd = begins & block.equal_to('/', '.');
+        look_.is_path_normal = look_.is_path_normal && (odd & of_path) == 0;
+        ends_with_slash_ = slashes >> (ByteBlock::kBytes - 1) != 0;
     }
-    return at + class_prefix(text.substr(at), kTargetChar);
+
+private:
+    TargetLook look_;
+    bool ends_with_slash_ = false; // the block before
+};
+
+TargetLook look_at(std::string_view text) noexcept {
+    TargetLooker looker;
+    if (text.size() < ByteBlock::kBytes) {
+        std::array<char, ByteBlock::kBytes> block;
+        block.fill('a'); // which changes no answer
+        std::memcpy(block.data(), text.data(), text.size());
+        looker.take(ByteBlock(block.data()), 0);
+        return looker.look();
+    }
+    const std::size_t last = text.size() - ByteBlock::kBytes;
+    for (std::size_t at = 0; at < last; at += ByteBlock::kBytes) {
+        looker.take(ByteBlock(text.data() + at), at);
+    }
+    looker.take(ByteBlock(text.data() + last), last);
+    return looker.look();
 }
 
 // Whether every character is of the class or part of a percent-encoding. A '%' is followed by two hexadecimal
@@ -206,30 +239,39 @@ std::optional<std::string_view> strip_scheme(std::string_view& text) noexcept {
     return std::nullopt;
 }
 
-// Splits "/path?query" at the first '?'. RFC 3986 section 3.4
+// Splits "/path?query" at the first '?', which is at that offset. RFC 3986 section 3.4
 template <class Parts>
-void split_path_query(std::string_view text, Parts& parts) {
-    const std::size_t question = text.find('?');
+void split_path_query(std::string_view text, std::size_t question, Parts& parts) {
     reassign(parts.path, text.substr(0, question));
     parts.has_query = question != std::string_view::npos;
     reassign(parts.query, parts.has_query ? text.substr(question + 1) : std::string_view());
 }
 
 // The authority of the Host field; empty when there is none in HTTP/1.0. nullptr, or what is wrong.
-const char* read_host(const RequestHead& request, std::string_view scheme, std::string& out) {
+const char* read_host(const RequestHead& request, std::string_view scheme, Target& target) {
     std::string_view host;
     std::size_t lines = 0;
     request.fields.for_each("Host", [&](std::string_view value) {
         host = value;
         ++lines;
     });
-    out.clear();
+    // OPTIMIZATION: what is canonical stays as it is, so that a Host that was read before need not be read again.
+    if (lines == 1 && target.canonical_for == default_port(scheme) && host == target.authority) {
+        return nullptr;
+    }
+    target.authority.clear();
+    target.canonical_for = 0;
     if (lines == 0) {
         // A request of HTTP/1.1 without Host is answered with 400. RFC 9112 section 3.2
         return request.version == Version::Http11 ? "Host is missing" : nullptr;
     }
     // So is a request with more than one, or with an invalid value. RFC 9112 section 3.2
-    return lines > 1 ? "Host is repeated" : read_authority(host, scheme, out);
+    if (lines > 1) {
+        return "Host is repeated";
+    }
+    const char* const fault = read_authority(host, scheme, target.authority);
+    target.canonical_for = fault == nullptr ? default_port(scheme) : 0;
+    return fault;
 }
 
 // absolute-form: its authority counts, and Host, which `target` has, must say the same. nullptr, or what is wrong.
@@ -252,7 +294,8 @@ const char* read_absolute(std::string_view text, Method method, std::string_view
     if (!host.empty() && host != target.authority) {
         return "Host differs from the request target";
     }
-    split_path_query(text.substr(path_at), target);
+    const std::string_view path = text.substr(path_at);
+    split_path_query(path, path.find('?'), target);
     if (target.path.empty()) {
         // OPTIONS for a URI without path and query is sent on as "*". RFC 9112 section 3.2.4
         const bool asks_for_server = method == Method::Options && !target.has_query;
@@ -355,15 +398,18 @@ std::string Target::origin_form() const {
 std::optional<Error> parse_target(const RequestHead& request, std::string_view scheme,
                                   std::string_view default_authority, Target& out) {
     const std::string_view text = request.target;
-    if (target_prefix(text) != text.size() && !is_encoded_text(text, kTargetChar)) {
+    const TargetLook look = look_at(text);
+    if (!look.is_plain && !is_encoded_text(text, kTargetChar)) {
         return bad("request target has a character that is not allowed");
     }
-    if (const char* fault = read_host(request, scheme, out.authority)) {
+    if (const char* fault = read_host(request, scheme, out)) {
         return bad(fault);
     }
     // "*" is for OPTIONS only. RFC 9112 section 3.2.4
     const bool is_origin_form = text.starts_with('/') || (text == "*" && request.method_kind() == Method::Options);
+    out.is_normal = is_origin_form && look.is_plain && look.is_path_normal;
     if (!is_origin_form) {
+        out.canonical_for = 0;
         if (const char* fault = read_absolute(text, request.method_kind(), scheme, out)) {
             return bad(fault);
         }
@@ -374,9 +420,11 @@ std::optional<Error> parse_target(const RequestHead& request, std::string_view s
                 return bad(fault);
             }
         }
-        split_path_query(text, out);
+        split_path_query(text, look.question, out);
     }
-    if (const char* fault = climbing_fault(out.path)) {
+    // A path without '%' and backslash, in which no segment begins with a dot, has no ".." for anybody.
+    const char* const fault = out.is_normal ? nullptr : climbing_fault(out.path);
+    if (fault != nullptr) {
         return Error(ErrorKind::UnsafePath, fault);
     }
     return std::nullopt;
@@ -494,7 +542,8 @@ Result<Url> parse_url(std::string_view text) {
         url.host = url.host.substr(1, url.host.size() - 2);
     }
     url.port = parts.port.value_or(default_port(*scheme));
-    split_path_query(text.substr(path_at), url);
+    const std::string_view path = text.substr(path_at);
+    split_path_query(path, path.find('?'), url);
     url.path_as_written = url.path.empty() ? "/" : url.path;
     url.path.erase(url.path.find_last_not_of('/') + 1); // all of it when there are only slashes
     return url;

@@ -16,6 +16,12 @@ struct Target {
     std::string path;      // as forwarded: starts with '/', or "*" for OPTIONS *
     std::string query;     // without '?'
     bool has_query = false;
+    // The path is known to be what normalised_path() makes of it. parse_target() says so of nearly every path; false
+    // says nothing.
+    bool is_normal = false;
+    // The default port for which `authority` is known to be in its canonical form: of a target that is used again
+    // parse_target() does not read the same Host twice. 0: it came from elsewhere.
+    std::uint16_t canonical_for = 0;
 
     // path, and '?' query when there is one: the origin-form that is forwarded.
     std::string origin_form() const;

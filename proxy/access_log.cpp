@@ -1,7 +1,6 @@
 // The rings, and the thread that turns them into lines.
 #include "proxy/access_log.h"
 
-#include "http/reassign.h"
 #include "proxy/clock.h"
 #include "proxy/diagnostic_log.h"
 #include "proxy/exchange_record_fields.h"
@@ -12,6 +11,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -46,59 +46,94 @@ constexpr http::Duration kWarningInterval{60'000};
 // A ring has room for several records of the largest size.
 constexpr std::size_t kMinRingBytes = 512 * 1024;
 
-template <class Field>
-constexpr bool kIsText = std::is_same_v<std::remove_cv_t<Field>, std::string>;
+// A record in a ring: this, and then its texts one behind the other.
+struct PackedRecord {
+    ExchangeFacts facts;
+    std::array<std::uint32_t, std::tuple_size_v<ExchangeTexts>> sizes; // of the texts
+};
+static_assert(std::is_trivially_copyable_v<PackedRecord> && std::is_standard_layout_v<PackedRecord>);
 
-std::string_view cut(const std::string& text) noexcept {
-    return std::string_view(text).substr(0, AccessLog::kMaxTextBytes);
+template <class Word>
+inline void copy_ends(char* to, std::string_view text) noexcept {
+    Word front;
+    Word back;
+    std::memcpy(&front, text.data(), sizeof front);
+    std::memcpy(&back, text.data() + text.size() - sizeof back, sizeof back);
+    std::memcpy(to, &front, sizeof front);
+    std::memcpy(to + text.size() - sizeof back, &back, sizeof back);
 }
 
-std::size_t packed_size(const ExchangeRecord& record) noexcept {
-    std::size_t size = 0;
-    visit_fields(record, [&size](const auto& field) {
-        using Field = std::remove_cvref_t<decltype(field)>;
-        if constexpr (kIsText<Field>) {
-            size += sizeof(std::uint32_t) + cut(field).size();
-        } else {
-            static_assert(std::is_trivially_copyable_v<Field>);
-            size += sizeof(Field);
+// OPTIMIZATION: most texts of a record are so short that the call of memcpy is the dearer part of it.
+[[gnu::always_inline]] inline char* put(char* to, std::string_view text) noexcept {
+    using Sixteen = std::array<char, 16>;
+    using ThirtyTwo = std::array<char, 32>;
+    const std::size_t size = text.size();
+    if (size < sizeof(std::uint64_t)) {
+        if (size >= sizeof(std::uint32_t)) {
+            copy_ends<std::uint32_t>(to, text);
+        } else if (size >= sizeof(std::uint16_t)) {
+            copy_ends<std::uint16_t>(to, text);
+        } else if (size == 1) {
+            *to = text[0];
         }
-    });
-    return size;
+    } else if (size < sizeof(Sixteen)) {
+        copy_ends<std::uint64_t>(to, text);
+    } else if (size <= sizeof(ThirtyTwo)) {
+        copy_ends<Sixteen>(to, text);
+    } else if (size <= 2 * sizeof(ThirtyTwo)) {
+        copy_ends<ThirtyTwo>(to, text);
+    } else {
+        std::memcpy(to, text.data(), size);
+    }
+    return to + text.size();
 }
 
-void pack(const ExchangeRecord& record, char* out) noexcept {
-    const auto put = [&out](const void* bytes, std::size_t size) {
-        std::memcpy(out, bytes, size);
-        out += size;
+// False: there is no room. for_each(visit) tells the texts, which have so many bytes.
+template <class ForEach>
+inline bool enqueue(RecordRing& ring, const ExchangeFacts& facts, std::size_t bytes, ForEach for_each) noexcept {
+    char* const room = ring.reserve(sizeof(PackedRecord) + bytes);
+    if (room == nullptr) {
+        return false;
+    }
+    std::memcpy(room, &facts, sizeof facts);
+    char* size_at = room + offsetof(PackedRecord, sizes);
+    char* to = room + sizeof(PackedRecord);
+    const auto pack = [&](std::string_view text) __attribute__((always_inline)) {
+        const auto size = static_cast<std::uint32_t>(text.size());
+        std::memcpy(size_at, &size, sizeof size);
+        size_at += sizeof size;
+        to = put(to, text);
     };
-    visit_fields(record, [&put](const auto& field) {
-        if constexpr (kIsText<std::remove_cvref_t<decltype(field)>>) {
-            const std::string_view text = cut(field);
-            const auto size = static_cast<std::uint32_t>(text.size());
-            put(&size, sizeof(size));
-            put(text.data(), text.size());
-        } else {
-            put(&field, sizeof(field));
-        }
-    });
+    for_each(pack);
+    ring.publish();
+    return true;
 }
 
-// The strings of `record` keep their capacity from one record to the next.
-void unpack(std::span<const char> packed, ExchangeRecord& record) {
-    const char* in = packed.data();
-    visit_fields(record, [&in](auto& field) {
-        if constexpr (kIsText<std::remove_cvref_t<decltype(field)>>) {
-            std::uint32_t size = 0;
-            std::memcpy(&size, in, sizeof(size));
-            in += sizeof(size);
-            http::reassign(field, std::string_view(in, size));
-            in += size;
-        } else {
-            std::memcpy(&field, in, sizeof(field));
-            in += sizeof(field);
-        }
+// The same with each text as long as it may be.
+bool enqueue_cut(RecordRing& ring, const ExchangeRecord& record) noexcept {
+    ExchangeTexts texts;
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    for_each_text(record, [&](std::string_view text) {
+        texts[count] = text.substr(0, AccessLog::kMaxTextBytes);
+        bytes += texts[count++].size();
     });
+    return enqueue(ring, record, bytes, [&](auto pack) { std::for_each(texts.begin(), texts.end(), pack); });
+}
+
+// Takes a record apart again: its texts are views into `packed`, but for those that a record has of its own, whose
+// strings keep their capacity.
+void unpack(std::span<const char> packed, ExchangeRecord& record) {
+    PackedRecord head;
+    std::memcpy(&head, packed.data(), sizeof head);
+    static_cast<ExchangeFacts&>(record) = head.facts;
+    ExchangeTexts texts;
+    const char* in = packed.data() + sizeof head;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        texts[i] = {in, head.sizes[i]};
+        in += head.sizes[i];
+    }
+    set_texts(record, texts);
 }
 
 std::uint64_t count_lines(std::string_view text) noexcept {
@@ -203,12 +238,15 @@ void AccessLog::Impl::wake() noexcept {
 }
 
 bool AccessLog::Impl::submit(RecordRing& ring, const ExchangeRecord& submitted) noexcept {
-    char* room = ring.reserve(packed_size(submitted));
-    if (room == nullptr) {
+    std::size_t texts = 0;
+    for_each_text(submitted, [&texts](std::string_view text) { texts += text.size(); });
+    // Where all together are no longer than one may be, there is none to cut.
+    const bool is_queued = texts <= kMaxTextBytes
+                               ? enqueue(ring, submitted, texts, [&](auto pack) { for_each_text(submitted, pack); })
+                               : enqueue_cut(ring, submitted);
+    if (!is_queued) {
         return false;
     }
-    pack(submitted, room);
-    ring.publish();
     const Sleep state = sleep.load(std::memory_order_seq_cst);
     const bool needed = state == Sleep::Idle || (state == Sleep::Gathering && ring.is_half_full());
     // Whoever finds the writer asleep wakes it; the others need not.
@@ -254,8 +292,8 @@ bool AccessLog::Impl::gather() {
                 break;
             }
             unpack(packed, record);
-            ring.pop();
             formatter.append(batch, record);
+            ring.pop(); // the record has views into it
             if (++records_since_yield == kRecordsBeforeYield) {
                 records_since_yield = 0;
                 std::this_thread::yield();

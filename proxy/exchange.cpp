@@ -72,9 +72,9 @@ bool Exchange::begin() {
     ExchangeRecord& record = state_.record;
     record.started = now;
     record.started_steady = worker_.core.turn_steady();
-    http::reassign(record.client, client_.address);
-    http::reassign(record.method, state_.head.method);
-    http::reassign(record.target, state_.head.target);
+    record.client = client_.address;
+    record.method = state_.head.method;
+    record.target = state_.head.target;
     record.http10 = state_.head.version == http::Version::Http10;
     http::reassign(record.user_agent, state_.head.fields.first("User-Agent").value_or(std::string_view()));
 
@@ -84,7 +84,7 @@ bool Exchange::begin() {
         return true;
     }
     http::remove_connection_named(state_.head.fields, state_.head.fields);
-    http::reassign(record.authority, state_.target.authority);
+    record.authority = state_.target.authority;
     if (state_.head.method_kind() == http::Method::Trace) {
         answer_trace();
         return true;
@@ -112,8 +112,8 @@ bool Exchange::begin_routed() {
     ExchangeRecord& record = state_.record;
     record.routed = true;
     record.behavior = *behavior;
-    http::reassign(record.behavior_name, state_.behavior->path_pattern);
-    http::reassign(record.origin, state_.behavior->origin_ref->name);
+    record.behavior_name = state_.behavior->path_pattern;
+    record.origin = state_.behavior->origin_ref->name;
     const bool over_https = client_.scheme == "https" || (client_.trusted && was_forwarded_over_https(state_.head));
     if (auto own = answer_of_viewer_rules(*state_.behavior, state_.head, state_.target, over_https)) {
         answer_own(std::move(*own), nullptr);
@@ -146,8 +146,8 @@ bool Exchange::begin_routed() {
     }
     state_.hash = cache::store::hash_key(state_.key);
 
-    state_.plan = worker_.cache.plan(context(), state_.decision);
     Plan& plan = state_.plan;
+    worker_.cache.plan_into(context(), state_.decision, plan);
     switch (plan.kind) {
     case Plan::Kind::Serve:
         if (has_long_file(plan.entry)) {

@@ -9,7 +9,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <type_traits>
 
 namespace gatehouse::proxy {
 
@@ -72,11 +71,7 @@ constexpr std::size_t kFixedBytes = 1024;
 // The longest line that the record can become. Each byte of a text may be escaped as six.
 std::size_t line_bound(const ExchangeRecord& record) noexcept {
     std::size_t texts = 0;
-    visit_fields(record, [&texts](const auto& field) {
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) {
-            texts += field.size();
-        }
-    });
+    for_each_text(record, [&texts](std::string_view text) { texts += text.size(); });
     return kFixedBytes + 6 * texts;
 }
 
@@ -178,14 +173,11 @@ std::string_view reason_text(Reason reason) noexcept {
 } // namespace
 
 void ExchangeRecord::clear() {
-    visit_fields(*this, [](auto& field) {
-        using Field = std::remove_reference_t<decltype(field)>;
-        if constexpr (std::is_same_v<Field, std::string>) {
-            field.clear();
-        } else {
-            field = Field{};
-        }
-    });
+    static_cast<ExchangeFacts&>(*this) = ExchangeFacts();
+    client = method = authority = target = behavior_name = origin = {};
+    user_agent.clear();
+    origin_address.clear();
+    error_detail.clear();
 }
 
 void append_json_line(std::string& out, const ExchangeRecord& record) { LineFormatter().append(out, record); }
@@ -255,6 +247,11 @@ void LineFormatter::append(std::string& out, const ExchangeRecord& record) {
 // A stale response that was served counts as stale even where an error led to it, and a client that went away does
 // not make an error of what it was being sent. An error status that the origin chose is a hit or a miss like any other.
 RequestResult request_result(const ExchangeRecord& record) noexcept {
+    const cache::policy::CacheResult& cache = record.cache;
+    if (cache.forwarded == Forwarded::No && cache.reason == Reason::None && !cache.revalidated && !record.error &&
+        record.routed) {
+        return RequestResult::Hit; // as nearly always
+    }
     const bool is_page = record.cache.page_for != 0;
     if (!is_page && is_served_stale(record.cache.reason)) {
         return RequestResult::Stale;

@@ -12,35 +12,43 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 
 namespace gatehouse::proxy {
 
-struct ExchangeRecord {
+// All of it but the texts: what is handed to another thread by copying its bytes.
+struct ExchangeFacts {
     http::WallTime started{};
     http::SteadyTime started_steady{};
-    std::chrono::microseconds duration{0};        // head complete to last byte handed to the kernel
-    std::chrono::microseconds origin_wait{0};     // request sent to response head; 0 when the origin was not asked
-    std::string client;                           // address of the peer
-    std::string method;
-    std::string authority;
-    std::string target;                           // path and query as sent
-    std::string user_agent;
-    int status = 0;                               // sent to the client; 0: none could be
+    std::chrono::microseconds duration{0};    // head complete to last byte handed to the kernel
+    std::chrono::microseconds origin_wait{0}; // request sent to response head; 0 when the origin was not asked
+    int status = 0;                           // sent to the client; 0: none could be
     std::uint64_t request_body_bytes = 0;
-    std::uint64_t response_body_bytes = 0;        // content handed to the kernel
-    bool complete = false;                        // the response was sent whole
+    std::uint64_t response_body_bytes = 0;    // content handed to the kernel
+    bool complete = false;                    // the response was sent whole
     bool http10 = false;
-    std::size_t behavior = 0;                     // index into Config::behaviors
-    bool routed = false;                          // behavior and what follows are valid
-    std::string behavior_name;                    // path_pattern
-    std::string origin;                           // name
-    std::string origin_address;                   // "192.0.2.1:443"
-    bool origin_reused = false;                   // a pooled connection
+    std::size_t behavior = 0;                 // index into Config::behaviors
+    bool routed = false;                      // behavior, behavior_name and origin are valid
+    bool origin_reused = false;               // a pooled connection
     unsigned origin_attempts = 0;
     std::optional<int> origin_status;
-    cache::policy::CacheResult cache;             // result, reason, ttl
+    cache::policy::CacheResult cache;         // result, reason, ttl
     cache::policy::Reason store_reason = cache::policy::Reason::None; // why the answer was not stored
     std::optional<http::ErrorKind> error;
+};
+static_assert(std::is_trivially_copyable_v<ExchangeFacts>);
+
+struct ExchangeRecord : ExchangeFacts {
+    // Views into the request, what is known of its client, and the configuration: whoever keeps the record keeps those.
+    std::string_view client; // address of the peer
+    std::string_view method;
+    std::string_view authority;
+    std::string_view target;        // path and query as sent
+    std::string_view behavior_name; // path_pattern
+    std::string_view origin;        // name
+    std::string user_agent;
+    std::string origin_address; // "192.0.2.1:443"
     std::string error_detail;
 
     void clear(); // keeps the strings' capacity

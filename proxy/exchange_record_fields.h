@@ -1,44 +1,47 @@
-// Every field of an ExchangeRecord, once, for code that must treat all of them: forgetting a new one does not compile.
+// Every text of an ExchangeRecord, once, for code that must treat all of them: forgetting a new one does not compile.
 #pragma once
 
+#include "http/reassign.h"
 #include "proxy/exchange_record.h"
+
+#include <array>
+#include <string_view>
 
 namespace gatehouse::proxy {
 
-// Calls visit(field) for each field in order. The structured binding names all of them: a field that is added to the
-// struct makes this line an error until it is added here too.
-template <class Record, class Visitor>
-void visit_fields(Record& record, Visitor&& visit) {
-    auto& [started, started_steady, duration, origin_wait, client, method, authority, target, user_agent, status,
-           request_body_bytes, response_body_bytes, complete, http10, behavior, routed, behavior_name, origin,
-           origin_address, origin_reused, origin_attempts, origin_status, cache, store_reason, error, error_detail] =
-        record;
-    visit(started);
-    visit(started_steady);
-    visit(duration);
-    visit(origin_wait);
-    visit(client);
-    visit(method);
-    visit(authority);
-    visit(target);
-    visit(user_agent);
-    visit(status);
-    visit(request_body_bytes);
-    visit(response_body_bytes);
-    visit(complete);
-    visit(http10);
-    visit(behavior);
-    visit(routed);
-    visit(behavior_name);
-    visit(origin);
-    visit(origin_address);
-    visit(origin_reused);
-    visit(origin_attempts);
-    visit(origin_status);
-    visit(cache);
-    visit(store_reason);
-    visit(error);
-    visit(error_detail);
+// Of one record, in the order of its members.
+using ExchangeTexts = std::array<std::string_view, 9>;
+
+// Calls visit(text) for each of them.
+template <class Visitor>
+inline void for_each_text(const ExchangeRecord& record, Visitor visit) {
+    struct Texts { // ExchangeRecord without what it inherits
+        std::string_view client, method, authority, target, behavior_name, origin;
+        std::string user_agent, origin_address, error_detail;
+    };
+    static_assert(sizeof(ExchangeRecord) == sizeof(ExchangeFacts) + sizeof(Texts), "a text is missing below");
+    visit(record.client);
+    visit(record.method);
+    visit(record.authority);
+    visit(record.target);
+    visit(record.behavior_name);
+    visit(record.origin);
+    visit(std::string_view(record.user_agent));
+    visit(std::string_view(record.origin_address));
+    visit(std::string_view(record.error_detail));
+}
+
+// The other way round. What the record has of its own is copied.
+inline void set_texts(ExchangeRecord& record, const ExchangeTexts& texts) {
+    record.client = texts[0];
+    record.method = texts[1];
+    record.authority = texts[2];
+    record.target = texts[3];
+    record.behavior_name = texts[4];
+    record.origin = texts[5];
+    http::reassign(record.user_agent, texts[6]);
+    http::reassign(record.origin_address, texts[7]);
+    http::reassign(record.error_detail, texts[8]);
 }
 
 } // namespace gatehouse::proxy

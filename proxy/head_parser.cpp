@@ -171,24 +171,25 @@ constexpr std::size_t kRequestLineExtra = 64; // method, version and spaces besi
 // method SP request-target SP HTTP-version CR LF (RFC 9112 section 3). Returns its bytes; 0 for anything else.
 std::size_t read_usual_request_line(std::string_view bytes, http::RequestHead& out) {
     constexpr std::string_view kVersion = " HTTP/1.";
+    constexpr std::size_t kBehindTarget = kVersion.size() + 3; // the minor version and CR LF
     const std::size_t method = http::token_prefix(bytes);
-    const std::size_t size = http::field_value_prefix(bytes);
-    const std::string_view line = bytes.substr(0, size);
-    if (method == 0 || size < method + 2 + kVersion.size() + 1 || line[method] != ' ' ||
-        bytes.substr(size, 2) != "\r\n") {
+    if (method == 0 || method == bytes.size() || bytes[method] != ' ') {
         return 0;
     }
-    const std::size_t target_end = size - kVersion.size() - 1;
-    const std::string_view target = line.substr(method + 1, target_end - method - 1);
-    const char minor = line.back();
-    if (line.substr(target_end, kVersion.size()) != kVersion || (minor != '0' && minor != '1') ||
-        target.find(' ') != std::string_view::npos || target.find('\t') != std::string_view::npos) {
+    const std::size_t target = http::visible_prefix(bytes.substr(method + 1));
+    const std::size_t target_end = method + 1 + target;
+    if (target == 0 || bytes.size() - target_end < kBehindTarget) {
         return 0;
     }
-    http::reassign(out.method, line.substr(0, method));
-    http::reassign(out.target, target);
+    const std::string_view behind = bytes.substr(target_end, kBehindTarget);
+    const char minor = behind[kVersion.size()];
+    if (!behind.starts_with(kVersion) || !behind.ends_with("\r\n") || (minor != '0' && minor != '1')) {
+        return 0;
+    }
+    http::reassign(out.method, bytes.substr(0, method));
+    http::reassign(out.target, bytes.substr(method + 1, target));
     out.version = minor == '0' ? http::Version::Http10 : http::Version::Http11;
-    return size + 2;
+    return target_end + kBehindTarget;
 }
 
 // HTTP-version SP status-code SP [reason-phrase] CR LF (RFC 9112 section 4). Returns its bytes; 0 for anything else.

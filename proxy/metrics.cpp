@@ -430,16 +430,34 @@ void CoreMetrics::set_behaviors(std::span<const std::string> names) {
     names_.assign(names.begin(), names.end());
 }
 
-std::size_t CoreMetrics::index_of(const ExchangeRecord& record) const noexcept {
-    const std::size_t unrouted = behaviors.size() - 1;
+namespace {
+
+bool is_same(const std::string& name, std::string_view wanted) noexcept {
+    const bool begins_alike = name.size() == wanted.size() && !wanted.empty() && name[0] == wanted[0];
+    return begins_alike && (wanted.size() == 1 || name == wanted); // the most frequent one is "*"
+}
+
+// Of a request that was not routed, or that began with other behaviors than those of now.
+[[gnu::noinline]] std::size_t index_by_name(const std::vector<std::string>& names, const ExchangeRecord& record,
+                                            std::size_t unrouted) noexcept {
     if (!record.routed) {
         return unrouted;
     }
-    if (names_.empty() || (record.behavior < names_.size() && names_[record.behavior] == record.behavior_name)) {
+    if (names.empty()) {
         return std::min(record.behavior, unrouted);
     }
-    const auto found = std::find(names_.begin(), names_.end(), record.behavior_name);
-    return found == names_.end() ? unrouted : static_cast<std::size_t>(found - names_.begin());
+    const auto found = std::find(names.begin(), names.end(), record.behavior_name);
+    return found == names.end() ? unrouted : static_cast<std::size_t>(found - names.begin());
+}
+
+} // namespace
+
+inline std::size_t CoreMetrics::index_of(const ExchangeRecord& record) const noexcept {
+    const std::size_t index = record.behavior;
+    if (record.routed && index < names_.size() && is_same(names_[index], record.behavior_name)) {
+        return index;
+    }
+    return index_by_name(names_, record, behaviors.size() - 1);
 }
 
 void CoreMetrics::count(const ExchangeRecord& record) noexcept {

@@ -37,7 +37,7 @@ void OutputQueue::append_file(std::shared_ptr<const cache::store::FileBody> body
     segment.file_at = first;
 }
 
-// Valid until the next one is added.
+// A piece of so many bytes behind the text so far; valid until the next one is added.
 OutputQueue::Segment& OutputQueue::add(std::uint64_t bytes) {
     Segment& segment = segments_.emplace_back();
     segment.text_end = text_.size();

@@ -16,15 +16,19 @@ void append_status_line(std::string& out, int status) {
 void append_response_head(std::string& out, const ResponseSink::Head& head) {
     policy::append_head(out, head.assembly, head.stored, head.complete_length);
     const policy::ClientHead* client = head.assembly.client;
+    http::ShortLines lines;
     if (head.age_seconds && (client == nullptr || !client->speaks_as_origin())) {
-        http::ShortText<32> age;
-        (age << "Age: ").number(*head.age_seconds) << "\r\n";
-        out += age.view();
+        (lines << "Age: ").number(*head.age_seconds) << "\r\n";
     }
-    policy::append_cache_status(out, head.cache, head.shown_key);
-    http::ShortText<64> x_cache;
-    x_cache << "X-Cache: " << policy::x_cache(head.cache) << "\r\n";
-    out += x_cache.view();
+    if (head.shown_key.empty()) {
+        policy::put_cache_status(lines, head.cache);
+    } else {
+        out += lines.view();
+        lines.clear();
+        policy::append_cache_status(out, head.cache, head.shown_key);
+    }
+    lines << "X-Cache: " << policy::x_cache(head.cache) << "\r\n";
+    out += lines.view();
     if (head.ignored_wishes) { // what API Gateway says, in the field's grammar (RFC 7234 section 5.5)
         out.append("Warning: 199 gatehouse \"Cache-Control was ignored because the client is not authorized\"\r\n");
     }

@@ -33,11 +33,11 @@ bool is_normal(std::string_view path) noexcept {
 }
 
 // The path as patterns see it; `room` holds it where it is not the path as it came.
-std::string_view normal_path(std::string_view path, std::string& room) {
-    if (is_normal(path)) {
-        return path;
+std::string_view normal_path(const http::Target& target, std::string& room) {
+    if (target.is_normal || is_normal(target.path)) {
+        return target.path;
     }
-    room = http::normalised_path(path);
+    room = http::normalised_path(target.path);
     return room;
 }
 
@@ -110,7 +110,7 @@ Mismatch mismatch_of(const Behavior& behavior, std::string_view normalised_path,
 std::optional<std::size_t> route(const config::Config& config, const http::Target& target,
                                  const http::RequestHead& request) {
     std::string room;
-    const std::string_view path = normal_path(target.path, room);
+    const std::string_view path = normal_path(target, room);
     for (std::size_t i = 0; i < config.behaviors.size(); ++i) {
         if (mismatch_of(config.behaviors[i], path, target, request) == Mismatch::None) {
             return i;
@@ -122,7 +122,7 @@ std::optional<std::size_t> route(const config::Config& config, const http::Targe
 void for_each_behavior_of(const config::Config& config, const http::Target& target,
                           const std::function<void(const Behavior&)>& visit) {
     std::string room;
-    const std::string_view path = normal_path(target.path, room);
+    const std::string_view path = normal_path(target, room);
     for (const Behavior& behavior : config.behaviors) {
         const bool is_for = config::glob_matches(behavior.path_pattern, path) &&
                             (target.authority.empty() || is_host(behavior.when, target.authority));

@@ -83,10 +83,10 @@ private:
     std::vector<std::string> differences_;
 };
 
-std::vector<std::string> differences_of(const TestExpectation& expected, const SimulatedOutcome& got,
-                                        std::string prefix) {
+std::vector<std::string> differences_of(const config::Config& config, const TestExpectation& expected,
+                                        const SimulatedOutcome& got, std::string prefix) {
     Comparison compare(std::move(prefix));
-    compare.equal("behavior", expected.behavior, got.routed ? got.record.behavior_name : "none");
+    compare.equal("behavior", expected.behavior, got.routed ? config.behaviors[got.behavior].path_pattern : "none");
     compare.equal("key", expected.key, got.key);
     if (expected.cache != Source::Any && expected.cache != source_of(got)) {
         compare.differ("cache", word_of(expected.cache), word_of(source_of(got)));
@@ -169,7 +169,7 @@ RuleTestResult run_one(const std::shared_ptr<const config::Config>& config, cons
             result.differences.push_back(prefix + outcome.error().detail);
             return result;
         }
-        std::vector<std::string> differences = differences_of(step.expect, *outcome, prefix);
+        std::vector<std::string> differences = differences_of(*config, step.expect, *outcome, prefix);
         const bool failed = !differences.empty();
         for (const std::string& of_page : differences_of_pages(*config, step, *outcome, failed)) {
             differences.push_back(prefix + of_page);

@@ -91,7 +91,11 @@ void Session::close() noexcept {
 
 void Session::keep(std::string_view bytes) {
     std::string& input = connection_->input;
-    if (input.data() + input.size() == bytes.data() + bytes.size() && bytes.size() <= input.size() && !input.empty()) {
+    if (bytes.empty()) {
+        input.clear();
+        return;
+    }
+    if (input.data() + input.size() == bytes.data() + bytes.size() && bytes.size() <= input.size()) {
         input.erase(0, input.size() - bytes.size()); // a view of what is kept already
     } else {
         input.assign(bytes);
@@ -240,31 +244,32 @@ Session::Next Session::take_head(std::string_view& bytes) {
     }
     head_since_ = {};
     served_any_ = true;
-    http::Result<http::Framing> framing = http::Framing();
-    std::optional<Error> refused;
     if (parse.state == HeadParse::State::Bad) {
-        refused = std::move(parse.error);
         state_->head.clear();
-    } else {
-        bytes.remove_prefix(parse.consumed);
-        framing = http::request_framing(state_->head);
-        if (!framing) {
-            refused = framing.take_error();
-        } else if (state_->head.method_kind() == http::Method::Connect) {
-            refused = Error(ErrorKind::UnsupportedMethod, "CONNECT is not supported");
-        }
+        return refuse(parse.error);
     }
-    const bool keep_alive = !refused && !stopping_ && http::wants_keep_alive(state_->head.version, state_->head.fields);
-    sink_.start(refused ? http::Version::Http11 : state_->head.version, keep_alive, worker_.config->timeouts.send);
-    if (refused) {
-        Exchange exchange(worker_, *state_, sink_, client_);
-        begin_record(worker_.core.turn_steady());
-        exchange.refuse(*refused);
-        answered();
-        return Next::Close;
+    bytes.remove_prefix(parse.consumed);
+    const http::Result<http::Framing> framing = http::request_framing(state_->head);
+    if (!framing) {
+        return refuse(framing.error());
     }
+    if (state_->head.method_kind() == http::Method::Connect) {
+        return refuse(Error(ErrorKind::UnsupportedMethod, "CONNECT is not supported"));
+    }
+    const bool keep_alive = !stopping_ && http::wants_keep_alive(state_->head.version, state_->head.fields);
+    sink_.start(state_->head.version, keep_alive, worker_.config->timeouts.send);
     state_->framing = *framing;
     return Next::Continue;
+}
+
+// What is in state_ is no request.
+Session::Next Session::refuse(const Error& error) {
+    sink_.start(http::Version::Http11, false, worker_.config->timeouts.send);
+    Exchange exchange(worker_, *state_, sink_, client_);
+    begin_record(worker_.core.turn_steady());
+    exchange.refuse(error);
+    answered();
+    return Next::Close;
 }
 
 // The hit path: no coroutine in between. False: the request has to wait for something.

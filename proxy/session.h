@@ -71,6 +71,7 @@ private:
     awaitable<void> serve(std::shared_ptr<Session> self, Step step);
 
     Next take_head(std::string_view& bytes);
+    Next refuse(const http::Error& error);
     bool serve_at_once();
     awaitable<bool> serve_waiting();
     awaitable<bool> settle_body(RequestBody& body);

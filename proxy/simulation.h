@@ -35,7 +35,7 @@ struct SimulatedOrigin {
 };
 
 struct SimulatedOutcome {
-    ExchangeRecord record; // behavior, statuses, reasons
+    ExchangeFacts record; // behavior, statuses, reasons
     bool at_once = false;  // without waiting for anything
     bool routed = false;   // `behavior` is one of the configuration
     std::size_t behavior = 0;

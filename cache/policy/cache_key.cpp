@@ -1,10 +1,12 @@
 #include "cache/policy/cache_key.h"
 
 #include "config/glob.h"
+#include "config/key_prefix.h"
 #include "http/ascii.h"
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <vector>
@@ -172,39 +174,21 @@ void append_keyed_fields(const http::Fields& fields, const config::NameSelection
     }
 }
 
-// Which names of Vary are ignored: what is stored under one rule knows nothing of the variants of another. Nothing for
-// the default.
-void append_vary_rule(const config::VaryRule& rule, std::string& out) {
-    if (!rule.any()) {
-        return;
+// Writes the parts, each with its end.
+// OPTIMIZATION: into room that is made at once, and that the key before mostly had; each append would look for its own.
+template <std::size_t Count>
+void assign_parts(const std::string_view (&parts)[Count], std::string& out) {
+    std::size_t size = Count;
+    for (const std::string_view part : parts) {
+        size += part.size();
     }
-    out += "(vary:";
-    if (rule.ignore_all) {
-        out += '*';
+    out.resize(size);
+    char* at = out.data();
+    for (const std::string_view part : parts) {
+        std::memcpy(at, part.data(), part.size());
+        at += part.size();
+        *at++ = kEnd;
     }
-    const char* separator = "";
-    for (const std::string& name : rule.ignored) {
-        out.append(separator).append(name);
-        separator = ",";
-    }
-    out += ')';
-}
-
-// Each behavior has its own stored responses, by its pattern and conditions, unless it shares them. Neither a pattern
-// nor a name holds a '|', and no name a parenthesis.
-void append_rule_set(const config::Behavior& behavior, std::string& out) {
-    out += behavior.policy_ref->name;
-    append_vary_rule(behavior.policy_ref->vary, out);
-    out += '|';
-    if (!behavior.share.empty()) {
-        out.append(1, '|').append(behavior.share);
-    } else {
-        out.append(behavior.path_pattern);
-        if (!behavior.when_text.empty()) {
-            out.append(1, '|').append(behavior.when_text);
-        }
-    }
-    out += kEnd;
 }
 
 } // namespace
@@ -212,15 +196,21 @@ void append_rule_set(const config::Behavior& behavior, std::string& out) {
 void make_cache_key(const config::Behavior& behavior, const http::Target& target, const http::RequestHead& request,
                     std::string& out) {
     const config::CachePolicy& policy = *behavior.policy_ref;
-    out.clear();
-    append_rule_set(behavior, out);
-    out.append(behavior.origin).append(1, kEnd);
-    out.append(policy.key.any_host ? std::string_view("*") : std::string_view(target.authority)).append(1, kEnd);
-    out.append(target.path).append(1, kEnd);
-    const std::size_t query_at = out.size();
-    const bool has_query = target.has_query && append_keyed_query(target.query, policy.key, out);
-    const bool is_empty_query = has_query && out.size() == query_at;
-    out += kEnd;
+    const std::string_view authority = policy.key.any_host ? std::string_view("*") : target.authority;
+    const std::string made = behavior.key_prefix.empty() ? config::key_prefix_of(behavior) : std::string();
+    const std::string_view prefix = behavior.key_prefix.empty() ? made : behavior.key_prefix;
+    const bool is_query_whole = policy.key.query_strings.mode == Mode::All && !policy.key.sort_query;
+    bool is_empty_query = false;
+    if (is_query_whole || !target.has_query) {
+        assign_parts({prefix, authority, target.path, target.query}, out);
+        is_empty_query = target.has_query && target.query.empty();
+    } else {
+        assign_parts({prefix, authority, target.path}, out);
+        const std::size_t query_at = out.size();
+        const bool has_query = append_keyed_query(target.query, policy.key, out);
+        is_empty_query = has_query && out.size() == query_at;
+        out += kEnd;
+    }
     // "/a?" is another URI than "/a" (RFC 3986 section 6.2.3), and the query part alone cannot tell.
     if (is_empty_query) {
         out.append(1, '?').append(1, kEnd);

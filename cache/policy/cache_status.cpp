@@ -46,8 +46,7 @@ bool is_plain(Reason reason) noexcept {
 }
 
 // What only a forwarded request has: fwd-status, stored and collapsed. RFC 9211 sections 2.3, 2.5 and 2.6
-template <class Text>
-void append_forwarding(Text& out, const CacheResult& result) {
+void append_forwarding(http::ShortLines& out, const CacheResult& result) {
     out << "; fwd=" << token_of(result.forwarded);
     if (result.forward_status) {
         (out << "; fwd-status=").number(*result.forward_status);
@@ -61,6 +60,34 @@ void append_forwarding(Text& out, const CacheResult& result) {
         out << "; collapsed";
     } else if (result.collapse_failed) {
         out << "; collapsed=?0";
+    }
+}
+
+// A 504 for only-if-cached was neither found nor forwarded.
+bool is_own_answer(const CacheResult& result) noexcept {
+    return result.forwarded == Forwarded::No && result.reason == Reason::OnlyIfCached;
+}
+
+// The member and what is told of it by numbers and tokens of ours, each at most once.
+void put_member(http::ShortLines& text, const CacheResult& result) {
+    text << "Cache-Status: gatehouse";
+    if (result.forwarded != Forwarded::No) {
+        append_forwarding(text, result);
+    } else if (!is_own_answer(result)) {
+        text << "; hit";
+    }
+    if (result.ttl_seconds) {
+        (text << "; ttl=").number(*result.ttl_seconds);
+    }
+    // A parameter of ours carries our name. RFC 9211 section 3
+    if (result.page_for != 0) {
+        (text << "; gatehouse-error=").number(result.page_for);
+    }
+}
+
+void put_detail(http::ShortLines& text, const CacheResult& result) {
+    if (!is_plain(result.reason)) {
+        text << "; detail=" << to_string(result.reason);
     }
 }
 
@@ -81,11 +108,6 @@ void append_key(std::string& out, std::string_view key) {
         }
     }
     out += is_cut ? "...\"" : "\"";
-}
-
-// A 504 for only-if-cached was neither found nor forwarded.
-bool is_own_answer(const CacheResult& result) noexcept {
-    return result.forwarded == Forwarded::No && result.reason == Reason::OnlyIfCached;
 }
 
 } // namespace
@@ -124,35 +146,26 @@ Forwarded forwarded_for(Reason reason) noexcept {
     }
 }
 
+void put_cache_status(http::ShortLines& out, const CacheResult& result) {
+    put_member(out, result);
+    put_detail(out, result);
+    out << "\r\n";
+}
+
 void append_cache_status(std::string& out, const CacheResult& result, std::string_view key) {
-    http::ShortText<256> text; // each parameter at most once, and tokens of ours
-    text << "Cache-Status: gatehouse";
-    if (result.forwarded != Forwarded::No) {
-        append_forwarding(text, result);
-    } else if (!is_own_answer(result)) {
-        text << "; hit";
-    }
-    if (result.ttl_seconds) {
-        (text << "; ttl=").number(*result.ttl_seconds);
-    }
-    // A parameter of ours carries our name. RFC 9211 section 3
-    if (result.page_for != 0) {
-        (text << "; gatehouse-error=").number(result.page_for);
-    }
-    const bool has_detail = !is_plain(result.reason);
-    if (key.empty() && !has_detail) {
-        text << "\r\n";
+    http::ShortLines text;
+    if (key.empty()) {
+        put_cache_status(text, result);
         out += text.view();
         return;
     }
+    put_member(text, result);
     out += text.view();
-    if (!key.empty()) {
-        append_key(out, key);
-    }
-    if (has_detail) {
-        out.append("; detail=").append(to_string(result.reason));
-    }
-    out += "\r\n";
+    append_key(out, key);
+    http::ShortLines end;
+    put_detail(end, result);
+    end << "\r\n";
+    out += end.view();
 }
 
 std::string_view x_cache(const CacheResult& result) noexcept {

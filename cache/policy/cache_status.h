@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cache/policy/reason.h"
+#include "http/short_text.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +41,8 @@ std::string readable_key(std::string_view key);
 // of the list: the caller has appended what caches nearer to the origin said (RFC 9211 section 2).
 // `key`: the cache key where it is to be shown, else empty. Its parts are shown with spaces between them.
 void append_cache_status(std::string& out, const CacheResult& result, std::string_view key = {});
+// The same where no key is shown, into the text of a head's short lines.
+void put_cache_status(http::ShortLines& out, const CacheResult& result);
 // "Hit from gatehouse", "Miss from gatehouse", "RefreshHit from gatehouse", "Error from gatehouse"
 std::string_view x_cache(const CacheResult& result) noexcept;
 

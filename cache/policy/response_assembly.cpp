@@ -66,6 +66,10 @@ bool is_sent(std::string_view name, Assembly::Kind kind, bool has_etag) noexcept
 }
 
 void append_status_line(std::string& out, int status) {
+    if (status == 200) {
+        out += "HTTP/1.1 200 OK\r\n";
+        return;
+    }
     http::ShortText<64> line; // the longest phrase has 31 characters
     (line << "HTTP/1.1 ").number(status) << " " << http::reason_phrase(status) << "\r\n";
     out += line.view();

@@ -7,6 +7,7 @@
 #include "http/forwarding.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 
@@ -32,7 +33,8 @@ struct StoredHeadPrefix {
     Slice vary_values;
     Slice groups;
 };
-static_assert(std::is_trivially_copyable_v<StoredHeadPrefix>);
+static_assert(std::is_trivially_copyable_v<StoredHeadPrefix> && std::is_standard_layout_v<StoredHeadPrefix>);
+static_assert(offsetof(StoredHeadPrefix, facts) == 0);
 
 Slice slice_of(std::size_t at, std::size_t size) noexcept {
     return {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(size)};
@@ -108,12 +110,23 @@ std::string encode_stored_head(const ResponseFacts& facts, const http::Fields& l
 }
 
 StoredHead view_stored_head(std::string_view bytes) noexcept {
-    StoredHeadPrefix prefix; // copied out: the block need not be aligned
-    std::memcpy(static_cast<void*>(&prefix), bytes.data(), sizeof prefix);
-    const std::string_view rest = bytes.substr(sizeof prefix);
-    const auto part = [&](const Slice& slice) { return rest.substr(slice.at, slice.size); };
-    return {prefix.facts,      part(prefix.field_lines), part(prefix.etag),       part(prefix.last_modified),
-            part(prefix.date), part(prefix.vary_names),  part(prefix.vary_values), part(prefix.groups), false};
+    // Copied out, because the block need not be aligned, and each part to where it stays.
+    StoredHead head;
+    std::memcpy(static_cast<void*>(&head.facts), bytes.data(), sizeof head.facts);
+    const char* const rest = bytes.data() + sizeof(StoredHeadPrefix);
+    const auto part = [&](std::size_t place) {
+        Slice slice;
+        std::memcpy(&slice, bytes.data() + place, sizeof slice);
+        return std::string_view(rest + slice.at, slice.size);
+    };
+    head.field_lines = part(offsetof(StoredHeadPrefix, field_lines));
+    head.etag = part(offsetof(StoredHeadPrefix, etag));
+    head.last_modified = part(offsetof(StoredHeadPrefix, last_modified));
+    head.date = part(offsetof(StoredHeadPrefix, date));
+    head.vary_names = part(offsetof(StoredHeadPrefix, vary_names));
+    head.vary_values = part(offsetof(StoredHeadPrefix, vary_values));
+    head.groups = part(offsetof(StoredHeadPrefix, groups));
+    return head;
 }
 
 std::optional<StoredHead> read_stored_head(std::string_view bytes) noexcept {

@@ -54,6 +54,21 @@ TEST_CASE("comparing eight bytes at once agrees with comparing each byte") {
     }
 }
 
+TEST_CASE("texts of every size differ when one character does, and not when only cases do") {
+    for (std::size_t size = 1; size < 35; ++size) {
+        const std::string a(size, 'q');
+        for (std::size_t at = 0; at < size; ++at) {
+            CAPTURE(size);
+            CAPTURE(at);
+            std::string b = a;
+            b[at] = 'Q';
+            CHECK(iequals(a, b));
+            b[at] = 'r';
+            CHECK_FALSE(iequals(a, b));
+        }
+    }
+}
+
 TEST_CASE("lower changes ASCII letters only") {
     CHECK(lower("AZaz@[`{09-\xC4") == "azaz@[`{09-\xC4");
     CHECK(lower("").empty());
@@ -120,16 +135,20 @@ TEST_CASE("the characters of tokens and of field values that a text begins with 
         const auto byte = static_cast<unsigned char>(c);
         return c == '\t' || (byte >= ' ' && byte != 0x7f);
     };
-    for (std::size_t size = 0; size < 20; ++size) {
+    const auto in_token = [](char c) { return is_token_char(c); };
+    const auto is_visible = [&](char c) { return in_value(c) && c != ' ' && c != '\t'; };
+    for (std::size_t size = 0; size < 35; ++size) {
         for (std::size_t at = 0; at <= size; ++at) {
             for (int byte = 0; byte < 256; ++byte) {
                 std::string text(size, 'a');
                 text.insert(at, 1, static_cast<char>(byte));
-                text.insert(at / 2, 1, '\t');
                 CAPTURE(text);
+                REQUIRE(token_prefix(text) == reference(text, in_token));
+                REQUIRE(visible_prefix(text) == reference(text, is_visible));
+                text.insert(at / 2, 1, '\t');
                 REQUIRE(field_value_prefix(text) == reference(text, in_value));
                 REQUIRE(is_field_value(text) == (reference(text, in_value) == text.size()));
-                REQUIRE(token_prefix(text) == reference(text, [](char c) { return is_token_char(c); }));
+                REQUIRE(token_prefix(text) == reference(text, in_token));
             }
         }
     }

@@ -57,7 +57,7 @@ config::AccessLog options(const std::string& path, std::uint32_t queue_records =
     return result;
 }
 
-ExchangeRecord record_of(const std::string& target) {
+ExchangeRecord record_of(std::string_view target) {
     ExchangeRecord record;
     record.method = "GET";
     record.target = target;

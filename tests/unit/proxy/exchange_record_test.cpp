@@ -1,11 +1,13 @@
 // The access log line: what is in it, what is left out, and that it is JSON whatever came from outside.
 #include "proxy/exchange_record.h"
+#include "proxy/exchange_record_fields.h"
 #include "proxy/json_text.h"
 #include "proxy/log_line.h"
 
 #include <boost/json.hpp>
 #include <doctest/doctest.h>
 
+#include <array>
 #include <fstream>
 #include <random>
 #include <sstream>
@@ -283,7 +285,8 @@ TEST_CASE("lines made one after the other are those that are made alone") {
 
 TEST_CASE("a line is as long as its texts, however long they are") {
     ExchangeRecord record = full_record();
-    record.target = "/" + std::string(20'000, '\x01');
+    const std::string target = "/" + std::string(20'000, '\x01');
+    record.target = target;
     const boost::json::object object = parse_record(record);
     CHECK(object.at("target").as_string() == record.target);
     CHECK(object.at("protocol").as_string() == "HTTP/1.1");
@@ -302,11 +305,17 @@ TEST_CASE("random bytes in every text give a line that parses") {
     };
     for (int round = 0; round < 2000; ++round) {
         ExchangeRecord record = full_record();
-        for (std::string* text :
-             {&record.client, &record.method, &record.authority, &record.target, &record.user_agent,
-              &record.behavior_name, &record.origin, &record.origin_address, &record.error_detail}) {
-            *text = random_text();
+        std::array<std::string, std::tuple_size_v<ExchangeTexts>> random_texts;
+        ExchangeTexts texts;
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            random_texts[i] = random_text();
+            texts[i] = random_texts[i];
         }
+        set_texts(record, texts);
+        ExchangeTexts told;
+        std::size_t next = 0;
+        for_each_text(record, [&](std::string_view text) { told[next++] = text; });
+        CHECK((next == told.size() && told == texts));
         const boost::json::object object = parse_record(record);
         CHECK(object.at("protocol").as_string() == "HTTP/1.1");
         if (record.target.empty()) {
@@ -404,12 +413,12 @@ TEST_CASE("the result of a request") {
     }
 }
 
-TEST_CASE("clear keeps the capacity of the texts and nothing else") {
+TEST_CASE("clear keeps the capacity of what the record has of its own and nothing else") {
     ExchangeRecord record = full_record();
-    record.target.assign(5000, 'x');
-    const std::size_t capacity = record.target.capacity();
+    record.user_agent.assign(5000, 'x');
+    const std::size_t capacity = record.user_agent.capacity();
     record.clear();
-    CHECK(record.target.capacity() == capacity);
+    CHECK(record.user_agent.capacity() == capacity);
     std::string cleared;
     append_json_line(cleared, record);
     std::string fresh;

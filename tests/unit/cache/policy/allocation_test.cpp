@@ -9,6 +9,7 @@
 #include "cache/policy/response_assembly.h"
 #include "cache/policy/reuse.h"
 #include "cache/policy/variant.h"
+#include "config/key_prefix.h"
 #include "config/response_headers.h"
 #include "tests/unit/cache/policy/support.h"
 
@@ -77,6 +78,7 @@ TEST_CASE("the hit path allocates nothing") {
     behavior.path_pattern = "/v1/items*";
     behavior.origin = "api";
     behavior.policy_ref = &policy;
+    behavior.key_prefix = gatehouse::config::key_prefix_of(behavior); // as in a configuration that was loaded
     gatehouse::http::Target target;
     target.authority = "api.example.com";
     target.path = "/v1/items/with/a/rather/long/path";
