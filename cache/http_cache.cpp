@@ -87,11 +87,15 @@ bool HttpCache::survives_purges(const store::Entry& entry) const {
 // What is selected is taken out of `found`.
 HttpCache::Match HttpCache::choose(const RequestContext& context, store::Candidates& found) {
     Match match;
-    if (found.size() == 1 && alive(found[0])) {
+    if (found.size() == 1) {
+        match.sequence = found[0]->sequence();
+        if (!alive(found[0])) {
+            match.reason = Reason::Purged;
+            return match;
+        }
         // OPTIMIZATION: as nearly always, and without copies of heads to choose from.
         match.head = policy::view_stored_head(found[0]->metadata());
         if (!match.head.facts.is_part && is_variant(match.head.vary_names, match.head.vary_values, context)) {
-            match.sequence = found[0]->sequence();
             match.vary_names = match.head.vary_names;
             match.entry = found.take(0);
             match.reason = Reason::None;
@@ -157,8 +161,7 @@ void HttpCache::plan_into(const RequestContext& context, const policy::RequestDe
         return plan_load(std::move(found.load), plan);
     }
     // Of parts that are stored for the very query the whole can be made.
-    const bool has_parts = match.length || match.ends || match.manifest;
-    if (!found.entry && has_parts) {
+    if (!found.entry && (match.length || match.ends || match.manifest)) {
         return plan_with(context, decision, match, plan);
     }
     found.reason = found.reason == Reason::UriMiss ? match.reason : found.reason;

@@ -22,6 +22,7 @@ Core::Core(unsigned index, const Clock& clock, std::size_t behaviors)
       wheel_(clock),
       metrics_(behaviors),
       scratch_(kScratchBytes),
+      origin_scratch_(kOriginScratchBytes),
       turn_wall_(clock.wall_now()),
       turn_steady_(clock.steady_now()),
       io_(1) {}
@@ -57,13 +58,17 @@ void Core::tick_if_due() noexcept {
 // Jobs, the coroutines that they wake, and what those post, without a look at the sockets in between; but these have
 // their turn too.
 std::size_t Core::run_what_is_ready() {
-    if (io_.stopped()) {
-        io_.restart();
-    }
-    std::size_t done = io_.poll();
+    // An io_context that had nothing to do has stopped, and does nothing of what is posted to it then.
+    const auto run_jobs = [this] {
+        if (io_.stopped()) {
+            io_.restart();
+        }
+        return io_.poll();
+    };
+    std::size_t done = run_jobs();
     for (int pass = 0; pass < kPassesPerTurn && coroutines_.any_ready(); ++pass) {
         done += coroutines_.run_ready();
-        done += io_.poll();
+        done += run_jobs();
     }
     return done;
 }

@@ -27,6 +27,7 @@ namespace gatehouse::proxy {
 class Core {
 public:
     static constexpr std::size_t kScratchBytes = 64 * 1024;
+    static constexpr std::size_t kOriginScratchBytes = 16 * 1024;
 
     Core(unsigned index, const Clock& clock, std::size_t behaviors);
     ~Core();
@@ -40,8 +41,11 @@ public:
     const Clock& clock() const noexcept { return clock_; }
     DeadlineWheel& wheel() noexcept { return wheel_; }
     CoreMetrics& metrics() noexcept { return metrics_; }
-    // Room for one synchronous read; its content does not survive a suspension.
+    // Room for one synchronous read of a client; its content does not survive a suspension.
     std::vector<char>& scratch() noexcept { return scratch_; }
+    // The same for a read of an origin. Not the same room: a request that is being read may start a fetch, which reads
+    // at once what the origin has sent, and more requests may lie behind it.
+    std::vector<char>& origin_scratch() noexcept { return origin_scratch_; }
 
     // Runs a job on the core's thread, later. Any thread. From other threads this is the only way in: it wakes a loop
     // that waits for its sockets.
@@ -95,6 +99,7 @@ private:
     DeadlineWheel wheel_;
     CoreMetrics metrics_;
     std::vector<char> scratch_;
+    std::vector<char> origin_scratch_;
     Poller poller_;
     http::WallTime turn_wall_;
     http::SteadyTime turn_steady_;

@@ -29,8 +29,8 @@ namespace {
 
 // Of a head, and of what comes behind it, this much is read at once. Content that there is no room for yet is kept until
 // its reader makes room, which thousands of stalled responses multiply; the rest of it goes straight into blocks.
-constexpr std::size_t kHeadBytes = 16 * 1024;
-static_assert(kHeadBytes <= Core::kScratchBytes);
+constexpr std::size_t kHeadBytes = Core::kOriginScratchBytes;
+constexpr std::size_t kHeadBytesInNeed = 2 * 1024; // where what passes through has little room left
 constexpr http::Duration kLongestPause{5'000}; // for a disk that does not keep up; then content goes on without it
 
 // With its memory, which an empty text that is assigned would leave.
@@ -47,7 +47,8 @@ awaitable<http::Status> FetchTask::read_more_head(http::SteadyTime since) {
     const bool uploading = pump_ && pump_->sending();
     const http::Duration left =
         limit <= http::Duration::zero() || uploading ? limit : std::max(limit - elapsed, http::Duration(1));
-    const std::span<char> room = std::span(core_.scratch()).first(kHeadBytes);
+    const std::size_t most = worker_.cache.store().relays_are_short() ? kHeadBytesInNeed : kHeadBytes;
+    const std::span<char> room = std::span(core_.origin_scratch()).first(most);
     const IoResult got = co_await lease_.stream().read_some(room, left); // written to just before it returns
     if (got.ok()) {
         const std::string_view bytes(room.data(), got.bytes);

@@ -40,7 +40,7 @@ private:
     awaitable<http::Status> send_request();
     awaitable<http::Result<http::ResponseHead>> receive_head();
     awaitable<http::Status> read_more_head(http::SteadyTime since);
-    // What was read and not used: in the core's scratch room, where nothing had to be waited for since, or in input_.
+    // What was read and not used: in the core's room for it, where nothing had to be waited for since, or in input_.
     std::string_view at_hand() const noexcept { return in_scratch_.empty() ? std::string_view(input_) : in_scratch_; }
     void use_up(std::size_t bytes);
     // Before a wait: the scratch room does not survive it.

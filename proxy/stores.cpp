@@ -6,6 +6,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <exception>
+#include <string>
 #include <utility>
 
 namespace gatehouse::proxy {
@@ -18,6 +20,7 @@ using http::ErrorKind;
 namespace {
 
 constexpr std::uint64_t kQueueShare = 8; // of the memory store, for what waits to be written
+constexpr std::uint64_t kLeastStoreBytes = 1024 * 1024;
 constexpr std::uint64_t kMostQueuedBytes = 64ull * 1024 * 1024;
 
 store::MemoryStoreOptions memory_options(const config::MemoryCache& memory) {
@@ -109,7 +112,19 @@ void log_purges(const std::string& path, cache::PurgeFile::Found found) {
 
 Stores open_stores(const config::Cache& cache, disk::Files& files, const Clock& clock) {
     Stores stores;
-    stores.store = store::make_memory_store(memory_options(cache.memory));
+    try {
+        stores.store = store::make_memory_store(memory_options(cache.memory));
+    } catch (const std::exception& error) { // std::system_error, std::invalid_argument
+        stores.refused =
+            Error(ErrorKind::Internal,
+                  "cache.memory.size: " + std::string(error.what()) +
+                      "; see the limits of this process (ulimit -v, LimitAS), or make it smaller or larger");
+        config::MemoryCache least; // nothing is served with it
+        least.size_bytes = kLeastStoreBytes;
+        least.shards = 1;
+        stores.store = store::make_memory_store(memory_options(least));
+        return stores;
+    }
     const config::DiskCache& wanted = cache.disk;
     if (wanted.path.empty()) {
         return stores;

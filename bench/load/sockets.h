@@ -39,11 +39,12 @@ inline int connect_to(int port, int receive_buffer = 0) {
     return fd;
 }
 
-// For clients of this machine. The sockets that it accepts are not made non-blocking by it.
-inline int listen_on(int port) {
+// For clients of this machine. The sockets that it accepts are not made non-blocking by it. `shared`: others may listen
+// on the same port (SO_REUSEPORT).
+inline int listen_on(int port, bool shared = false) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    ::setsockopt(fd, SOL_SOCKET, shared ? SO_REUSEPORT : SO_REUSEADDR, &on, sizeof on);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));

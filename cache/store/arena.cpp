@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -20,7 +21,6 @@ namespace {
 
 // Of the range is made usable at once; as much as a huge page.
 constexpr std::size_t kStep = 2 * 1024 * 1024;
-constexpr std::size_t kPage = 4096;
 // A rest that is smaller stays with the piece: nothing stored is as small.
 constexpr std::uint32_t kLeastHoleUnits = 4;
 // Holes that are larger are not joined with their neighbours, so that sizes fit in 32 bits.
@@ -84,6 +84,7 @@ Arena::Arena(std::uint64_t bytes) : limit_(bytes) {
     // Headers stand 8 bytes before a multiple of 16, so that pieces are at one.
     top_ = base_ + kUnit - kHeaderBytes;
     end_ = base_ + bytes;
+    top_end_ = end_;
     free_.store(top_units() * kUnit, std::memory_order_relaxed);
 }
 
@@ -177,7 +178,14 @@ Arena::Chunk* Arena::largest() const noexcept {
 // ---- taking and giving back
 
 std::uint64_t Arena::top_units() const noexcept {
-    return top_ < end_ ? static_cast<std::uint64_t>(end_ - top_) / kUnit : 0;
+    return top_ < top_end_ ? static_cast<std::uint64_t>(top_end_ - top_) / kUnit : 0;
+}
+
+// The system gives no more: what it has given so far is what there is.
+void Arena::end_at_usable() noexcept {
+    const std::uint64_t before = top_units();
+    top_end_ = std::min(top_end_, usable_);
+    free_.fetch_sub((before - top_units()) * kUnit, std::memory_order_relaxed);
 }
 
 bool Arena::may_use_up_to(char* end) noexcept {
@@ -186,6 +194,7 @@ bool Arena::may_use_up_to(char* end) noexcept {
     }
     const std::size_t bytes = (static_cast<std::size_t>(end - usable_) + kStep - 1) / kStep * kStep;
     if (::mprotect(usable_, bytes, PROT_READ | PROT_WRITE) != 0) {
+        end_at_usable();
         return false;
     }
     usable_ += bytes;
@@ -234,7 +243,9 @@ Arena::Chunk* Arena::take_locked(std::uint32_t least, std::uint32_t wanted) noex
         Chunk* const large = largest();
         const std::uint32_t large_units = large != nullptr ? large->units() : 0;
         if (at_top >= std::min(wanted, std::max(least, large_units))) {
-            return take_from_top(static_cast<std::uint32_t>(std::min<std::uint64_t>(at_top, wanted)));
+            Chunk* const taken = take_from_top(static_cast<std::uint32_t>(std::min<std::uint64_t>(at_top, wanted)));
+            // Where the system refuses, there is less at the top than it seemed.
+            return taken != nullptr || top_units() == at_top ? taken : take_locked(least, wanted);
         }
         if (large_units < least) {
             return nullptr;
@@ -301,8 +312,12 @@ void Arena::give_back(void* piece) noexcept {
 // ---- loans
 
 bool Arena::lend(std::uint64_t bytes, std::uint64_t least_piece) {
+    static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const std::lock_guard lock(mutex_);
     const std::uint64_t lent = lent_.load(std::memory_order_relaxed) + bytes;
+    if (lent > loan_bytes_ + free_.load(std::memory_order_relaxed)) {
+        return false;
+    }
     while (loan_bytes_ < lent) {
         const std::uint64_t wanted = std::min(lent - loan_bytes_, kLoanPiece);
         loans_.push_back(nullptr); // may throw, hence first
@@ -315,8 +330,8 @@ bool Arena::lend(std::uint64_t bytes, std::uint64_t least_piece) {
         loans_.back() = chunk;
         loan_bytes_ += chunk->bytes();
         free_.fetch_sub(chunk->bytes(), std::memory_order_relaxed);
-        const auto from = (reinterpret_cast<std::uintptr_t>(chunk->piece()) + kPage - 1) / kPage * kPage;
-        const auto to = reinterpret_cast<std::uintptr_t>(chunk->end()) / kPage * kPage;
+        const auto from = (reinterpret_cast<std::uintptr_t>(chunk->piece()) + page - 1) / page * page;
+        const auto to = reinterpret_cast<std::uintptr_t>(chunk->end()) / page * page;
         if (from < to) {
             ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
         }

@@ -79,6 +79,7 @@ private:
     Chunk* take_locked(std::uint32_t least, std::uint32_t wanted) noexcept;
     void free_locked(Chunk* chunk) noexcept;
     bool may_use_up_to(char* end) noexcept;
+    void end_at_usable() noexcept;
     void repay_locked() noexcept;
 
     const std::uint64_t limit_;
@@ -88,9 +89,10 @@ private:
     std::atomic<std::uint64_t> lent_{0};
     std::atomic<std::uint64_t> free_{0};
 
-    std::mutex mutex_;       // guards what follows, and all headers
-    char* top_ = nullptr;    // behind the last chunk; from here on nothing is used
-    char* usable_ = nullptr; // the system has been asked for what lies before
+    std::mutex mutex_;        // guards what follows, and all headers
+    char* top_ = nullptr;     // behind the last chunk; from here on nothing is used
+    char* top_end_ = nullptr; // and up to here it may be used: to the end, as long as the system gives memory
+    char* usable_ = nullptr;  // the system has been asked for what lies before
     std::uint32_t units_before_top_ = 0;
     std::uint32_t rows_ = 0; // which have holes
     std::array<std::uint32_t, kRows> columns_{};

@@ -63,7 +63,12 @@ std::size_t Body::wanted_bytes(std::size_t most) const noexcept {
 }
 
 BlockRef Body::next_retained_block() {
-    return source_.allocate_block(wanted_bytes(Block::kMaxPayload));
+    const std::size_t wanted = wanted_bytes(Block::kMaxPayload);
+    BlockRef block = source_.allocate_block(wanted, conceded_);
+    if (block && block->capacity() < wanted) {
+        conceded_ = conceded_ == 0 ? block->capacity() : std::min(conceded_, block->capacity());
+    }
+    return block;
 }
 
 // No wake-up is lost: the writer sets writer_waits_ and then reads alive_ again; a reader that frees a block lowers

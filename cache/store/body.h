@@ -41,10 +41,11 @@ protected:
     ~BodyListener() = default;
 };
 
-// Gives blocks for a body in Retain mode, making room by eviction. Null: all memory is pinned.
+// Gives blocks for a body in Retain mode, making room by eviction. Null: all memory is pinned. `conceded`: the least that the
+// body was given of what it wanted; not more has to be freed for it to be given as much again. 0: it got all it wanted.
 class BlockSource {
 public:
-    virtual BlockRef allocate_block(std::size_t wanted) = 0;
+    virtual BlockRef allocate_block(std::size_t wanted, std::size_t conceded) = 0;
 
 protected:
     ~BlockSource() = default;
@@ -171,6 +172,7 @@ private:
     std::size_t last_used_ = 0;
     std::uint64_t last_window_charge_ = 0; // 0 when last_ is no window block
     unsigned blocks_taken_ = 0;
+    std::size_t conceded_ = 0; // of BlockSource
 };
 
 } // namespace gatehouse::cache::store

@@ -35,13 +35,14 @@ constexpr std::uint64_t kFreedForOthers = 4 * 1024 * 1024;
 
 // Where no hole is as large as is wanted, smaller ones will do: the smaller, the more of the memory is free in them.
 struct Concession {
-    std::uint64_t share; // of the memory is free
+    std::uint64_t share;        // of the memory is free,
+    std::uint64_t times_wanted; // or so many times what is wanted was freed for it:
     std::size_t part;    // of what is wanted has to be in one piece,
     std::size_t least;   // but never less than this, nor does it have
     std::size_t most;    // to be more than this
 };
 constexpr std::array<Concession, 3> kConcessions = {
-    {{8, 512, 512, 512}, {16, 32, 512, 4096}, {32, 8, 1024, 16 * 1024}}};
+    {{8, 8, 512, 512, 512}, {16, 4, 32, 512, 4096}, {32, 2, 8, 1024, 16 * 1024}}};
 constexpr std::size_t kLoanPiece = 16 * 1024; // four pages or three, as long as less will not do
 
 constexpr unsigned kMostShards = 256;
@@ -80,6 +81,9 @@ public:
     void touch(const Entry& entry) noexcept override;
     std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) override;
     std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override;
+    bool relays_are_short() const noexcept override {
+        return budgets_->relayed.used() > budgets_->relayed.limit() / 4 * 3;
+    }
     EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
                               std::uint64_t sequence) override;
     EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata,
@@ -89,7 +93,7 @@ public:
     void for_each(const std::function<void(const EntryRef&)>& visit) override;
     StoreStats stats() const override;
 
-    BlockRef allocate_block(std::size_t wanted) override;
+    BlockRef allocate_block(std::size_t wanted, std::size_t conceded) override;
     std::shared_ptr<Body> open_body(std::optional<std::uint64_t> expected_bytes) {
         return std::make_shared<Body>(Body::Mode::Retain, *this, relay_, expected_bytes);
     }
@@ -110,10 +114,10 @@ private:
                         std::size_t extra_bytes = 0);
     BlockRef fitting_body(const Body& body);
     BlockRef allocate_whole(std::size_t size);
-    std::size_t least_piece(std::size_t wanted) const noexcept;
+    std::size_t least_piece(std::size_t wanted, std::uint64_t freed) const noexcept;
     bool lend(std::uint64_t bytes);
     template <class Attempt>
-    std::invoke_result_t<Attempt&> with_room_for(std::uint64_t bytes, Attempt attempt);
+    std::invoke_result_t<Attempt&, std::uint64_t> with_room_for(std::uint64_t bytes, Attempt attempt);
     Queue queue_to_evict_from() const noexcept;
     Shard* shard_to_evict_from(Queue queue) noexcept;
     void grow(Shard& shard);
@@ -283,12 +287,14 @@ BlockRef MemoryStore::fitting_body(const Body& body) {
     Body::Cursor from(first, size);
     BlockRef copy;
     BlockRef last;
+    std::size_t conceded = 0;
     while (from.readable() > 0) {
-        BlockRef block =
-            allocate_block(static_cast<std::size_t>(std::min<std::uint64_t>(from.readable(), Block::kMaxPayload)));
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(from.readable(), Block::kMaxPayload));
+        BlockRef block = allocate_block(wanted, conceded);
         if (!block) {
             return first; // no room for both at once; then it stays as it is
         }
+        conceded = block->capacity() < wanted ? block->capacity() : conceded;
         for (std::size_t filled = 0; filled < block->capacity() && from.readable() > 0;) {
             iovec piece{};
             from.peek({&piece, 1}, block->capacity() - filled);
@@ -352,30 +358,44 @@ StoreStats MemoryStore::stats() const {
 
 // Of a body. It gets the room that it wants in one piece as long as that is to be had; where free space lies in pieces,
 // more of them, so that no free space is of no use.
-BlockRef MemoryStore::allocate_block(std::size_t wanted) {
-    return with_room_for(Block::taken_for(wanted),
-                         [&] { return Block::allocate(least_piece(wanted), wanted, budgets_->stored); });
+BlockRef MemoryStore::allocate_block(std::size_t wanted, std::size_t conceded) {
+    return with_room_for(Block::taken_for(wanted), [&](std::uint64_t freed) {
+        std::size_t least = least_piece(wanted, freed);
+        if (conceded > 0) {
+            least = std::min(least, std::max(conceded, kConcessions.front().least));
+        }
+        return Block::allocate(least, wanted, budgets_->stored);
+    });
 }
 
 BlockRef MemoryStore::allocate_whole(std::size_t size) {
-    return with_room_for(Block::taken_for(size), [&] {
+    return with_room_for(Block::taken_for(size), [&](std::uint64_t freed) {
         BlockRef block = Block::allocate(size, size, budgets_->stored);
-        if (const std::size_t least = least_piece(size); !block && least < size) {
+        if (const std::size_t least = least_piece(size, freed); !block && least < size) {
             block = Block::allocate_beside(size, budgets_->stored, least);
         }
         return block;
     });
 }
 
+// Asked for each time that as much was freed as is wanted, twice as much and so on: an attempt in vain looks at all holes.
 bool MemoryStore::lend(std::uint64_t bytes) {
-    return with_room_for(bytes, [&] { return budgets_->stored.lend(bytes, least_piece(kLoanPiece)); });
+    std::uint64_t next_attempt = 0;
+    return with_room_for(bytes, [&](std::uint64_t freed) {
+        if (freed < next_attempt) {
+            return false;
+        }
+        next_attempt = std::max(bytes, 2 * freed);
+        return budgets_->stored.lend(bytes, least_piece(kLoanPiece, freed));
+    });
 }
 
-// How small a piece will do now where `wanted` is not to be had.
-std::size_t MemoryStore::least_piece(std::size_t wanted) const noexcept {
+// How small a piece will do now where `wanted` is not to be had, and so much was freed for it: all of that may lie in holes
+// which are too small.
+std::size_t MemoryStore::least_piece(std::size_t wanted, std::uint64_t freed) const noexcept {
     const std::uint64_t free = budgets_->stored.free_bytes();
     for (const Concession& concession : kConcessions) {
-        if (free > budgets_->stored.limit() / concession.share) {
+        if (free > budgets_->stored.limit() / concession.share || freed > concession.times_wanted * wanted) {
             return std::min(wanted, std::clamp(wanted / concession.part, concession.least, concession.most));
         }
     }
@@ -384,8 +404,8 @@ std::size_t MemoryStore::least_piece(std::size_t wanted) const noexcept {
 
 // What `attempt` gives, which is false as long as there is no room, after as many evictions as that takes.
 template <class Attempt>
-std::invoke_result_t<Attempt&> MemoryStore::with_room_for(std::uint64_t bytes, Attempt attempt) {
-    std::invoke_result_t<Attempt&> result = attempt();
+std::invoke_result_t<Attempt&, std::uint64_t> MemoryStore::with_room_for(std::uint64_t bytes, Attempt attempt) {
+    std::invoke_result_t<Attempt&, std::uint64_t> result = attempt(0);
     if (result) {
         return result;
     }
@@ -410,7 +430,7 @@ std::invoke_result_t<Attempt&> MemoryStore::with_room_for(std::uint64_t bytes, A
             shard = shard_to_evict_from(queue);
         }
         if (shard == nullptr) {
-            return attempt();
+            return attempt(freed);
         }
         EntryRef victim;
         const Shard::Step step = shard->evict(queue, in_vain > patience, victim);
@@ -422,7 +442,7 @@ std::invoke_result_t<Attempt&> MemoryStore::with_room_for(std::uint64_t bytes, A
         in_vain = 0;
         freed += std::uint64_t{victim->charge_units_} * 16;
         victim = EntryRef(); // frees it, outside the lock
-        result = attempt();
+        result = attempt(freed);
         if (result) {
             return result;
         }
@@ -466,11 +486,19 @@ void MemoryStore::grow(Shard& shard) {
                                        ? 0
                                        : limit / kGhostShare / shards_.size() / sizeof(GhostTable::Ghost);
     const Shard::Growth growth = shard.wanted_growth(ghosts_max);
-    if (growth.buckets > 0 && lend(EntryTable::charge_for(growth.buckets))) {
-        budgets_->stored.end_loan(shard.add_buckets(growth.buckets));
+    if (growth.buckets > 0) {
+        if (lend(EntryTable::charge_for(growth.buckets))) {
+            budgets_->stored.end_loan(shard.add_buckets(growth.buckets));
+        } else {
+            shard.growth_was_refused();
+        }
     }
-    if (growth.ghosts > 0 && lend(GhostTable::charge_for(growth.ghosts))) {
-        budgets_->stored.end_loan(shard.add_ghosts(growth.ghosts));
+    if (growth.ghosts > 0) {
+        if (lend(GhostTable::charge_for(growth.ghosts))) {
+            budgets_->stored.end_loan(shard.add_ghosts(growth.ghosts));
+        } else {
+            shard.growth_was_refused();
+        }
     }
 }
 

@@ -254,6 +254,9 @@ Shard::Step Shard::evict(Queue queue, bool forced, EntryRef& victim) {
 Shard::Growth Shard::wanted_growth(std::size_t ghosts_max) {
     const std::lock_guard lock(mutex_);
     Growth growth;
+    if (table_.size() < no_growth_below_) {
+        return growth;
+    }
     growth.buckets = table_.wanted_segment();
     // As many ghosts as entries, in steps of an eighth, so that copying stays a small part of the work. Copying 64 Ki
     // ghosts, which a shard with as many entries has, holds the lock for less than a millisecond.
@@ -264,6 +267,11 @@ Shard::Growth Shard::wanted_growth(std::size_t ghosts_max) {
         growth.ghosts = possible > present ? possible : 0;
     }
     return growth;
+}
+
+void Shard::growth_was_refused() {
+    const std::lock_guard lock(mutex_);
+    no_growth_below_ = table_.size() + table_.size() / 8 + 1;
 }
 
 std::uint64_t Shard::add_buckets(std::size_t buckets) {

@@ -118,6 +118,8 @@ public:
         std::size_t ghosts = 0;
     };
     Growth wanted_growth(std::size_t ghosts_max);
+    // There was no room for it: none is wanted until the shard has an eighth more entries.
+    void growth_was_refused();
     // Each returns the charge that is to be released: of what was replaced, or of what came too late.
     std::uint64_t add_buckets(std::size_t buckets);
     std::uint64_t add_ghosts(std::size_t ghosts);
@@ -152,6 +154,7 @@ private:
     EntryQueue small_;
     EntryQueue main_;
     GhostTable ghosts_;
+    std::size_t no_growth_below_ = 0; // entries: there was no room for a larger index
     std::uint64_t evictions_ = 0;
     std::uint64_t insertions_ = 0;
     std::uint64_t ghost_hits_ = 0;

@@ -280,6 +280,8 @@ public:
     }
     // A body that is only relayed (Window mode), charged to the relay budget.
     virtual std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) = 0;
+    // Whether what passes through has little of its memory left: nothing of it should be kept elsewhere then. Any thread.
+    virtual bool relays_are_short() const noexcept { return false; }
     // Replaces `old` by an entry with this metadata and sequence that shares its body. Null when `old` is no longer
     // the stored one (it was replaced, erased or evicted meanwhile), there is no room, or the secondary key is that of
     // another entry with a larger sequence: `old` itself stays usable.

@@ -72,6 +72,7 @@ public:
     std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override {
         return memory_->open_relay(expected_bytes);
     }
+    bool relays_are_short() const noexcept override { return memory_->relays_are_short(); }
     std::shared_ptr<Load> read_in(std::shared_ptr<const FileBody> body, std::uint64_t first,
                                   std::uint64_t bytes) override;
     EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata,

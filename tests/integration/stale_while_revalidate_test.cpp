@@ -1,11 +1,36 @@
 // A response that became stale a moment ago is served at once and revalidated once, behind the client's back.
+#include "tests/support/gatehouse_process.h"
 #include "tests/support/proxy_under_test.h"
 #include "tests/support/swarm.h"
 
 #include <doctest/doctest.h>
 
+#include <sched.h>
+
 using namespace gatehouse::testing;
 using namespace std::chrono_literals;
+
+namespace {
+
+// This program, and what it starts meanwhile, on the first processor alone.
+class OneProcessor {
+public:
+    OneProcessor() {
+        REQUIRE(::sched_getaffinity(0, sizeof before_, &before_) == 0);
+        cpu_set_t first;
+        CPU_ZERO(&first);
+        CPU_SET(0, &first);
+        REQUIRE(::sched_setaffinity(0, sizeof first, &first) == 0);
+    }
+    ~OneProcessor() { ::sched_setaffinity(0, sizeof before_, &before_); }
+    OneProcessor(const OneProcessor&) = delete;
+    OneProcessor& operator=(const OneProcessor&) = delete;
+
+private:
+    cpu_set_t before_{};
+};
+
+} // namespace
 
 TEST_CASE("stale-while-revalidate serves at once and revalidates once") {
     ScriptedOrigin origin;
@@ -45,6 +70,24 @@ TEST_CASE("stale-while-revalidate serves at once and revalidates once") {
     FieldLines asked;
     parse_head(origin.heads("/a")[1], asked);
     CHECK(asked.get("If-None-Match") == "\"v1\"");
+}
+
+// With one processor for both the origin often answers before the proxy has looked for its answer.
+TEST_CASE("what the origin answers in the background does not get among the requests that came together") {
+    const OneProcessor one;
+    ScriptedOrigin origin;
+    origin.on("/a", [](OriginExchange& x) { x.ok("max-age=0, stale-while-revalidate=3600", "a"); });
+    origin.on("/b", [](OriginExchange& x) { x.ok("max-age=3600", "b"); });
+    GatehouseProcess proxy(Yaml().text(origin.port()));
+    RawClient client(proxy.port());
+    for (int i = 0; i < 300; ++i) {
+        CAPTURE(i);
+        client.send("GET /a HTTP/1.1\r\nHost: gate.test\r\n\r\nGET /b HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+        REQUIRE(client.read().content == "a");
+        REQUIRE(client.read().content == "b");
+    }
+    CHECK(origin.requests("/a") > 1);
+    CHECK(origin.requests("/b") == 1);
 }
 
 TEST_CASE("readers of a stale response are all served while the origin says nothing") {

@@ -276,6 +276,24 @@ TEST_CASE("memory store: a full store of small objects takes a large one, and a 
     CHECK(store->stats().bytes_used <= store->stats().bytes_limit);
 }
 
+TEST_CASE("memory store: in a large store, too, a large object finds room between small ones that stay" *
+          doctest::skip(kIsSanitized)) {
+    const auto store = make(256 * kMiB);
+    for (int i = 0; i < 300'000; ++i) {
+        const EntryRef small = put_marked(*store, numbered("small", i), "", 1'200, true);
+        REQUIRE(small);
+        for (int use = 0; use < (i % 3 == 0 ? 5 : 0); ++use) {
+            store->touch(*small);
+        }
+    }
+    for (int i = 0; i < 20; ++i) {
+        const std::uint64_t objects = store->stats().objects;
+        CAPTURE(i);
+        REQUIRE(put_marked(*store, numbered("large", i), "", 256 * 1024, true));
+        CHECK(store->stats().objects > objects - 4'000); // 16 times its size
+    }
+}
+
 TEST_CASE("memory store: no object takes more than half of the store") {
     const auto store = make(1024 * 1024);
     CHECK(store->max_object_bytes() == 512 * 1024);

@@ -179,6 +179,19 @@ TEST_CASE("an event that ends takes the coroutine along that waits for it, and n
     CHECK_FALSE(coroutines.any_alive());
 }
 
+TEST_CASE("an event that outlives the coroutine that waited for it knows of none") {
+    std::vector<std::string> log;
+    Event event;
+    {
+        Coroutines coroutines;
+        spawn_logged(coroutines, "test", outer(event, log));
+    }
+    event.signal(); // remembered for the next one
+    Coroutines coroutines;
+    spawn_logged(coroutines, "test", outer(event, log));
+    CHECK(log == std::vector<std::string>{"inner", "outer", "resumed", "inner", "outer"});
+}
+
 TEST_CASE("coroutines that wake each other go on in the order in which they were woken") {
     Coroutines coroutines;
     Event a;

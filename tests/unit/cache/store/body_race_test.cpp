@@ -20,7 +20,7 @@ namespace {
 class Source final : public BlockSource {
 public:
     explicit Source(std::uint64_t limit) : budget(limit) {}
-    BlockRef allocate_block(std::size_t wanted) override {
+    BlockRef allocate_block(std::size_t wanted, std::size_t /*conceded*/) override {
         if (!budget.try_charge(Block::charge_for(wanted))) {
             return BlockRef();
         }

@@ -16,7 +16,7 @@ namespace {
 
 class Source final : public BlockSource {
 public:
-    BlockRef allocate_block(std::size_t wanted) override {
+    BlockRef allocate_block(std::size_t wanted, std::size_t /*conceded*/) override {
         if (is_exhausted || !budget.try_charge(Block::charge_for(wanted))) {
             return BlockRef();
         }
