@@ -4,9 +4,9 @@
 #include "config/field_template.h"
 #include "http/ascii.h"
 #include "http/forwarding.h"
+#include "http/name_set.h"
 
 #include <algorithm>
-#include <iterator>
 
 namespace gatehouse::config {
 namespace {
@@ -17,21 +17,19 @@ constexpr std::string_view kTokenPattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 // Those that frame a message, that make it conditional or partial, or that the proxy writes by rules of their own.
 bool is_ours(std::string_view name) {
-    constexpr std::string_view kOurs[] = {"Host",
-                                          "Content-Length",
-                                          "Expect",
-                                          "Range",
-                                          "Via",
-                                          "If-Range",
-                                          "Forwarded",
-                                          "Cookie",
-                                          "X-Forwarded-For",
-                                          "X-Forwarded-Host",
-                                          "X-Forwarded-Proto"};
+    static constexpr http::NameSet kOurs{"Host",
+                                         "Content-Length",
+                                         "Expect",
+                                         "Range",
+                                         "Via",
+                                         "If-Range",
+                                         "Forwarded",
+                                         "Cookie",
+                                         "X-Forwarded-For",
+                                         "X-Forwarded-Host",
+                                         "X-Forwarded-Proto"};
     const bool is_condition = name.size() > 3 && http::iequals(name.substr(0, 3), "If-");
-    return is_condition || http::is_hop_by_hop(name) ||
-           std::any_of(std::begin(kOurs), std::end(kOurs),
-                       [name](std::string_view one) { return http::iequals(one, name); });
+    return is_condition || http::is_hop_by_hop(name) || kOurs.contains(name);
 }
 
 bool is_settable(std::string_view name) { return http::is_token(name) && !is_ours(name); }

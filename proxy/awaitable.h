@@ -1,8 +1,8 @@
 // What a function that waits returns: `awaitable<T>`, which starts when it is awaited and gives a T.
 //
 // In place of Asio's type of this name, because a wait of that goes through a type-erased executor, a handler that is
-// moved several times and a queue with a lock: a third of the instructions of a miss (docs/PERFORMANCE.md). What uses
-// Asio's own operations returns asio::awaitable (proxy/asio.h).
+// moved several times and a queue with a lock: a fifth of the instructions of a passed answer (docs/PERFORMANCE.md).
+// What uses Asio's own operations returns asio::awaitable (proxy/asio.h).
 //
 // An awaitable is awaited at most once, as an rvalue. Exceptions pass through it. Frames come from
 // proxy/frame_memory.h. GCC 12 destroys some temporaries twice that stand in one expression with co_await: inside it
@@ -87,10 +87,6 @@ public:
     void return_void() noexcept {}
     void take() { rethrow(); }
 };
-
-} // namespace detail
-
-namespace detail {
 
 // Of an awaitable that needed no coroutine: its value.
 template <class T>

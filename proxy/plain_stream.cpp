@@ -16,6 +16,22 @@ using Direction = StreamSocket::Direction;
 
 bool would_block(int error_number) noexcept { return error_number == EAGAIN || error_number == EWOULDBLOCK; }
 
+// What one recv brings; nothing where it would have to be waited for.
+std::optional<IoResult> read_now(StreamSocket& socket, std::span<char> room) noexcept {
+    IoResult result;
+    const ssize_t got = socket.receive(room);
+    if (got > 0) {
+        result.bytes = static_cast<std::size_t>(got);
+    } else if (got == 0) {
+        result.state = IoResult::State::EndOfStream;
+    } else if (would_block(errno)) {
+        return std::nullopt;
+    } else {
+        result = failed_by(socket.is_open() ? errno : ECANCELED);
+    }
+    return result;
+}
+
 } // namespace
 
 std::span<iovec> used_up(std::span<iovec> pieces, std::size_t bytes) noexcept {
@@ -57,26 +73,6 @@ std::size_t PlainStream::read_ready(std::span<char> room) noexcept {
     const ssize_t got = socket_->may_read() ? socket_->receive(room) : -1;
     return got > 0 ? static_cast<std::size_t>(got) : 0;
 }
-
-namespace {
-
-// What one recv brings; nothing where it would have to be waited for.
-std::optional<IoResult> read_now(StreamSocket& socket, std::span<char> room) noexcept {
-    IoResult result;
-    const ssize_t got = socket.receive(room);
-    if (got > 0) {
-        result.bytes = static_cast<std::size_t>(got);
-    } else if (got == 0) {
-        result.state = IoResult::State::EndOfStream;
-    } else if (would_block(errno)) {
-        return std::nullopt;
-    } else {
-        result = failed_by(socket.is_open() ? errno : ECANCELED);
-    }
-    return result;
-}
-
-} // namespace
 
 awaitable<IoResult> PlainStream::read_some(std::span<char> room, http::Duration timeout) {
     assert(!room.empty());

@@ -182,7 +182,7 @@ struct UpstreamPool::Impl : std::enable_shared_from_this<Impl> {
 
     GroupPtr group_for(const config::Origin& origin);
     ConnectionPtr take_idle(Group& group, const Addresses& addresses);
-    std::optional<Lease> take_idle(const config::Origin& origin);
+    std::optional<Lease> lease_idle(const GroupPtr& group, const Addresses& addresses);
     Slot take_slot(Group& group, unsigned limit);
     void give_back(const GroupPtr& group, const ConnectionPtr& connection);
     void close_idle();
@@ -235,13 +235,8 @@ ConnectionPtr UpstreamPool::Impl::take_idle(Group& group, const Addresses& addre
     return nullptr;
 }
 
-std::optional<Lease> UpstreamPool::Impl::take_idle(const config::Origin& origin) {
-    const std::shared_ptr<const Addresses> addresses = closed ? nullptr : resolver.known(origin.host);
-    if (!addresses) {
-        return std::nullopt;
-    }
-    const GroupPtr group = group_for(origin);
-    ConnectionPtr idle = take_idle(*group, *addresses);
+std::optional<Lease> UpstreamPool::Impl::lease_idle(const GroupPtr& group, const Addresses& addresses) {
+    ConnectionPtr idle = take_idle(*group, addresses);
     if (!idle) {
         return std::nullopt;
     }
@@ -354,7 +349,10 @@ std::size_t UpstreamPool::idle() const noexcept {
     return count;
 }
 
-std::optional<Lease> UpstreamPool::take_idle(const config::Origin& origin) { return impl_->take_idle(origin); }
+std::optional<Lease> UpstreamPool::take_idle(const config::Origin& origin) {
+    const auto addresses = impl_->closed ? nullptr : impl_->resolver.known(origin.host);
+    return addresses ? impl_->lease_idle(impl_->group_for(origin), *addresses) : std::nullopt;
+}
 
 awaitable<http::Result<Lease>> UpstreamPool::acquire(const config::Origin& origin, bool fresh) {
     return Impl::acquire(impl_, origin, fresh); // it runs later, and perhaps longer than this pool
@@ -377,10 +375,8 @@ awaitable<http::Result<Lease>> UpstreamPool::Impl::acquire(std::shared_ptr<Impl>
     }
     const GroupPtr group = impl->group_for(origin);
     if (!fresh) {
-        ConnectionPtr idle = impl->take_idle(*group, **addresses);
-        if (idle) {
-            impl->core.metrics().origin_reuses.add();
-            co_return impl->lease(group, std::move(idle), true);
+        if (std::optional<Lease> idle = impl->lease_idle(group, **addresses)) {
+            co_return *std::move(idle);
         }
     }
     Slot slot = impl->take_slot(*group, origin.max_connections);

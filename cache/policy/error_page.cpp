@@ -4,19 +4,11 @@
 #include "cache/policy/head_lines.h"
 #include "http/cache_control.h"
 #include "http/fields.h"
-
-#include <algorithm>
-#include <iterator>
+#include "http/name_set.h"
 
 namespace gatehouse::cache::policy {
 
 namespace {
-
-template <std::size_t Count>
-bool is_one_of(std::string_view name, const std::string_view (&names)[Count]) noexcept {
-    return std::any_of(std::begin(names), std::end(names),
-                       [name](std::string_view one) { return http::iequals(one, name); });
-}
 
 bool is_page_itself(const http::Target& target, std::string_view page) noexcept {
     const std::size_t mark = page.find('?');
@@ -26,14 +18,14 @@ bool is_page_itself(const http::Target& target, std::string_view page) noexcept 
 }
 
 bool goes_with_status(std::string_view name) noexcept {
-    static constexpr std::string_view kNames[] = {"Allow", "Retry-After", "WWW-Authenticate", "Proxy-Authenticate",
-                                                  "Proxy-Status"};
-    return is_one_of(name, kNames);
+    static constexpr http::NameSet kNames{"Allow", "Retry-After", "WWW-Authenticate", "Proxy-Authenticate",
+                                          "Proxy-Status"};
+    return kNames.contains(name);
 }
 
 bool is_about_page(std::string_view name) noexcept {
-    static constexpr std::string_view kNames[] = {"ETag", "Last-Modified", "Accept-Ranges"};
-    return is_one_of(name, kNames);
+    static constexpr http::NameSet kNames{"ETag", "Last-Modified", "Accept-Ranges"};
+    return kNames.contains(name);
 }
 
 } // namespace

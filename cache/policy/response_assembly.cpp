@@ -4,6 +4,7 @@
 #include "http/ascii.h"
 #include "http/conditional.h"
 #include "http/date.h"
+#include "http/name_set.h"
 #include "http/short_text.h"
 
 #include <algorithm>
@@ -20,28 +21,23 @@ std::optional<std::string_view> unless_empty(std::string_view value) noexcept {
     return value.empty() ? std::nullopt : std::optional(value);
 }
 
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
-    return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return http::iequals(known, name); });
-}
-
 // Metadata of the representation that a client which has it needs no second time. Content-Location is not among them:
 // a 304 sends what a 200 would have sent of Content-Location, Date, ETag and Vary. RFC 9110 section 15.4.5
 bool is_representation_metadata(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 9> kNames = {
-        "Content-Type",        "Content-Encoding", "Content-Language", "Content-Range", "Content-MD5",
-        "Content-Disposition", "Content-Digest",   "Repr-Digest",      "Digest"};
-    return is_one_of(name, kNames);
+    static constexpr http::NameSet kNames{"Content-Type",   "Content-Encoding", "Content-Language",
+                                          "Content-Range",  "Content-MD5",      "Content-Disposition",
+                                          "Content-Digest", "Repr-Digest",      "Digest"};
+    return kNames.contains(name);
 }
 
 // A 416 speaks of the request, not of the representation: neither its validators nor its lifetime belong to it, or a
 // cache behind this one could keep the error in the place of the representation.
 bool belongs_to_representation(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 5> kNames = {"ETag", "Last-Modified", "Expires", "Content-Location",
-                                                               "Surrogate-Control"};
+    static constexpr http::NameSet kNames{"ETag", "Last-Modified", "Expires", "Content-Location", "Surrogate-Control"};
     constexpr std::string_view kSuffix = "Cache-Control"; // and the targeted fields: RFC 9213 section 2.4
     const bool is_cache_control =
         name.size() >= kSuffix.size() && http::iequals(name.substr(name.size() - kSuffix.size()), kSuffix);
-    return is_cache_control || is_representation_metadata(name) || is_one_of(name, kNames);
+    return is_cache_control || is_representation_metadata(name) || kNames.contains(name);
 }
 
 // Whether a stored line is sent with this kind of answer.

@@ -1,6 +1,8 @@
 // Targets that are looked at in blocks, and into which request after request is read.
 #include "http/target.h"
 
+#include "tests/unit/http/given_request.h"
+
 #include <doctest/doctest.h>
 
 #include <optional>
@@ -8,33 +10,13 @@
 #include <vector>
 
 using namespace gatehouse::http;
+using namespace gatehouse::http::testing;
 
 namespace {
-
-struct Given {
-    std::string_view target = "/";
-    std::vector<std::string_view> hosts = {"example.com"};
-    Version version = Version::Http11;
-    std::string_view method = "GET";
-    std::string_view scheme = "http";
-};
-
-RequestHead head_of(const Given& given) {
-    RequestHead head;
-    head.method = given.method;
-    head.target = given.target;
-    head.version = given.version;
-    for (const std::string_view host : given.hosts) {
-        head.fields.add("Host", host);
-    }
-    return head;
-}
 
 std::optional<Error> parse_into(const Given& given, Target& target) {
     return parse_target(head_of(given), given.scheme, "default.test", target);
 }
-
-Result<Target> parse(const Given& given) { return parse_target(head_of(given), given.scheme, "default.test"); }
 
 } // namespace
 

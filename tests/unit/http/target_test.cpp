@@ -1,6 +1,8 @@
 // Request targets, authorities, paths and URLs.
 #include "http/target.h"
 
+#include "tests/unit/http/given_request.h"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -8,27 +10,9 @@
 #include <vector>
 
 using namespace gatehouse::http;
+using namespace gatehouse::http::testing;
 
 namespace {
-
-struct Given {
-    std::string_view target = "/";
-    std::vector<std::string_view> hosts = {"example.com"};
-    Version version = Version::Http11;
-    std::string_view method = "GET";
-    std::string_view scheme = "http";
-};
-
-Result<Target> parse(const Given& given) {
-    RequestHead head;
-    head.method = given.method;
-    head.target = given.target;
-    head.version = given.version;
-    for (const std::string_view host : given.hosts) {
-        head.fields.add("Host", host);
-    }
-    return parse_target(head, given.scheme, "default.test");
-}
 
 Result<Target> parse(std::string_view target) {
     Given given;
