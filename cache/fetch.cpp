@@ -53,9 +53,9 @@ void Fetch::detach(policy::Reason reason) noexcept {
     detached_.store(true, std::memory_order_release);
 }
 
-void Fetch::set_home_waker(std::function<void()> wake) {
-    home_waker_ = std::move(wake);
-    has_home_waker_.store(static_cast<bool>(home_waker_), std::memory_order_release);
+void Fetch::set_home_waker(HomeWaker* waker) noexcept {
+    home_waker_ = waker;
+    has_home_waker_.store(waker != nullptr, std::memory_order_release);
 }
 
 std::optional<store::Body::Cursor> Fetch::take_initiator_cursor() {
@@ -127,9 +127,8 @@ void Fetch::wake_home() {
     poster_.post(home, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) {
             self->home_wake_pending_.exchange(false, std::memory_order_acq_rel);
-            const auto waker = self->home_waker_; // a copy: it may clear or replace itself
-            if (waker) {
-                waker();
+            if (self->home_waker_ != nullptr) {
+                self->home_waker_->on_home_wake();
             }
         }
     });

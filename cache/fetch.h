@@ -77,6 +77,15 @@ class Fetch final : public store::BodyListener, public std::enable_shared_from_t
 public:
     enum class Phase : std::uint8_t { Pending, Answered, Failed };
 
+    // Whoever fills the body.
+    class HomeWaker {
+    public:
+        virtual void on_home_wake() noexcept = 0;
+
+    protected:
+        ~HomeWaker() = default;
+    };
+
     Fetch(CorePoster& poster, unsigned home, bool is_private);
     ~Fetch();
 
@@ -172,9 +181,9 @@ public:
     void set_failure(http::Error failure) { failure_ = std::move(failure); }      // before body->fail()
     void set_trailers(http::Fields trailers) { trailers_ = std::move(trailers); } // before body->complete()
     void detach(policy::Reason reason) noexcept;
-    // Called (on the home core) when room appeared in the body's window, or a reader or the initiator left. Null to
-    // clear.
-    void set_home_waker(std::function<void()> wake);
+    // Told (on the home core) when room appeared in the body's window, or a reader or the initiator left. Null to clear,
+    // which it may do itself while it is told; it is cleared before it goes away.
+    void set_home_waker(HomeWaker* waker) noexcept;
     // Whether anybody can still use the answer: it is being stored, or is read, or its initiator has yet to look; or what
     // is left of it is drained.
     bool wanted() const;
@@ -213,7 +222,7 @@ private:
     std::atomic<bool> initiator_served_{false};
     std::atomic<bool> home_wake_pending_{false};
     std::atomic<bool> has_home_waker_{false};
-    std::function<void()> home_waker_; // home core only
+    HomeWaker* home_waker_ = nullptr; // home core only
 };
 
 } // namespace gatehouse::cache

@@ -50,6 +50,9 @@ void FetchTable::move(Fetch& fetch, std::string key) {
 }
 
 void FetchTable::remove(const Fetch& fetch) {
+    if (fetch.is_private) {
+        return; // it never was in here
+    }
     const bool has_own_key = !fetch.join_key.empty();
     Shard& here = shard(has_own_key ? fetch.join_hash : fetch.hash);
     const std::lock_guard lock(here.mutex);

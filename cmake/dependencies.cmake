@@ -20,6 +20,14 @@ gatehouse_plain_library(gatehouse_xxhash xxhash.h xxhash)
 gatehouse_plain_library(gatehouse_cares ares.h cares)
 gatehouse_plain_library(gatehouse_uring liburing.h uring)
 
+# The program's malloc (docs/PERFORMANCE.md). A sanitizer has its own. The library has to be named among those that are
+# needed although nothing calls it by its own names.
+find_package(mimalloc 2 REQUIRED)
+add_library(gatehouse_malloc INTERFACE)
+if(NOT GATEHOUSE_SANITIZE)
+    target_link_libraries(gatehouse_malloc INTERFACE -Wl,--push-state,--no-as-needed mimalloc -Wl,--pop-state)
+endif()
+
 # What every folder sees: the repository root as include directory, and Boost's headers.
 add_library(gatehouse_base INTERFACE)
 target_include_directories(gatehouse_base INTERFACE ${CMAKE_SOURCE_DIR})

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kColon = ": ";
 constexpr std::string_view kCrLf = "\r\n";
+constexpr std::size_t kUsualLines = 16; // room for those of most heads
 constexpr std::size_t kNameSizeMax = std::numeric_limits<std::uint16_t>::max();
 constexpr std::size_t kBlockSizeMax = std::numeric_limits<std::uint32_t>::max();
 
@@ -26,51 +27,11 @@ bool lies_within(std::string_view part, std::string_view whole) noexcept {
     return !before(part.data(), whole.data()) && before(part.data(), whole.data() + whole.size());
 }
 
-// Bytes `count` (at most 8) as one word. OPTIMIZATION: two overlapping loads instead of a loop.
-std::uint64_t load_up_to_eight(const char* at, std::size_t count) noexcept {
-    if (count >= 4) {
-        std::uint32_t front = 0;
-        std::uint32_t back = 0;
-        std::memcpy(&front, at, sizeof front);
-        std::memcpy(&back, at + count - 4, sizeof back);
-        return (std::uint64_t{back} << 32) | front;
-    }
-    std::uint64_t word = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        word = (word << 8) | static_cast<unsigned char>(at[i]);
-    }
-    return word;
-}
-
 } // namespace
-
-// Setting bit 5 maps both cases of a letter to one; that it also maps a few marks together costs only a comparison.
-std::uint16_t Fields::hash_name(std::string_view name) noexcept {
-    constexpr std::uint64_t kCaseBits = 0x2020202020202020U;
-    constexpr std::uint64_t kMultiplier = 0x9e3779b97f4a7c15U; // 2^64 divided by the golden ratio
-    std::uint64_t hash = name.size();
-    const char* at = name.data();
-    std::size_t left = name.size();
-    for (; left > 8; left -= 8, at += 8) {
-        hash = (hash ^ (load_up_to_eight(at, 8) | kCaseBits)) * kMultiplier;
-        hash ^= hash >> 32;
-    }
-    // The rest of a name of more than eight bytes together with what was before it.
-    const std::uint64_t last = name.size() > 8 ? load_up_to_eight(at + left - 8, 8) : load_up_to_eight(at, left);
-    hash = (hash ^ (last | kCaseBits)) * kMultiplier;
-    return static_cast<std::uint16_t>(hash >> 48);
-}
 
 bool Fields::matches(const Entry& entry, std::uint16_t hash, std::string_view name) const noexcept {
     return entry.name_hash == hash && entry.name_size == name.size() &&
            iequals(std::string_view(block_.data() + entry.name_at, entry.name_size), name);
-}
-
-Fields::Line Fields::line(std::size_t index) const noexcept {
-    assert(index < entries_.size());
-    const Entry& entry = entries_[index];
-    return {std::string_view(block_.data() + entry.name_at, entry.name_size),
-            std::string_view(block_.data() + entry.value_at, entry.value_size)};
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
@@ -92,7 +53,13 @@ void Fields::add(std::string_view name, std::string_view value) {
     entries_.push_back({narrow(name_at), narrow(value_at), narrow(value.size()),
                         static_cast<std::uint16_t>(name.size()), hash_name(name)});
     presence_ |= name_bit(name);
-    block_.append(name).append(kColon).append(value).append(kCrLf);
+    // OPTIMIZATION: one growth, and copies whose ends are known.
+    block_.resize(name_at + line_size);
+    char* at = block_.data() + name_at;
+    at = std::copy_n(name.data(), name.size(), at);
+    at = std::copy_n(kColon.data(), kColon.size(), at);
+    at = std::copy_n(value.data(), value.size(), at);
+    std::copy_n(kCrLf.data(), kCrLf.size(), at);
 }
 
 // OPTIMIZATION: with the hash that was computed already, and in one copy.
@@ -168,8 +135,7 @@ void Fields::reserve(std::size_t bytes, std::size_t lines) {
     entries_.reserve(lines);
 }
 
-std::optional<std::string_view> Fields::find_first(std::string_view name) const noexcept {
-    const std::uint16_t hash = hash_name(name);
+std::optional<std::string_view> Fields::find_first(std::uint16_t hash, std::string_view name) const noexcept {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         if (matches(entries_[i], hash, name)) {
             return line(i).value;
@@ -231,6 +197,9 @@ std::size_t Fields::assign_lines(std::string_view text, std::size_t most) {
     };
     const auto from = [end](const char* at) { return std::string_view(at, static_cast<std::size_t>(end - at)); };
     clear();
+    if (entries_.capacity() == 0) {
+        entries_.reserve(kUsualLines);
+    }
     const char* at = begin;
     while (!has(at, kCrLf)) {
         const std::size_t name_size = token_prefix(from(at));

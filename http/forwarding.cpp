@@ -53,11 +53,15 @@ bool is_client_claim(std::string_view name) noexcept {
 
 void append_quoted(std::string& out, std::string_view text) {
     out += '"';
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
+    if (text.find_first_of("\"\\") == std::string_view::npos) {
+        out += text;
+    } else {
+        for (const char c : text) {
+            if (c == '"' || c == '\\') {
+                out += '\\';
+            }
+            out += c;
         }
-        out += c;
     }
     out += '"';
 }

@@ -39,6 +39,9 @@ namespace {
 // At most this much of a body is queued before it is handed to the kernel.
 constexpr std::uint64_t kPieceBytes = 256 * 1024;
 constexpr std::uint64_t kRelayPieceBytes = 64 * 1024;
+// OPTIMIZATION: a small piece that passes through is copied behind its head, and both leave as one: to have the kernel
+// gather them costs more than the copy, and its block is free at once.
+constexpr std::uint64_t kCopiedPieceBytes = 2 * 1024;
 // A waiter may find that the answer is for another variant, join that one, and so on; then it goes alone.
 constexpr int kMaxJoins = 4;
 
@@ -256,17 +259,16 @@ awaitable<void> Exchange::finish(std::shared_ptr<RequestBody> body, std::shared_
         }
     }
     // What has to be kept while a client reads is less than what it took to find its answer.
-    std::optional<Found> found = co_await find_answer(body, tunnel, is_planned_here);
-    if (found) {
-        co_await stream(found->fetch, found->head, found->result, std::move(found->cursor));
+    Found found;
+    const bool is_found = co_await find_answer(body, tunnel, is_planned_here, found);
+    if (is_found) {
+        co_await stream(found);
     }
 }
 
-// Waits, plans again, goes alone; nullopt: the client has its answer, or is gone.
-awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<RequestBody> body,
-                                                                std::shared_ptr<TunnelSlot> tunnel,
-                                                                bool is_planned_here) {
-    std::optional<Found> found;
+// Waits, plans again, goes alone.
+awaitable<bool> Exchange::find_answer(const std::shared_ptr<RequestBody>& body,
+                                      const std::shared_ptr<TunnelSlot>& tunnel, bool is_planned_here, Found& found) {
     for (int joins = 0;; ++joins) {
         Plan& plan = state_.plan;
         if (plan.kind == Plan::Kind::Serve) { // planned again, or what has to be waited for now and then
@@ -330,12 +332,11 @@ awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<
         }
         if (resolution.kind == Resolution::Kind::Stream) {
             state_.content.reset(); // the fetch has it for as long as it needs it
-            found.emplace();
-            found->fetch = fetch;
-            found->head = resolution.head;
-            found->result = resolution.result;
-            found->cursor = std::move(cursor);
-            break;
+            found.fetch = fetch;
+            found.head = resolution.head;
+            found.result = resolution.result;
+            found.cursor = std::move(cursor);
+            co_return true;
         }
         if (waited == Waited::Answered) {
             leave_unread(*fetch); // its answer is not what this client gets
@@ -374,7 +375,18 @@ awaitable<std::optional<Exchange::Found>> Exchange::find_answer(std::shared_ptr<
         plan.kind = Plan::Kind::Alone;
         plan.may_store = plan.may_store && !state_.is_head();
     }
-    co_return found;
+    co_return false;
+}
+
+// Queues the next bytes as text, and moves on behind them.
+void Exchange::copy_content(Body::Cursor& cursor, std::uint64_t bytes) {
+    while (bytes > 0) {
+        iovec piece{};
+        cursor.peek(std::span(&piece, 1), bytes);
+        sink_.content(std::string_view(static_cast<const char*>(piece.iov_base), piece.iov_len));
+        cursor.advance(piece.iov_len);
+        bytes -= piece.iov_len;
+    }
 }
 
 // Sends [first, first + bytes) of the body, or everything from `first` on.
@@ -396,8 +408,12 @@ awaitable<bool> Exchange::stream_span(const std::shared_ptr<Fetch>& fetch, Fetch
         const bool relayed = body.mode() == Body::Mode::Window;
         const std::uint64_t piece = std::min(
             {left, body.published() - cursor.position(), relayed ? kRelayPieceBytes : kPieceBytes});
-        sink_.content(cursor, piece, fetch);
-        cursor.advance(piece);
+        if (relayed && piece <= kCopiedPieceBytes) {
+            copy_content(cursor, piece);
+        } else {
+            sink_.content(cursor, piece, fetch);
+            cursor.advance(piece);
+        }
         left -= piece;
         state_.record.response_body_bytes += piece;
         // Whatever is complete may leave together with what follows it; otherwise nothing waits in our hands.
@@ -458,8 +474,11 @@ bool Exchange::send_head(const Fetch& fetch, const StoredHead& head, const polic
     return content;
 }
 
-awaitable<void> Exchange::stream(std::shared_ptr<Fetch> fetch, StoredHead head, policy::CacheResult result,
-                                 std::optional<Body::Cursor> cursor) {
+awaitable<void> Exchange::stream(Found& found) {
+    const std::shared_ptr<Fetch>& fetch = found.fetch;
+    StoredHead& head = found.head;
+    const policy::CacheResult& result = found.result;
+    std::optional<Body::Cursor>& cursor = found.cursor;
     const Answer& answer = fetch->answer();
     const http::WallTime now = worker_.core.turn_wall();
     if (answer.status == 101) {

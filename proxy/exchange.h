@@ -80,8 +80,9 @@ private:
         cache::policy::CacheResult result;
         std::optional<cache::store::Body::Cursor> cursor;
     };
-    awaitable<std::optional<Found>> find_answer(std::shared_ptr<RequestBody> body, std::shared_ptr<TunnelSlot> tunnel,
-                                                bool is_planned_here);
+    // False: the client has its answer, or is gone.
+    awaitable<bool> find_answer(const std::shared_ptr<RequestBody>& body, const std::shared_ptr<TunnelSlot>& tunnel,
+                                bool is_planned_here, Found& found);
     enum class Waited : std::uint8_t { Answered, TooLong, ClientLeft };
     void plan_again();
     // A while at most: a disk that does not answer keeps nobody from the origin.
@@ -110,8 +111,8 @@ private:
     bool send_head(const cache::Fetch& fetch, const cache::policy::StoredHead& head,
                    const cache::policy::CacheResult& result, std::optional<std::int64_t> age,
                    cache::policy::Assembly& assembly);
-    awaitable<void> stream(std::shared_ptr<cache::Fetch> fetch, cache::policy::StoredHead head,
-                           cache::policy::CacheResult result, std::optional<cache::store::Body::Cursor> cursor);
+    awaitable<void> stream(Found& found);
+    void copy_content(cache::store::Body::Cursor& cursor, std::uint64_t bytes);
     awaitable<bool> stream_span(const std::shared_ptr<cache::Fetch>& fetch, cache::Fetch::Reader& reader,
                                 cache::store::Body::Cursor& cursor, std::uint64_t first,
                                 std::optional<std::uint64_t> bytes);

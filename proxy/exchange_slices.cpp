@@ -159,17 +159,15 @@ awaitable<Exchange::Got> Exchange::answer_without_slices(std::shared_ptr<Fetch> 
     }
     const Resolution resolution = worker_.cache.resolve(context(), state_.plan);
     if (resolution.kind == Resolution::Kind::Stream) {
-        std::optional<Body::Cursor> cursor;
+        Found found{fetch, resolution.head, resolution.result, std::nullopt};
         if (answer.body) {
-            cursor = fetch->take_initiator_cursor();
-            if (!cursor) { // it took interim responses too slowly for those who read the content
+            found.cursor = fetch->take_initiator_cursor();
+            if (!found.cursor) { // it took interim responses too slowly for those who read the content
                 broken();
                 co_return Got::Answered;
             }
         }
-        const StoredHead head = resolution.head;
-        const policy::CacheResult result = resolution.result;
-        co_await stream(fetch, head, result, std::move(cursor));
+        co_await stream(found);
     } else {
         co_await answer_failure(resolution.error, resolution.result);
     }

@@ -32,7 +32,7 @@ awaitable<Exchange::Waited> Exchange::wait_patiently(const std::shared_ptr<Fetch
     std::size_t interims_seen = 0;
     bool may_serve_stale = true;
     for (;;) {
-        const http::SteadyTime now = worker_.core.clock().steady_now();
+        const http::SteadyTime now = worker_.core.turn_steady();
         const auto since = std::chrono::duration_cast<http::Duration>(now - state_.record.started_steady);
         const cache::Patience patience = worker_.cache.patience(context(), state_.plan, since, may_serve_stale);
         const Waited waited = co_await wait_for_answer(fetch, patience.wait, interims_seen);

@@ -25,12 +25,7 @@ Error FetchTask::total_timeout_error() {
     return Error(ErrorKind::ResponseTimeout, "the exchange took longer than total_timeout");
 }
 
-awaitable<void> FetchTask::run([[maybe_unused]] std::shared_ptr<FetchTask> self) {
-    order_.fetch->set_home_waker([weak = weak_from_this()] {
-        if (const auto task = weak.lock()) {
-            task->on_home_wake();
-        }
-    });
+awaitable<void> FetchTask::run([[maybe_unused]] std::unique_ptr<FetchTask> self) {
     total_deadline_.arm(origin_.timeouts.total);
     for (;;) {
         const Attempt result = co_await attempt();
@@ -40,7 +35,6 @@ awaitable<void> FetchTask::run([[maybe_unused]] std::shared_ptr<FetchTask> self)
     }
     room_deadline_.disarm();
     total_deadline_.disarm();
-    order_.fetch->set_home_waker(nullptr);
 }
 
 // Wherever the task is, it looks whether it is to go on.
@@ -54,7 +48,7 @@ void FetchTask::interrupt() noexcept {
     }
 }
 
-void FetchTask::on_home_wake() {
+void FetchTask::on_home_wake() noexcept {
     if (!order_.fetch->wanted()) {
         interrupt();
     } else {
@@ -86,13 +80,16 @@ std::optional<Error> FetchTask::given_up() const {
     return std::nullopt;
 }
 
+// RFC 9110 section 9.2.2: only what can safely happen twice is sent twice, by its method or by an operator's word that it
+// only asks.
+bool FetchTask::may_happen_twice() const {
+    return http::is_idempotent(order_.request.method) || order_.facts.method_is_cached;
+}
+
+// And only while nothing of an answer has been seen and all of the content can be repeated.
 bool FetchTask::may_retry(const Error& error) const {
-    // RFC 9110 section 9.2.2: only what can safely happen twice is sent twice, by its method or by an operator's word
-    // that it only asks; and only while nothing of an answer
-    // has been seen and all of the content can be repeated.
     return error.retry != Retry::Never && !fresh_ && !response_seen_ && attempts_ < kMaxAttempts && !total_expired_ &&
-           !broken_off_ && (http::is_idempotent(order_.request.method) || order_.facts.method_is_cached) &&
-           (!pump_ || pump_->can_replay());
+           !broken_off_ && may_happen_twice() && (!pump_ || pump_->can_replay());
 }
 
 awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
@@ -119,7 +116,8 @@ awaitable<FetchTask::Attempt> FetchTask::failed(Error error) {
 
 // None where it has to be waited for.
 Lease FetchTask::idle_connection() {
-    return fresh_ || given_up() ? Lease() : worker_.pool.take_idle(origin_).value_or(Lease());
+    const bool may_be_sent_again = may_happen_twice() && !order_.body;
+    return fresh_ || given_up() ? Lease() : worker_.pool.take_idle(origin_, may_be_sent_again).value_or(Lease());
 }
 
 awaitable<http::Result<Lease>> FetchTask::wait_for_connection() {
@@ -161,40 +159,44 @@ awaitable<FetchTask::Attempt> FetchTask::attempt() {
     trace.origin_address = lease_.stream().peer();
     trace.origin_reused = lease_.reused();
 
-    const http::Status sent = co_await send_request();
+    const IoResult wrote = co_await send_request();
+    const http::Status sent = sent_request(wrote);
     if (!sent) {
         Error error = sent.error();
         const Attempt ended = co_await failed(std::move(error));
         co_return ended;
     }
-    auto head = co_await receive_head();
-    if (!head) {
-        Error error = head.take_error();
+    const http::Status received = co_await receive_head();
+    if (!received) {
+        Error error = received.error();
         const Attempt ended = co_await failed(std::move(error));
         co_return ended;
     }
     const auto waited = core_.clock().steady_now() - sent_at_;
     trace.origin_wait = std::chrono::duration_cast<std::chrono::microseconds>(waited);
-    trace.origin_status = head->status;
-    http::ResponseHead final_head = std::move(head).value();
-    const Attempt result = co_await deliver(std::move(final_head));
+    trace.origin_status = head_.status;
+    const Attempt result = co_await deliver();
     co_return result;
 }
 
-awaitable<http::Status> FetchTask::send_request() {
-    request_time_ = core_.clock().wall_now();
+// The head of the request.
+awaitable<IoResult> FetchTask::send_request() {
+    request_time_ = core_.turn_wall(); // not later than it is: what is stored is not taken for younger
     sent_at_ = core_.clock().steady_now();
     worker_.cache.sending(*order_.fetch); // before the first byte leaves
     core_.metrics().origin_requests.add();
-    std::string head = serialise(order_.request, order_.framing);
-    iovec piece{head.data(), head.size()};
-    const IoResult wrote =
-        co_await lease_.stream().write_all(std::span(&piece, 1), origin_.timeouts.between_bytes);
+    head_text_ = serialise(order_.request, order_.framing);
+    head_piece_ = iovec{head_text_.data(), head_text_.size()};
+    return lease_.stream().write_all(std::span(&head_piece_, 1), origin_.timeouts.between_bytes);
+}
+
+// Its content follows, if it has any.
+http::Status FetchTask::sent_request(const IoResult& wrote) {
+    head_text_ = std::string();
     if (!wrote.ok()) {
-        Error error(wrote.state == IoResult::State::TimedOut ? ErrorKind::ResponseTimeout
-                                                             : ErrorKind::ConnectionTerminated,
-                    "the request could not be sent", lease_.reused() ? Retry::OnFreshConnection : Retry::Never);
-        co_return error;
+        return Error(wrote.state == IoResult::State::TimedOut ? ErrorKind::ResponseTimeout
+                                                              : ErrorKind::ConnectionTerminated,
+                     "the request could not be sent", lease_.reused() ? Retry::OnFreshConnection : Retry::Never);
     }
     if (order_.body) {
         if (!pump_) {
@@ -202,7 +204,7 @@ awaitable<http::Status> FetchTask::send_request() {
         }
         pump_->start(lease_.stream(), order_.fetch, order_.request.expects_continue, origin_.timeouts.between_bytes);
     }
-    co_return http::success();
+    return http::success();
 }
 
 awaitable<void> FetchTask::end_connection(bool reusable) {
@@ -225,7 +227,7 @@ void FetchTask::drop_connection(bool reusable) {
 }
 
 void start_fetch(Worker& worker, FetchOrder&& order) {
-    auto task = std::make_shared<FetchTask>(worker, std::move(order));
+    auto task = std::make_unique<FetchTask>(worker, std::move(order));
     FetchTask& reference = *task;
     spawn_logged(worker.core.coroutines(), "fetch", reference.run(std::move(task)));
 }

@@ -38,39 +38,41 @@ void let_go(http::RequestHead& head) { [[maybe_unused]] const http::RequestHead 
 
 } // namespace
 
-awaitable<http::Status> FetchTask::read_more_head(http::SteadyTime since) {
+awaitable<IoResult> FetchTask::read_more_head(http::SteadyTime since) {
     keep_at_hand();
     // While the request's content is still on its way the origin need not answer yet.
-    const http::Duration elapsed =
-        std::chrono::duration_cast<http::Duration>(core_.clock().steady_now() - since);
+    const http::Duration elapsed = std::chrono::duration_cast<http::Duration>(core_.turn_steady() - since);
     const http::Duration limit = origin_.timeouts.first_byte;
-    const bool uploading = pump_ && pump_->sending();
+    is_uploading_ = pump_ && pump_->sending();
     const http::Duration left =
-        limit <= http::Duration::zero() || uploading ? limit : std::max(limit - elapsed, http::Duration(1));
+        limit <= http::Duration::zero() || is_uploading_ ? limit : std::max(limit - elapsed, http::Duration(1));
     const std::size_t most = worker_.cache.store().relays_are_short() ? kHeadBytesInNeed : kHeadBytes;
-    const std::span<char> room = std::span(core_.origin_scratch()).first(most);
-    const IoResult got = co_await lease_.stream().read_some(room, left); // written to just before it returns
+    return lease_.stream().read_some(std::span(core_.origin_scratch()).first(most), left);
+}
+
+// Right after the read: what it brought lies in the core's room for it.
+http::Status FetchTask::took_more_head(const IoResult& got) {
     if (got.ok()) {
-        const std::string_view bytes(room.data(), got.bytes);
+        const std::string_view bytes(core_.origin_scratch().data(), got.bytes);
         if (input_.empty()) {
             in_scratch_ = bytes;
         } else {
             input_.append(bytes);
         }
         response_seen_ = true;
-        co_return http::success();
+        return http::success();
     }
     if (got.state == IoResult::State::TimedOut) {
-        if (uploading || (pump_ && pump_->sending())) {
-            co_return http::success();
+        if (is_uploading_ || (pump_ && pump_->sending())) {
+            return http::success();
         }
-        co_return Error(ErrorKind::ResponseTimeout, "no response head within first_byte_timeout");
+        return Error(ErrorKind::ResponseTimeout, "no response head within first_byte_timeout");
     }
     // A pooled connection that the origin closed while we reused it says nothing about this request.
-    co_return Error(ErrorKind::ConnectionTerminated,
-                    got.state == IoResult::State::EndOfStream ? "the origin closed without answering"
-                                                              : "the connection broke before an answer came",
-                    lease_.reused() ? Retry::OnFreshConnection : Retry::Never);
+    return Error(ErrorKind::ConnectionTerminated,
+                 got.state == IoResult::State::EndOfStream ? "the origin closed without answering"
+                                                           : "the connection broke before an answer came",
+                 lease_.reused() ? Retry::OnFreshConnection : Retry::Never);
 }
 
 // Content goes straight into blocks: thousands of stalled responses each keeping the buffer their head came in would add
@@ -109,37 +111,38 @@ http::Status FetchTask::take_interim(http::ResponseHead head) {
     return http::success();
 }
 
-awaitable<http::Result<http::ResponseHead>> FetchTask::receive_head() {
+awaitable<http::Status> FetchTask::receive_head() {
     HeadLimits limits;
     limits.bytes = order_.config->limits.response_head_bytes;
     limits.fields = order_.config->limits.response_head_fields;
-    http::ResponseHead head;
     auto since = sent_at_;
     for (;;) {
-        HeadParse parse = parse_response_head(at_hand(), limits, head);
+        HeadParse parse = parse_response_head(at_hand(), limits, head_);
         if (parse.state == HeadParse::State::Bad) {
             co_return std::move(parse.error);
         }
         if (parse.state == HeadParse::State::Incomplete) {
-            const http::Status more = co_await read_more_head(since);
+            const IoResult got = co_await read_more_head(since);
+            const http::Status more = took_more_head(got);
             if (!more) {
                 co_return more.error();
             }
             continue;
         }
         use_up(parse.consumed);
-        if (head.status >= 200 || head.status == 101) {
-            co_return std::move(head);
+        if (head_.status >= 200 || head_.status == 101) {
+            co_return http::success();
         }
         since = core_.clock().steady_now();
-        const http::Status taken = take_interim(std::move(head));
+        const http::Status taken = take_interim(std::exchange(head_, http::ResponseHead()));
         if (!taken) {
             co_return taken.error();
         }
     }
 }
 
-awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
+awaitable<FetchTask::Attempt> FetchTask::deliver() {
+    http::ResponseHead& head = head_;
     cache::FetchRequest sent = order_.sent();
     if (head.status == 101) {
         // RFC 9110 section 7.8: a 101 answers a request that asked for it, and names the protocol.
@@ -155,7 +158,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         cache::Intake none;
         const Framing no_content;
         sent.may_store = false;
-        worker_.cache.begin(*order_.fetch, sent, head, no_content, request_time_, core_.clock().wall_now(), none);
+        worker_.cache.begin(*order_.fetch, sent, head, no_content, request_time_, core_.turn_wall(), none);
         co_return Attempt::Ended;
     }
     if (order_.unsafe) {
@@ -174,7 +177,7 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
     apply_etag_rule(order_.etag_rule(), head, *framing, lease_.stream(), input_, sent);
     cache::Intake intake;
     const auto begun = worker_.cache.begin(*order_.fetch, sent, head, *framing, request_time_,
-                                           core_.clock().wall_now(), intake);
+                                           core_.turn_wall(), intake);
     if (begun == cache::HttpCache::BeginResult::RetryUnconditional) {
         // Content that is not wanted is not read: the connection goes with it.
         const bool is_over =
@@ -190,11 +193,12 @@ awaitable<FetchTask::Attempt> FetchTask::deliver(http::ResponseHead head) {
         const Attempt ended = co_await failed(std::move(error));
         co_return ended;
     }
-    // Nothing is asked any more. What was is not kept for as long as a slow client takes to read the answer.
-    let_go(order_.request.head);
-    let_go(order_.client_request);
     http::Status relayed = http::success();
-    if (framing->kind != Framing::Kind::None) {
+    if (framing->kind != Framing::Kind::None && !relay_at_once(*framing, intake)) {
+        // Nothing is asked any more. What was is not kept for as long as a slow client takes to read the answer.
+        let_go(order_.request.head);
+        let_go(order_.client_request);
+        [[maybe_unused]] const http::Fields gone = std::exchange(head.fields, http::Fields());
         relayed = co_await relay_body(*framing, intake);
     }
     extra_bytes_ = extra_bytes_ || !at_hand().empty();
@@ -300,6 +304,24 @@ awaitable<http::Result<std::size_t>> FetchTask::read_content(std::span<char> roo
     co_return step->content;
 }
 
+// Content that came with its head, where there is room for all of it. False: nothing was done.
+bool FetchTask::relay_at_once(const Framing& framing, cache::Intake& intake) {
+    const std::uint64_t bytes = framing.length;
+    if (framing.kind != Framing::Kind::Length || bytes == 0 || at_hand().size() < bytes || !order_.fetch->wanted()) {
+        return false;
+    }
+    const auto room = intake.body->prepare();
+    if (room.state != store_body::RoomState::Room || room.room.size() < bytes) {
+        return false;
+    }
+    const std::span<char> content = room.room.first(static_cast<std::size_t>(bytes));
+    std::memcpy(content.data(), at_hand().data(), content.size());
+    use_up(content.size());
+    intake.took(content);
+    intake.body->publish(content.size());
+    return true;
+}
+
 awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Intake& intake) {
     remaining_ = framing.length;
     content_done_ = framing.kind == Framing::Kind::Length && framing.length == 0;
@@ -309,7 +331,7 @@ awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Int
     while (!content_done_) {
         const auto room = body.prepare();
         if (room.state == store_body::RoomState::Exhausted) {
-            worker_.cache.detach(*order_.fetch, intake, Reason::MemoryBudget, core_.clock().wall_now());
+            worker_.cache.detach(*order_.fetch, intake, Reason::MemoryBudget, core_.turn_wall());
             continue;
         }
         if (room.state == store_body::RoomState::Full) {
@@ -336,7 +358,7 @@ awaitable<http::Status> FetchTask::relay_body(const Framing& framing, cache::Int
             static_cast<void>(co_await wait_for(core_, pause, kLongestPause));
         }
         if (intake.writer && body.mode() == store_body::Mode::Retain && body.published() > max_object) {
-            worker_.cache.detach(*order_.fetch, intake, Reason::ResponseTooLarge, core_.clock().wall_now());
+            worker_.cache.detach(*order_.fetch, intake, Reason::ResponseTooLarge, core_.turn_wall());
         }
     }
     co_return http::success();

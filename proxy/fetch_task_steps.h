@@ -16,19 +16,23 @@
 
 namespace gatehouse::proxy {
 
-class FetchTask final : public FetchRegistry::Member, public std::enable_shared_from_this<FetchTask> {
+class FetchTask final : public FetchRegistry::Member, private cache::Fetch::HomeWaker {
 public:
     FetchTask(Worker& worker, FetchOrder&& order)
         : worker_(worker), core_(worker.core), order_(std::move(order)), origin_(*order_.behavior->origin_ref),
           room_deadline_(core_.wheel(), &FetchTask::on_room_deadline, this),
           total_deadline_(core_.wheel(), &FetchTask::on_total_deadline, this) {
         worker_.fetches.add(*this);
+        order_.fetch->set_home_waker(this);
     }
-    ~FetchTask() { worker_.fetches.remove(*this); }
+    ~FetchTask() {
+        order_.fetch->set_home_waker(nullptr);
+        worker_.fetches.remove(*this);
+    }
     FetchTask(const FetchTask&) = delete;
     FetchTask& operator=(const FetchTask&) = delete;
 
-    awaitable<void> run(std::shared_ptr<FetchTask> self);
+    awaitable<void> run(std::unique_ptr<FetchTask> self);
     void break_off() noexcept override;
 
 private:
@@ -37,16 +41,19 @@ private:
     awaitable<Attempt> attempt();
     Lease idle_connection();
     awaitable<http::Result<Lease>> wait_for_connection();
-    awaitable<http::Status> send_request();
-    awaitable<http::Result<http::ResponseHead>> receive_head();
-    awaitable<http::Status> read_more_head(http::SteadyTime since);
+    awaitable<IoResult> send_request();
+    http::Status sent_request(const IoResult& wrote);
+    awaitable<http::Status> receive_head();
+    awaitable<IoResult> read_more_head(http::SteadyTime since);
+    http::Status took_more_head(const IoResult& got);
     // What was read and not used: in the core's room for it, where nothing had to be waited for since, or in input_.
     std::string_view at_hand() const noexcept { return in_scratch_.empty() ? std::string_view(input_) : in_scratch_; }
     void use_up(std::size_t bytes);
     // Before a wait: the scratch room does not survive it.
     void keep_at_hand();
     http::Status take_interim(http::ResponseHead head);
-    awaitable<Attempt> deliver(http::ResponseHead head);
+    awaitable<Attempt> deliver();
+    bool relay_at_once(const http::Framing& framing, cache::Intake& intake);
     awaitable<http::Status> relay_body(const http::Framing& framing, cache::Intake& intake);
     awaitable<http::Result<std::size_t>> read_content(std::span<char> room, const http::Framing& framing);
     awaitable<bool> wait_for_room(cache::Intake& intake);
@@ -58,8 +65,9 @@ private:
     // Why nobody waits for this any more, if so.
     std::optional<http::Error> given_up() const;
     void interrupt() noexcept;
+    bool may_happen_twice() const;
     bool may_retry(const http::Error& error) const;
-    void on_home_wake();
+    void on_home_wake() noexcept override;
     static void on_room_deadline(void* context) { static_cast<FetchTask*>(context)->room_event_.signal(); }
     static void on_total_deadline(void* context);
     static http::Error total_timeout_error();
@@ -71,6 +79,9 @@ private:
     std::shared_ptr<Acquisition> acquisition_; // while it waits for a connection
     Lease lease_;
     std::shared_ptr<BodyPump> pump_;
+    http::ResponseHead head_;     // of the answer
+    std::string head_text_;       // of the request, while it is sent
+    iovec head_piece_{};
     std::string input_;           // read from the origin, not yet used
     std::string_view in_scratch_; // likewise; one of the two is empty
     Event room_event_;
@@ -81,6 +92,7 @@ private:
     http::SteadyTime sent_at_{};
     std::uint64_t remaining_ = 0;
     bool content_done_ = false;
+    bool is_uploading_ = false;   // the request's content was on its way when more of the answer was waited for
     bool extra_bytes_ = false;    // something followed the message: the connection is not reused
     bool response_seen_ = false;  // at least one byte of a response
     bool fresh_ = false;

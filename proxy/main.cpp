@@ -21,7 +21,6 @@
 #include <system_error>
 #include <utility>
 
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,35 +38,6 @@ void raise_descriptor_limit() {
             spdlog::warn("the limit of open files stays at its soft value; raise it with LimitNOFILE or ulimit -n");
         }
     }
-}
-
-// What is stored is not malloc's (cache/store/arena.h), but what is relayed and parsed is, in sizes up to 64 KiB and more.
-// Fixed thresholds keep what was freed from staying with the process, and two arenas keep cores from each hoarding
-// their own.
-void tune_allocator() {
-    ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-    ::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
-    ::mallopt(M_ARENA_MAX, 2);
-}
-
-// Of each size, glibc keeps 7 freed pieces of memory for each thread, and what 32 requests free within a turn of the
-// loop is more; a miss takes a quarter less CPU with this (docs/PERFORMANCE.md). It is read before main() begins, so
-// the program is started once more. Whoever has set something of it has decided already.
-void keep_freed_memory_at_hand(char** arguments) {
-    constexpr const char* kDone = "GATEHOUSE_STARTED_AGAIN"; // also where glibc takes the other one out of our sight
-    if (std::getenv("GLIBC_TUNABLES") != nullptr || std::getenv(kDone) != nullptr) {
-        return;
-    }
-    ::setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=100:glibc.malloc.tcache_max=4096", 1);
-    ::setenv(kDone, "1", 1);
-    // By its path, so that its name in a list of processes is its own and not `exe`. Where neither is there, it goes on
-    // as it is.
-    std::error_code unknown;
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
-    if (!unknown) {
-        ::execv(program.c_str(), arguments);
-    }
-    ::execv("/proc/self/exe", arguments);
 }
 
 // As it was written, but for a port that the system chose.
@@ -214,8 +184,6 @@ int main(int argc, char** argv) {
     if (command.command != proxy::CommandLine::Command::Run) {
         return proxy::run_command(command, std::cout, std::cerr);
     }
-    keep_freed_memory_at_hand(argv);
-    tune_allocator();
     raise_descriptor_limit();
     return run(command);
 }

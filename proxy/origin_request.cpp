@@ -101,10 +101,14 @@ OriginRequest make_origin_request(const OriginRequestFacts& facts) {
     const bool is_read = out.method == http::Method::Get || out.method == http::Method::Head;
     const bool is_plain = rules.disabled && is_read && !facts.facts.upgrade;
     const bool narrowed = (facts.for_store || is_plain) && !rules.forward_everything;
-    const std::string target = narrowed ? policy::forwarded_target(facts.target, rules) : facts.target.origin_form();
+    std::string target = narrowed ? policy::forwarded_target(facts.target, rules) : facts.target.origin_form();
     // OPTIONS * asks about the server; behind a path of the origin that is what lies below the path.
     const bool is_server = target == "*";
-    out.head.target = is_server && !origin.path.empty() ? origin.path : origin.path + target;
+    if (origin.path.empty()) {
+        out.head.target = std::move(target);
+    } else {
+        out.head.target = is_server ? origin.path : origin.path + target;
+    }
 
     const bool wants_trailers = http::list_contains(facts.client.fields, "TE", "trailers");
     http::Fields& fields = out.head.fields;

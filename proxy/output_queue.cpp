@@ -1,12 +1,13 @@
 // Gathering text and body pieces into sendmsg calls, and what lies in files into sendfile calls.
 #include "proxy/output_queue.h"
 
+#include "proxy/stream_socket.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 
 namespace gatehouse::proxy {
 
@@ -120,10 +121,7 @@ ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
     if (next_ == segments_.size()) {
         add_text(text_.size());
     }
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = count;
-    return ::sendmsg(descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return proxy::send_pieces(descriptor, std::span(pieces).first(count));
 }
 
 // As sendfile(2). A file that has become shorter is an error: what was promised cannot be sent.

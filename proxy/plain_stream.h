@@ -35,7 +35,7 @@ public:
     void close() noexcept override { socket_->close(); }
     bool may_read() const noexcept override { return socket_->may_read(); }
     bool is_quiet() noexcept override;
-    awaitable<void> wait_readable() override;
+    void set_reader(StreamReader* reader) override { socket_->set_reader(reader); }
 
 private:
     awaitable<IoResult> wait_and_read(std::span<char> room, http::Duration timeout);

@@ -300,6 +300,7 @@ void Resolver::State::take_addresses(Entry& entry, DnsAnswer answer) {
         spdlog::info("origin name {} has other addresses now, connections to the old ones are closed after their "
                      "current exchange addresses={} before={}",
                      log_value(entry.host), join(addresses->list), join(entry.current->list));
+        entry.current->outdated.store(true, std::memory_order_release);
     }
     entry.current = std::move(addresses);
 }
@@ -320,6 +321,9 @@ void Resolver::State::take_failure(Entry& entry, DnsAnswer::Outcome outcome) {
                          join(entry.current->list));
         }
         return;
+    }
+    if (had_addresses) {
+        entry.current->outdated.store(true, std::memory_order_release);
     }
     entry.current.reset();
     entry.failure = error_of(outcome, entry.host);

@@ -12,6 +12,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@ namespace gatehouse::proxy {
 struct Addresses {
     std::vector<asio::ip::address> list; // never empty
     std::uint64_t version = 0;           // grows when the set changes: pooled connections to others are drained
+    // The name has others now, or none. For whoever keeps this and need not ask again meanwhile.
+    mutable std::atomic<bool> outdated{false};
     bool contains(const asio::ip::address& address) const noexcept;
 };
 

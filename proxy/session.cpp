@@ -148,7 +148,7 @@ bool Session::rest() {
     await_bytes();
     if (!resting_) {
         resting_ = true;
-        connection_->stream->socket().set_reader(this);
+        connection_->stream->set_reader(this);
     }
     return true;
 }
@@ -351,7 +351,7 @@ void Session::proceed(Step step) {
         return;
     }
     resting_ = false;
-    connection_->stream->socket().set_reader(nullptr);
+    connection_->stream->set_reader(nullptr);
     spawn_logged(worker_.core.coroutines(), "session", serve(shared_from_this(), step));
 }
 
@@ -390,7 +390,7 @@ awaitable<bool> Session::serve_waiting() {
     const bool expects =
         expect && http::iequals(*expect, "100-continue") && state.head.version == http::Version::Http11;
     std::shared_ptr<RequestBody> body;
-    auto tunnel_slot = std::make_shared<TunnelSlot>();
+    std::shared_ptr<TunnelSlot> tunnel_slot;
     Exchange exchange(worker_, state, sink_, client_);
     const bool has_content = state.framing.kind == http::Framing::Kind::Chunked || state.framing.length > 0;
     if (has_content) {
@@ -398,6 +398,9 @@ awaitable<bool> Session::serve_waiting() {
     }
     // Without content begin() has been asked already, and said that there is something to wait for.
     const bool done = has_content && exchange.begin();
+    if (state.facts.upgrade) {
+        tunnel_slot = std::make_shared<TunnelSlot>();
+    }
     if (!done) {
         exchange.launch(body, tunnel_slot);
     }
@@ -413,7 +416,7 @@ awaitable<bool> Session::serve_waiting() {
     if (body) {
         state.record.request_body_bytes = body->received();
     }
-    const bool switched = static_cast<bool>(tunnel_slot->lease);
+    const bool switched = tunnel_slot && tunnel_slot->lease;
     if (switched && !sink_.failed()) {
         state.record.status = 101;
         co_await tunnel(*tunnel_slot);

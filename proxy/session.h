@@ -19,7 +19,7 @@
 
 namespace gatehouse::proxy {
 
-class Session final : public std::enable_shared_from_this<Session>, private StreamSocket::Reader {
+class Session final : public std::enable_shared_from_this<Session>, private StreamReader {
 public:
     // Serves the connection to its end; the worker's registry keeps the session alive meanwhile. The listener has
     // counted the connection already; the session counts it off.

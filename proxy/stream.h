@@ -27,6 +27,16 @@ struct IoResult {
     bool ok() const noexcept { return state == State::Ok; }
 };
 
+// Told, instead of coroutines that wait, when there is something to read: the half of a session, and of an idle origin
+// connection, that needs no coroutine. Called from the loop, never from within a call to the stream.
+class StreamReader {
+public:
+    virtual void on_readable() noexcept = 0;
+
+protected:
+    ~StreamReader() = default;
+};
+
 class Stream {
 public:
     virtual ~Stream() = default;
@@ -49,9 +59,9 @@ public:
     virtual bool may_read() const noexcept = 0;
     // Whether nothing has arrived and the peer has not closed: asked right before an idle connection is reused.
     virtual bool is_quiet() noexcept = 0;
-    // Calls back once when an idle connection becomes readable (closed by the peer, or bytes nobody asked for).
-    // At most one watch at a time; it ends with the next read or close.
-    virtual awaitable<void> wait_readable() = 0;
+    // From now on `reader` is told each time that bytes or an end arrive, until the stream is closed; null: nobody. What
+    // has arrived meanwhile is told in the next turn.
+    virtual void set_reader(StreamReader* reader) = 0;
 
     const std::string& peer() const noexcept { return peer_; } // "127.0.0.1:8080", for logs
 

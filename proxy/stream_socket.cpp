@@ -94,11 +94,19 @@ ssize_t StreamSocket::peek(std::span<char> room) noexcept {
     return got;
 }
 
-ssize_t StreamSocket::send(std::span<const iovec> pieces) noexcept {
+ssize_t send_pieces(int descriptor, std::span<const iovec> pieces) noexcept {
+    constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    if (pieces.size() == 1) {
+        return ::send(descriptor, pieces[0].iov_base, pieces[0].iov_len, kFlags);
+    }
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(pieces.data()); // NOLINT: sendmsg(2) does not write to it
     message.msg_iovlen = std::min<std::size_t>(pieces.size(), IOV_MAX);
-    const ssize_t sent = uninterrupted([&] { return ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    return ::sendmsg(descriptor, &message, kFlags);
+}
+
+ssize_t StreamSocket::send(std::span<const iovec> pieces) noexcept {
+    const ssize_t sent = uninterrupted([&] { return send_pieces(descriptor_, pieces); });
     if (sent < 0 && would_block()) {
         writable_ = false;
     }
@@ -191,20 +199,7 @@ awaitable<IoResult> StreamSocket::wait(Direction what, Direction whose) {
     }
 }
 
-awaitable<void> StreamSocket::wait_readable() {
-    const Ptr hold(this);
-    while (is_open()) {
-        char byte = 0;
-        // The flag may be left from a read that took all there was without noticing.
-        if (readable_ && (peek(std::span(&byte, 1)) >= 0 || !would_block())) {
-            co_return;
-        }
-        Wait waiting(*this, Direction::Read, Direction::Read);
-        co_await waiting.event.wait();
-    }
-}
-
-void StreamSocket::set_reader(Reader* reader) {
+void StreamSocket::set_reader(StreamReader* reader) {
     reader_ = reader;
     if (reader != nullptr && readable_ && is_open()) {
         read_again();

@@ -28,16 +28,6 @@ public:
     using Ptr = boost::intrusive_ptr<StreamSocket>;
     enum class Direction : unsigned char { Read, Write };
 
-    // Told, instead of coroutines that wait, when there is something to read: the half of a session that needs no
-    // coroutine. Called from the loop, never from within a call to the socket.
-    class Reader {
-    public:
-        virtual void on_readable() noexcept = 0;
-
-    protected:
-        ~Reader() = default;
-    };
-
     // Takes over a descriptor (connected or connecting) and makes it non-blocking. Null when the system refuses; the
     // descriptor then stays the caller's.
     static Ptr adopt(Core& core, int descriptor);
@@ -66,11 +56,9 @@ public:
     // Waits until `what` is possible, the deadline of `whose` passes, or the socket is closed. Several coroutines may
     // wait at once. If it is possible already the others on the core get a turn first.
     awaitable<IoResult> wait(Direction what, Direction whose);
-    // Waits, without a deadline, until bytes or an end have arrived or the socket is closed.
-    awaitable<void> wait_readable();
 
     // From now on `reader` is told; null: nobody. What has arrived meanwhile is told in the next turn.
-    void set_reader(Reader* reader);
+    void set_reader(StreamReader* reader);
     // Whether a read may find something. Cleared by the read that finds no more.
     bool may_read() const noexcept { return readable_; }
     // The reader has left something unread and wants to be told again, after the others on the core.
@@ -113,11 +101,15 @@ private:
     bool writable_ = false;
     bool ended_ = false; // the peer has ended, or an error is pending: the next read says so
     const bool short_read_means_empty_;
-    Reader* reader_ = nullptr;
+    StreamReader* reader_ = nullptr;
     Wait* waits_ = nullptr;
     Deadline read_deadline_;
     Deadline write_deadline_;
 };
+
+// As sendmsg(2), never blocking, never raising SIGPIPE. OPTIMIZATION: one piece goes by send(2), for which the kernel has
+// no message and no table of pieces to copy: 2 % of a passed answer (docs/PERFORMANCE.md).
+ssize_t send_pieces(int descriptor, std::span<const iovec> pieces) noexcept;
 
 // The IoResult of an operation that ended by this errno.
 IoResult failed_by(int error_number) noexcept;

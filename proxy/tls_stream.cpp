@@ -465,9 +465,6 @@ bool TlsStream::is_quiet() noexcept {
     return state.after(result, outcome) == Direction::Read;
 }
 
-awaitable<void> TlsStream::wait_readable() {
-    const StreamSocket::Ptr socket = state_->socket;
-    co_await socket->wait_readable();
-}
+void TlsStream::set_reader(StreamReader* reader) { state_->socket->set_reader(reader); }
 
 } // namespace gatehouse::proxy

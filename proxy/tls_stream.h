@@ -42,7 +42,7 @@ public:
     void close() noexcept override;
     bool may_read() const noexcept override { return true; } // OpenSSL may hold some, or session tickets have come
     bool is_quiet() noexcept override;
-    awaitable<void> wait_readable() override;
+    void set_reader(StreamReader* reader) override;
 
     // Whether the handshake resumed an earlier session.
     bool resumed() const noexcept;

@@ -3,7 +3,6 @@
 
 #include "proxy/connector.h"
 #include "proxy/diagnostic_log.h"
-#include "proxy/spawn.h"
 #include "proxy/tls_context.h"
 
 #include <spdlog/spdlog.h>
@@ -82,14 +81,27 @@ private:
 };
 
 struct Group;
+using ConnectionPtr = std::shared_ptr<OriginConnection>;
+using GroupPtr = std::shared_ptr<Group>;
 
-// An open connection, leased or idle. Shared by its lease or its group, and by the coroutine that watches it.
-struct Connection {
-    explicit Connection(Core& core) : idle_deadline(core.wheel(), &Connection::on_idle_deadline, this) {}
+} // namespace
+
+// An open connection, leased or idle. While it is idle it is told when something arrives.
+struct OriginConnection final : StreamReader {
+    explicit OriginConnection(Core& core) : idle_deadline(core.wheel(), &OriginConnection::on_idle_deadline, this) {}
     static void on_idle_deadline(void* self);
+    void on_readable() noexcept override;
+    void set_idle(http::Duration timeout) {
+        stream->set_reader(this);
+        idle_deadline.arm(timeout);
+    }
+    void set_busy() noexcept {
+        stream->set_reader(nullptr);
+        idle_deadline.disarm();
+    }
     void close() noexcept {
         stream->close();
-        slot = Slot(); // at once, and not only when the watch has noticed
+        slot = Slot(); // at once, whoever still holds it
     }
 
     std::unique_ptr<Stream> stream;
@@ -97,58 +109,74 @@ struct Connection {
     Slot slot;
     std::weak_ptr<Group> group;
     Deadline idle_deadline;
-    bool idle = false;
-    bool watched = false; // a coroutine waits for it to become readable
 };
 
-using ConnectionPtr = std::shared_ptr<Connection>;
+namespace {
 
 // The connections of one core that lead to the same place in the same way. Two configurations of an origin share a
 // group only if they agree in all of this, so that a reload never reuses a connection to somewhere else.
 struct Group {
+    explicit Group(Resolver& names) : resolver(names) {}
     bool serves(const config::Origin& origin) const {
         return url == origin.url && tls.verify == origin.tls_options.verify &&
                tls.ca_file == origin.tls_options.ca_file && tls.server_name == origin.tls_options.server_name;
     }
     // Takes a connection out of the idle ones. Returns it, so that it lives until the caller is done.
-    ConnectionPtr take_out(const Connection& connection);
+    ConnectionPtr take_out(const OriginConnection& connection);
+    // An idle one that still leads to one of these addresses. `may_retry`: of UpstreamPool::take_idle().
+    ConnectionPtr take_idle(const std::shared_ptr<const Addresses>& addresses, bool may_retry);
+    // Keeps a connection for the next exchange, or closes it.
+    void give_back(const ConnectionPtr& connection);
     void close_all();
 
+    Resolver& resolver;
     std::string url;
     config::OriginTls tls;
     std::string host;
     unsigned max_idle = 0;
+    bool closed = false; // the pool has stopped
     http::Duration idle_timeout{0};
     std::shared_ptr<ConnectionTotals::Count> count;
     std::shared_ptr<TlsSessionSlot> session = std::make_shared<TlsSessionSlot>();
+    std::shared_ptr<const Addresses> latest; // of the name, when a connection was last asked for
     std::vector<ConnectionPtr> idle; // the one that was given back last is at the end
     std::size_t next_start = 0;      // the address to try first
 };
 
-using GroupPtr = std::shared_ptr<Group>;
-
-ConnectionPtr Group::take_out(const Connection& connection) {
+ConnectionPtr Group::take_out(const OriginConnection& connection) {
+    // From the end: that is where one is taken from.
     const auto found =
-        std::find_if(idle.begin(), idle.end(), [&](const ConnectionPtr& each) { return each.get() == &connection; });
-    if (found == idle.end()) {
+        std::find_if(idle.rbegin(), idle.rend(), [&](const ConnectionPtr& each) { return each.get() == &connection; });
+    if (found == idle.rend()) {
         return nullptr;
     }
     ConnectionPtr taken = std::move(*found);
-    idle.erase(found);
-    taken->idle = false;
-    taken->idle_deadline.disarm();
+    idle.erase(std::next(found).base());
+    taken->set_busy();
     return taken;
+}
+
+ConnectionPtr Group::take_idle(const std::shared_ptr<const Addresses>& addresses, bool may_retry) {
+    latest = addresses;
+    while (!idle.empty()) {
+        ConnectionPtr connection = take_out(*idle.back());
+        const bool is_known_quiet = may_retry && !connection->stream->may_read();
+        if (addresses->contains(connection->address) && (is_known_quiet || connection->stream->is_quiet())) {
+            return connection;
+        }
+        connection->close();
+    }
+    return nullptr;
 }
 
 void Group::close_all() {
     for (ConnectionPtr& connection : std::exchange(idle, {})) {
-        connection->idle = false;
-        connection->idle_deadline.disarm();
+        connection->set_busy();
         connection->close();
     }
 }
 
-void close_idle_connection(Connection& connection) {
+void close_idle_connection(OriginConnection& connection) {
     const GroupPtr group = connection.group.lock();
     const ConnectionPtr hold = group ? group->take_out(connection) : nullptr;
     if (hold) {
@@ -156,37 +184,46 @@ void close_idle_connection(Connection& connection) {
     }
 }
 
-void Connection::on_idle_deadline(void* self) { close_idle_connection(*static_cast<Connection*>(self)); }
-
-// Ends an idle connection as soon as the origin closes it or sends what nobody asked for. While the connection is on
-// loan the watch sleeps on, or ends with the first byte of an answer.
-awaitable<void> watch(ConnectionPtr connection) {
-    for (;;) {
-        co_await connection->stream->wait_readable();
-        if (!connection->idle) {
-            break;
-        }
-        if (!connection->stream->is_quiet()) {
-            close_idle_connection(*connection);
-            break;
-        }
+void Group::give_back(const ConnectionPtr& connection) {
+    // It is asked again before it is taken.
+    if (closed || max_idle == 0 || (connection->stream->may_read() && !connection->stream->is_quiet())) {
+        connection->close();
+        return;
     }
-    connection->watched = false;
+    if (latest->outdated.load(std::memory_order_acquire)) {
+        const auto others = resolver.peek(host);
+        latest = others ? others : latest;
+    }
+    if (!latest->contains(connection->address)) {
+        connection->close(); // the origin has moved
+        return;
+    }
+    if (idle.size() >= max_idle) {
+        take_out(*idle.front())->close();
+    }
+    connection->set_idle(idle_timeout);
+    idle.push_back(connection);
 }
 
 } // namespace
+
+void OriginConnection::on_idle_deadline(void* self) { close_idle_connection(*static_cast<OriginConnection*>(self)); }
+
+// It ends as soon as the origin closes it or sends what nobody asked for.
+void OriginConnection::on_readable() noexcept {
+    if (!stream->is_quiet()) {
+        close_idle_connection(*this);
+    }
+}
 
 struct UpstreamPool::Impl : std::enable_shared_from_this<Impl> {
     Impl(Core& on_core, Resolver& names, std::shared_ptr<ConnectionTotals> shared)
         : core(on_core), resolver(names), totals(std::move(shared)), start(on_core.index()) {}
 
     GroupPtr group_for(const config::Origin& origin);
-    ConnectionPtr take_idle(Group& group, const Addresses& addresses);
-    std::optional<Lease> lease_idle(const GroupPtr& group, const Addresses& addresses);
+    std::optional<Lease> lease_idle(Group& group, const std::shared_ptr<const Addresses>& addresses, bool may_retry);
     Slot take_slot(Group& group, unsigned limit);
-    void give_back(const GroupPtr& group, const ConnectionPtr& connection);
     void close_idle();
-    Lease lease(const GroupPtr& group, ConnectionPtr connection, bool reused);
     static awaitable<http::Result<Lease>> acquire(std::shared_ptr<Impl> impl, const config::Origin& origin, bool fresh);
 
     Core& core;
@@ -210,7 +247,7 @@ GroupPtr UpstreamPool::Impl::group_for(const config::Origin& origin) {
     }
     // Groups of an earlier configuration go once nothing uses them any more.
     std::erase_if(same_name, [](const GroupPtr& group) { return group->idle.empty() && group.use_count() == 1; });
-    auto group = std::make_shared<Group>();
+    auto group = std::make_shared<Group>(resolver);
     group->url = origin.url;
     group->tls = origin.tls_options;
     group->host = origin.host;
@@ -224,24 +261,14 @@ GroupPtr UpstreamPool::Impl::group_for(const config::Origin& origin) {
     return group;
 }
 
-ConnectionPtr UpstreamPool::Impl::take_idle(Group& group, const Addresses& addresses) {
-    while (!group.idle.empty()) {
-        ConnectionPtr connection = group.take_out(*group.idle.back());
-        if (addresses.contains(connection->address) && connection->stream->is_quiet()) {
-            return connection;
-        }
-        connection->close();
-    }
-    return nullptr;
-}
-
-std::optional<Lease> UpstreamPool::Impl::lease_idle(const GroupPtr& group, const Addresses& addresses) {
-    ConnectionPtr idle = take_idle(*group, addresses);
+std::optional<Lease> UpstreamPool::Impl::lease_idle(Group& group, const std::shared_ptr<const Addresses>& addresses,
+                                                    bool may_retry) {
+    ConnectionPtr idle = group.take_idle(addresses, may_retry);
     if (!idle) {
         return std::nullopt;
     }
     core.metrics().origin_reuses.add();
-    return lease(group, std::move(idle), true);
+    return Lease(std::move(idle), true);
 }
 
 Slot UpstreamPool::Impl::take_slot(Group& group, unsigned limit) {
@@ -254,29 +281,6 @@ Slot UpstreamPool::Impl::take_slot(Group& group, unsigned limit) {
     return slot;
 }
 
-// Keeps a connection for the next exchange, or closes it.
-void UpstreamPool::Impl::give_back(const GroupPtr& group, const ConnectionPtr& connection) {
-    // It is asked again before it is taken.
-    if (closed || group->max_idle == 0 || (connection->stream->may_read() && !connection->stream->is_quiet())) {
-        connection->close();
-        return;
-    }
-    const auto addresses = resolver.peek(group->host);
-    if (addresses && !addresses->contains(connection->address)) {
-        connection->close(); // the origin has moved
-        return;
-    }
-    if (group->idle.size() >= group->max_idle) {
-        group->take_out(*group->idle.front())->close();
-    }
-    connection->idle = true;
-    connection->idle_deadline.arm(group->idle_timeout);
-    group->idle.push_back(connection);
-    if (!std::exchange(connection->watched, true)) {
-        spawn_logged(core.coroutines(), "idle origin connection", watch(connection));
-    }
-}
-
 void UpstreamPool::Impl::close_idle() {
     for (auto& [name, same_name] : groups) {
         for (const GroupPtr& group : same_name) {
@@ -285,42 +289,23 @@ void UpstreamPool::Impl::close_idle() {
     }
 }
 
-struct Lease::Impl {
-    Impl(std::shared_ptr<UpstreamPool::Impl> from, GroupPtr of, ConnectionPtr open, bool used)
-        : pool(std::move(from)), group(std::move(of)), connection(std::move(open)), reused(used) {}
-    ~Impl() {
-        if (connection) {
-            connection->close();
-        }
+Lease::~Lease() {
+    if (connection_) {
+        connection_->close();
     }
-    Impl(const Impl&) = delete;
-    Impl& operator=(const Impl&) = delete;
-
-    std::shared_ptr<UpstreamPool::Impl> pool;
-    GroupPtr group;
-    ConnectionPtr connection;
-    bool reused;
-};
-
-Lease UpstreamPool::Impl::lease(const GroupPtr& group, ConnectionPtr connection, bool reused) {
-    Lease lease;
-    lease.impl_ = std::make_unique<Lease::Impl>(shared_from_this(), group, std::move(connection), reused);
-    return lease;
 }
 
-Lease::Lease() = default;
-Lease::Lease(Lease&&) noexcept = default;
-Lease& Lease::operator=(Lease&&) noexcept = default;
-Lease::~Lease() = default;
-
-Stream& Lease::stream() const noexcept { return *impl_->connection->stream; }
-bool Lease::reused() const noexcept { return impl_ && impl_->reused; }
-Lease::operator bool() const noexcept { return impl_ != nullptr; }
+Stream& Lease::stream() const noexcept { return *connection_->stream; }
 
 void Lease::give_back() {
-    const std::unique_ptr<Impl> impl = std::move(impl_);
-    if (impl) {
-        impl->pool->give_back(impl->group, std::exchange(impl->connection, nullptr));
+    const ConnectionPtr connection = std::exchange(connection_, nullptr);
+    if (!connection) {
+        return;
+    }
+    if (const GroupPtr group = connection->group.lock()) {
+        group->give_back(connection);
+    } else {
+        connection->close(); // its configuration has gone
     }
 }
 
@@ -349,9 +334,9 @@ std::size_t UpstreamPool::idle() const noexcept {
     return count;
 }
 
-std::optional<Lease> UpstreamPool::take_idle(const config::Origin& origin) {
+std::optional<Lease> UpstreamPool::take_idle(const config::Origin& origin, bool may_retry) {
     const auto addresses = impl_->closed ? nullptr : impl_->resolver.known(origin.host);
-    return addresses ? impl_->lease_idle(impl_->group_for(origin), *addresses) : std::nullopt;
+    return addresses ? impl_->lease_idle(*impl_->group_for(origin), addresses, may_retry) : std::nullopt;
 }
 
 awaitable<http::Result<Lease>> UpstreamPool::acquire(const config::Origin& origin, bool fresh) {
@@ -374,8 +359,9 @@ awaitable<http::Result<Lease>> UpstreamPool::Impl::acquire(std::shared_ptr<Impl>
         co_return stopping();
     }
     const GroupPtr group = impl->group_for(origin);
+    group->latest = *addresses;
     if (!fresh) {
-        if (std::optional<Lease> idle = impl->lease_idle(group, **addresses)) {
+        if (std::optional<Lease> idle = impl->lease_idle(*group, *addresses, false)) {
             co_return *std::move(idle);
         }
     }
@@ -408,12 +394,12 @@ awaitable<http::Result<Lease>> UpstreamPool::Impl::acquire(std::shared_ptr<Impl>
         co_return stopping();
     }
     impl->core.metrics().origin_connects.add();
-    auto connection = std::make_shared<Connection>(impl->core);
+    auto connection = std::make_shared<OriginConnection>(impl->core);
     connection->stream = std::move(connected->stream);
     connection->address = connected->address;
     connection->slot = std::move(slot);
     connection->group = group;
-    co_return impl->lease(group, std::move(connection), false);
+    co_return Lease(std::move(connection), false);
 }
 
 } // namespace gatehouse::proxy

@@ -6,7 +6,7 @@
 # configuration has the program and the tests in it, so that ./run and ./test share a build; it needs doctest's headers.
 build_packages=(
     ca-certificates cmake curl doctest-dev g++-12 libboost-json1.81-dev libboost1.81-dev libc-ares-dev libcli11-dev
-    libfuse3-dev libspdlog-dev libssl-dev liburing-dev libxxhash-dev libyaml-cpp-dev ninja-build
+    libfuse3-dev libmimalloc-dev libspdlog-dev libssl-dev liburing-dev libxxhash-dev libyaml-cpp-dev ninja-build
 )
 test_packages=(openssl unbound valgrind)
 clang_packages=(clang-16 libbenchmark-dev libclang-rt-16-dev)

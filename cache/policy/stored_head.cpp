@@ -5,6 +5,7 @@
 #include "http/cache_control.h"
 #include "http/date.h"
 #include "http/forwarding.h"
+#include "http/name_set.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -72,13 +73,15 @@ http::Fields end_to_end_fields(const http::ResponseHead& response, WallTime resp
     constexpr std::size_t kBytesOfOurs = 128; // Via and Date
     http::Fields fields;
     fields.reserve(response.fields.serialised().size() + kBytesOfOurs, response.fields.size() + 2);
-    fields = response.fields;
-    // Fields that are for one connection only, and those of proxy authentication, are not stored.
-    // RFC 9111 section 3.1
-    http::remove_hop_by_hop(fields);
     // The name of ours says what we did. What a cache before us said of itself in it would stand beside it unattributed,
     // unlike in Cache-Status, where each member names its cache.
-    fields.remove("X-Cache");
+    static constexpr http::NameSet kOurs{"X-Cache", "Content-Length"};
+    // Fields that are for one connection only, and those of proxy authentication, are not stored.
+    // RFC 9111 section 3.1
+    fields.append_if(response.fields, [](const http::Fields::Line& line) {
+        return !kOurs.contains(line.name) && !http::is_hop_by_hop(line.name);
+    });
+    http::remove_connection_named(fields, response.fields);
     http::append_via(fields, response.version, kPseudonym);
     ensure_date(fields, response_time);
     return fields;

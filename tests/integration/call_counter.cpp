@@ -79,6 +79,11 @@ ssize_t recv(int descriptor, void* buffer, std::size_t size, int flags) {
     count(reads);
     return real(descriptor, buffer, size, flags);
 }
+ssize_t send(int descriptor, const void* bytes, std::size_t size, int flags) {
+    static const auto real = next<decltype(&::send)>("send");
+    count(sends);
+    return real(descriptor, bytes, size, flags);
+}
 ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
     static const auto real = next<decltype(&::sendmsg)>("sendmsg");
     count(sends);

@@ -8,7 +8,7 @@ namespace gatehouse::testing {
 struct CallCounts {
     std::uint64_t allocations = 0;   // malloc, calloc, realloc and what is built on them
     std::uint64_t reads = 0;         // recv
-    std::uint64_t sends = 0;         // sendmsg
+    std::uint64_t sends = 0;         // send, sendmsg
     std::uint64_t waits = 0;         // epoll_wait
     std::uint64_t registrations = 0; // epoll_ctl
 };

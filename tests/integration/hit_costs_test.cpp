@@ -1,4 +1,4 @@
-// What a fresh hit from memory asks of the allocator and of the kernel.
+// What a fresh hit from memory asks of the allocator and of the kernel, and what passes through of the kernel.
 #include "tests/integration/call_counter.h"
 #include "tests/support/child_process.h"
 #include "tests/support/proxy_under_test.h"
@@ -98,5 +98,38 @@ TEST_CASE("pipelined hits allocate nothing, and are read with one recv and answe
     CHECK(counts.allocations == 0);
     CHECK(counts.reads == 1);
     CHECK(counts.sends == 1);
+    CHECK(counts.registrations == 0);
+}
+
+// The test is the origin, too, so that nothing else calls the kernel meanwhile.
+TEST_CASE("an answer that passes through takes one recv and one send for the client, and one of each for the origin") {
+    Socket place = Socket::listen();
+    Yaml yaml;
+    yaml.workers = "1";
+    ProxyUnderTest proxy(place.port(), yaml);
+    RawClient client(proxy.port());
+    Socket origin;
+    const auto ask = [&] {
+        client.send("GET /passed HTTP/1.1\r\nHost: gate.test\r\n\r\n");
+        if (!origin.is_open()) {
+            origin = place.accept();
+        }
+        std::string request;
+        while (request.find("\r\n\r\n") == std::string::npos) {
+            REQUIRE(origin.receive(request) == Socket::Read::Bytes);
+        }
+        REQUIRE(origin.send("HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 1000\r\n\r\n" +
+                            std::string(1000, 'x')));
+        REQUIRE(client.read().content.size() == 1000);
+    };
+    ask();
+    proxy.advance(gatehouse::http::Duration(0)); // what follows the answer is done
+    const CallCounter counter;
+    for (int i = 0; i < kHits; ++i) {
+        ask();
+    }
+    const CallCounts counts = counter.counts();
+    CHECK(counts.reads == 2 * kHits);
+    CHECK(counts.sends == 2 * kHits);
     CHECK(counts.registrations == 0);
 }

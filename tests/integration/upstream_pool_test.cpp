@@ -54,6 +54,31 @@ TEST_CASE("A connection that was given back is used again, the last one first") 
     CHECK(pool.pool->idle() == 1);
 }
 
+TEST_CASE("For a request that can be sent again, an idle connection is as quiet as the poller says") {
+    Listener origin;
+    Pool pool;
+    const auto config = origin_at(origin.port());
+    Lease lease = pool.lease(config);
+    Socket end = origin.accept();
+    lease.give_back();
+    pool.loop.settle();
+    CHECK(end.send("nobody asked")); // the loop does not run, so the poller does not tell
+    SUBCASE("which has not told yet") {
+        std::optional<Lease> taken = pool.pool->take_idle(config, true);
+        REQUIRE(taken);
+        CHECK(taken->reused());
+    }
+    SUBCASE("which has told") {
+        pool.loop.await([&] { return pool.pool->idle() == 0; }, "the word of the poller");
+        CHECK_FALSE(pool.pool->take_idle(config, true));
+        CHECK(at_end(end));
+    }
+    SUBCASE("for any other the system is asked") {
+        CHECK_FALSE(pool.pool->take_idle(config, false));
+        CHECK(at_end(end));
+    }
+}
+
 TEST_CASE("A connection goes round many times") {
     Listener origin;
     Pool pool;

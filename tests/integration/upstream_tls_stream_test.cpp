@@ -213,10 +213,10 @@ TEST_CASE("An idle connection is quiet although session tickets come in, and not
     Client client(server.port());
     const auto stream = client.open();
     gates.await("tickets sent");
-    client.loop.run(stream->wait_readable());
+    client.loop.run(testing::readable(*stream));
     CHECK(stream->is_quiet());
     CHECK(client.session->session != nullptr);
-    auto watching = client.loop.start(stream->wait_readable());
+    auto watching = client.loop.start(testing::readable(*stream));
     client.loop.settle();
     CHECK_FALSE(watching.done());
     CHECK(client.write(*stream, {"x"}).ok());
@@ -226,7 +226,7 @@ TEST_CASE("An idle connection is quiet although session tickets come in, and not
     std::array<char, 16> room{};
     CHECK(client.loop.run(stream->read_some(room, 1s)).bytes == 7); // looking took nothing away
     gates.open("end");
-    client.loop.run(stream->wait_readable());
+    client.loop.run(testing::readable(*stream));
     CHECK_FALSE(stream->is_quiet());
 }
 
@@ -254,7 +254,7 @@ TEST_CASE("A session ticket that comes late, and in pieces, ends a watch but not
     client.session->session.reset();
     for (int i = 1; i <= 4; ++i) {
         CAPTURE(i);
-        auto watching = client.loop.start(stream->wait_readable());
+        auto watching = client.loop.start(testing::readable(*stream));
         client.loop.settle();
         CHECK_FALSE(watching.done());
         gates.open("piece " + std::to_string(i));

@@ -4,7 +4,9 @@
 
 #include "proxy/asio.h"
 #include "proxy/core.h"
+#include "proxy/event.h"
 #include "proxy/spawn.h"
+#include "proxy/stream.h"
 #include "tests/support/gates.h"
 #include "tests/support/manual_clock.h"
 
@@ -127,5 +129,16 @@ private:
 
     std::vector<std::unique_ptr<proxy::Core>> cores_;
 };
+
+// Waits until a stream that nobody reads has something to read.
+inline proxy::awaitable<void> readable(proxy::Stream& stream) {
+    struct Told final : proxy::StreamReader {
+        void on_readable() noexcept override { event.signal(); }
+        proxy::Event event;
+    } told;
+    stream.set_reader(&told);
+    co_await told.event.wait();
+    stream.set_reader(nullptr);
+}
 
 } // namespace gatehouse::testing

@@ -38,6 +38,12 @@ Answer failure() {
     return answer;
 }
 
+struct CallingWaker final : Fetch::HomeWaker {
+    explicit CallingWaker(std::function<void()> to_call) : call(std::move(to_call)) {}
+    void on_home_wake() noexcept override { call(); }
+    std::function<void()> call;
+};
+
 } // namespace
 
 TEST_CASE("a fetch is pending until its answer is published, and wakes those who wait") {
@@ -245,7 +251,8 @@ TEST_CASE("the home core is told when the last reader or the initiator leaves, o
     Bench bench;
     const auto fetch = bench.make(true);
     int woken = 0;
-    fetch->set_home_waker([&] { ++woken; });
+    CallingWaker waker([&] { ++woken; });
+    fetch->set_home_waker(&waker);
     {
         const CountingReader one(fetch, 1);
         { const CountingReader two(fetch, 1); }
@@ -269,14 +276,17 @@ TEST_CASE("the home core is told when the last reader or the initiator leaves, o
 TEST_CASE("a waker may clear itself while it runs") {
     Bench bench;
     const auto fetch = bench.make(true);
-    auto witness = std::make_shared<int>(0);
-    fetch->set_home_waker([&fetch = *fetch, witness] {
-        fetch.set_home_waker(nullptr);
-        ++*witness; // what was captured still lives
+    int woken = 0;
+    CallingWaker waker([&] {
+        fetch->set_home_waker(nullptr);
+        ++woken;
     });
+    fetch->set_home_waker(&waker);
     fetch->initiator_left();
     bench.poster.run_all();
-    CHECK(*witness == 1);
+    fetch->initiator_left();
+    bench.poster.run_all();
+    CHECK(woken == 1);
 }
 
 TEST_CASE("a reader that moves on makes room, and the home core is told") {
@@ -286,7 +296,8 @@ TEST_CASE("a reader that moves on makes room, and the home core is told") {
     fetch->publish(bench.relayed());
     Body& body = *fetch->answer().body;
     int woken = 0;
-    fetch->set_home_waker([&] { ++woken; });
+    CallingWaker waker([&] { ++woken; });
+    fetch->set_home_waker(&waker);
     const std::string megabytes(4 * 1024 * 1024, 'x');
     auto cursor = fetch->take_initiator_cursor();
     REQUIRE(cursor);
@@ -350,7 +361,8 @@ TEST_CASE("an initiator that has yet to begin holds the oldest bytes, and is cut
     fetch->publish(bench.relayed());
     fill(*fetch->answer().body, std::string(1000, 'x'));
     int woken = 0;
-    fetch->set_home_waker([&] { ++woken; });
+    CallingWaker waker([&] { ++woken; });
+    fetch->set_home_waker(&waker);
     CountingReader keeps_up(fetch, 1);
     keeps_up.reader.moved_to(900);
     CHECK(fetch->wanted());
@@ -495,8 +507,9 @@ TEST_CASE("the last reference may go away inside a callback") {
         fill(*fetch->answer().body, "x");
         CHECK(fetch->cut_slowest(10) == 1);
     }
+    CallingWaker waker([&last] { last.let_go(); });
     SUBCASE("of the home core") {
-        fetch->set_home_waker([&last] { last.let_go(); });
+        fetch->set_home_waker(&waker);
         fetch->initiator_left();
     }
     last.fetch = std::move(fetch);

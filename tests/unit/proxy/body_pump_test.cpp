@@ -37,7 +37,7 @@ public:
     void close() noexcept override { closed = true; }
     bool may_read() const noexcept override { return true; }
     bool is_quiet() noexcept override { return true; }
-    awaitable<void> wait_readable() override { co_return; }
+    void set_reader(proxy::StreamReader*) override {}
 
     std::string received;
     bool closed = false;

@@ -242,14 +242,12 @@ TEST_CASE("close() ends what waits, and whatever comes after it fails") {
     std::array<char, 16> room{};
     auto reading = loop.start(pair.stream->read_some(room, 1s));
     auto writing = loop.start(write_text(*pair.stream, {pattern(300'000)}, 1s));
-    auto watching = loop.start(pair.stream->wait_readable());
     loop.settle();
     pair.stream->close();
     pair.stream->close();
     loop.settle();
     REQUIRE(reading.done());
     REQUIRE(writing.done());
-    CHECK(watching.done());
     CHECK(reading.take().state == State::Failed);
     CHECK(writing.take().state == State::Failed);
     CHECK(pair.stream->descriptor() == -1);
@@ -259,7 +257,6 @@ TEST_CASE("close() ends what waits, and whatever comes after it fails") {
     CHECK(loop.run(pair.stream->writable(1s)).state == State::Failed);
     CHECK(pair.stream->try_read(room) == -1);
     loop.run(pair.stream->finish_sending(1s));
-    loop.run(pair.stream->wait_readable());
     CHECK(loop.core().wheel().armed() == 0);
 }
 
@@ -268,13 +265,11 @@ TEST_CASE("A stream that is destroyed while a coroutine waits on it ends the wai
     Pair pair(loop);
     std::array<char, 16> room{};
     auto reading = loop.start(pair.stream->read_some(room, 1s));
-    auto watching = loop.start(pair.stream->wait_readable());
     loop.settle();
     pair.stream.reset();
     loop.settle();
     REQUIRE(reading.done());
     CHECK(reading.take().state == State::Failed);
-    CHECK(watching.done());
 }
 
 TEST_CASE("A core that ends while a coroutine waits leaves nothing behind") {
@@ -298,7 +293,7 @@ TEST_CASE("A core that ends while a coroutine waits leaves nothing behind") {
 namespace {
 
 // What a session is to its stream: told of bytes, it reads as much as the test says.
-struct CountingReader final : proxy::StreamSocket::Reader {
+struct CountingReader final : proxy::StreamReader {
     explicit CountingReader(PlainStream& from, std::size_t at_once = 1 << 16) : stream(from), room(at_once) {}
     void on_readable() noexcept override {
         ++told;
@@ -413,7 +408,7 @@ TEST_CASE("An idle stream is quiet until bytes or an end arrive, and looking tak
     CoreLoop loop;
     Pair pair(loop);
     CHECK(pair.stream->is_quiet());
-    auto watching = loop.start(pair.stream->wait_readable());
+    auto watching = loop.start(testing::readable(*pair.stream));
     loop.settle();
     CHECK_FALSE(watching.done());
     pair.say("surprise");
