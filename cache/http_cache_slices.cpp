@@ -160,7 +160,7 @@ store::HeldEntry HttpCache::find_slice(const RequestContext& context, const poli
     }
     found.clear();
     look_up(context, key, hash, found);
-    found.add(below.files, key);
+    found.add(below.unlisted, key);
     return choose();
 }
 

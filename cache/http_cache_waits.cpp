@@ -26,7 +26,7 @@ void HttpCache::look_up(const RequestContext& context, std::string_view key, con
         store_.lookup(hash, key, found);
     }
     if (context.loaded != nullptr) {
-        found.add(context.loaded->files(), key);
+        found.add(context.loaded->unlisted(), key);
     }
 }
 
@@ -41,7 +41,7 @@ HttpCache::Match HttpCache::find(const RequestContext& context) {
     if (below.kind == store::Below::Kind::Brought) {
         found.clear();
         look_up(context, context.key, context.hash, found);
-        found.add(below.files, context.key);
+        found.add(below.unlisted, context.key);
         match = choose(context, found);
     }
     match.load = std::move(below.load);

@@ -90,10 +90,29 @@ bool OutputQueue::has_left_memory(Segment& segment) noexcept {
     return !segment.is_at_hand;
 }
 
+// OPTIMIZATION: what is sent from a file leaves together with what comes before it, for a packet and a wake-up less: a
+// fifth of the CPU of 100 kB. Only from the beginning of a page on: the pages of a packet would be one too many else, and
+// the kernel divides it at twice the cost (bench/README.md).
+bool OutputQueue::add_beginning(Segment& segment, std::span<iovec> room, std::size_t& count) noexcept {
+    constexpr std::uint64_t kPageBytes = 4096;
+    const std::string_view here =
+        segment.file->beginning_from(segment.file_at).substr(0, static_cast<std::size_t>(segment.bytes));
+    const bool has_more = here.size() < segment.bytes;
+    if (has_more && segment.file->at(segment.file_at + here.size()).offset % kPageBytes != 0) {
+        return false;
+    }
+    if (!here.empty() && !room.empty()) {
+        room.front() = {const_cast<char*>(here.data()), here.size()}; // NOLINT: it is not written to
+        ++count;
+    }
+    return has_more && !has_left_memory(segment);
+}
+
 // As sendmsg(2): text and pieces of bodies, up to the next one that lies in a file.
 ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
     std::array<iovec, kMaxPieces> pieces;
     std::size_t count = 0;
+    bool more = false;
     std::size_t text_at = sent_text_;
     const auto add_text = [&](std::size_t end) {
         if (end > text_at && count < kMaxPieces) {
@@ -104,8 +123,7 @@ ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
     for (std::size_t i = next_; i < segments_.size() && count + 2 < kMaxPieces; ++i) {
         add_text(segments_[i].text_end);
         if (segments_[i].file) {
-            // Without MSG_MORE: held back for the beginning of the file, a response of 100 kB costs 1.5 times as much
-            // (bench/README.md).
+            more = add_beginning(segments_[i], std::span(pieces).subspan(count), count);
             break;
         }
         const auto room = std::span(pieces).subspan(count);
@@ -121,7 +139,7 @@ ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
     if (next_ == segments_.size()) {
         add_text(text_.size());
     }
-    return proxy::send_pieces(descriptor, std::span(pieces).first(count));
+    return proxy::send_pieces(descriptor, std::span(pieces).first(count), more);
 }
 
 // As sendfile(2). A file that has become shorter is an error: what was promised cannot be sent.

@@ -10,11 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 namespace gatehouse::proxy {
 
@@ -70,6 +72,7 @@ private:
     Segment& add(std::uint64_t bytes);
     void ask_about_files_again() noexcept;
     static bool has_left_memory(Segment& segment) noexcept;
+    static bool add_beginning(Segment& segment, std::span<iovec> room, std::size_t& count) noexcept;
     ssize_t send_pieces(int descriptor) noexcept;
     static ssize_t send_file(int descriptor, const Segment& segment) noexcept;
     void consume(std::uint64_t bytes);

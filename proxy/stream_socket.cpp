@@ -94,15 +94,15 @@ ssize_t StreamSocket::peek(std::span<char> room) noexcept {
     return got;
 }
 
-ssize_t send_pieces(int descriptor, std::span<const iovec> pieces) noexcept {
-    constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+ssize_t send_pieces(int descriptor, std::span<const iovec> pieces, bool more) noexcept {
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
     if (pieces.size() == 1) {
-        return ::send(descriptor, pieces[0].iov_base, pieces[0].iov_len, kFlags);
+        return ::send(descriptor, pieces[0].iov_base, pieces[0].iov_len, flags);
     }
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(pieces.data()); // NOLINT: sendmsg(2) does not write to it
     message.msg_iovlen = std::min<std::size_t>(pieces.size(), IOV_MAX);
-    return ::sendmsg(descriptor, &message, kFlags);
+    return ::sendmsg(descriptor, &message, flags);
 }
 
 ssize_t StreamSocket::send(std::span<const iovec> pieces) noexcept {

@@ -109,7 +109,8 @@ private:
 
 // As sendmsg(2), never blocking, never raising SIGPIPE. OPTIMIZATION: one piece goes by send(2), for which the kernel has
 // no message and no table of pieces to copy: 2 % of a passed answer (docs/PERFORMANCE.md).
-ssize_t send_pieces(int descriptor, std::span<const iovec> pieces) noexcept;
+// `more`: it may wait for what is sent next.
+ssize_t send_pieces(int descriptor, std::span<const iovec> pieces, bool more = false) noexcept;
 
 // The IoResult of an operation that ended by this errno.
 IoResult failed_by(int error_number) noexcept;

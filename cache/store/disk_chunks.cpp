@@ -40,14 +40,15 @@ FileResult<Location> DiskLog::append_manifest(const NewRecord& record, std::span
     return append_carrying(manifest, carried);
 }
 
-std::optional<std::uint64_t> DiskLog::sequence_of(std::string_view key, std::string_view secondary_key) {
+std::optional<std::uint64_t> DiskLog::sequence_of(std::string_view key, std::string_view secondary_key,
+                                                  Blocking blocking) {
     const KeyHash hash = this->hash(key);
     ReadRecord record;
     for (const IndexEntry& entry : find(hash)) {
         const Segment* const segment = segment_at(entry.location.segment);
         const bool may_be_it = segment != nullptr && entry.secondary_marker == marker_of(secondary_key);
         if (may_be_it &&
-            read_head_of(segment->view(), hash, entry.location, record, record.head, Blocking::Allowed) ==
+            read_head_of(segment->view(), hash, entry.location, record, record.head, blocking) ==
                 ReadState::Whole &&
             record.head.key == key && record.head.secondary_key == secondary_key) {
             return record.head.facts.sequence;

@@ -78,6 +78,7 @@ enum class ReadState : std::uint8_t {
 // One record as it was read, checked. May be used for one read after the other: its room is kept.
 struct ReadRecord {
     std::string bytes; // the views below refer to it; it may be longer than what was read
+    std::size_t bytes_read = 0; // of a head, and of what stands behind it
     RecordHead head;
     std::string_view body;
     FileError error;
@@ -133,7 +134,8 @@ public:
     // record.body is not looked at.
     FileResult<Location> append_manifest(const NewRecord& record, std::span<const Place> chunks);
     // The number of what is stored for the key and secondary key.
-    std::optional<std::uint64_t> sequence_of(std::string_view key, std::string_view secondary_key);
+    std::optional<std::uint64_t> sequence_of(std::string_view key, std::string_view secondary_key,
+                                             Blocking blocking = Blocking::Allowed);
     // What is stored for the key and secondary key is no more, also after the next start.
     FileError remove(std::string_view key, std::string_view secondary_key, std::uint64_t sequence);
     // More segments, or fewer: then the oldest go with what they hold, and their files are removed. An error: as far

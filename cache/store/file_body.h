@@ -6,8 +6,11 @@
 
 #include "cache/store/disk_files.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::cache::store {
@@ -27,8 +30,10 @@ public:
         // Reads it and says whether it is right. It waits.
         virtual bool run(std::size_t piece) const = 0;
     };
-    // Without a check all is known to be right.
-    explicit FileBody(std::vector<Piece> pieces, std::shared_ptr<const Check> check = nullptr);
+    // Without a check all is known to be right. `beginning`: the first bytes, which were read already, up to where a page
+    // of the file begins.
+    explicit FileBody(std::vector<Piece> pieces, std::shared_ptr<const Check> check = nullptr,
+                      std::string beginning = {});
 
     std::uint64_t size() const noexcept { return ends_.empty() ? 0 : ends_.back(); }
     // What lies at a position below size(), up to the end of its piece.
@@ -38,6 +43,11 @@ public:
         std::uint64_t bytes = 0;
     };
     Run at(std::uint64_t position) const noexcept;
+    // What lies at a position and need not be read from its file.
+    std::string_view beginning_from(std::uint64_t position) const noexcept {
+        return std::string_view(beginning_).substr(static_cast<std::size_t>(
+            std::min<std::uint64_t>(position, beginning_.size())));
+    }
     // Whether [first, first + bytes) is known to be right, and the kernel has all of it in memory, so that sending it
     // waits for no disk. False where it cannot say.
     bool is_at_hand(std::uint64_t first, std::uint64_t bytes) const;
@@ -54,6 +64,7 @@ private:
 
     std::vector<Piece> pieces_;
     std::shared_ptr<const Check> check_;
+    const std::string beginning_;
     std::vector<std::uint64_t> ends_;      // of each piece, in the body
     std::vector<const disk::File*> files_; // of the pieces: a few, where there are thousands of pieces
 };

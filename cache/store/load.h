@@ -13,7 +13,7 @@ namespace gatehouse::cache::store {
 
 class Load {
 public:
-    // `done` is called once, on any thread, when lookup() finds what there is, and files() has the rest. False: that is
+    // `done` is called once, on any thread, when lookup() finds what there is, and unlisted() has the rest. False: that is
     // so already, and `done` is not called.
     bool when_done(std::function<void()> done) {
         const std::lock_guard lock(mutex_);
@@ -24,19 +24,19 @@ public:
         return true;
     }
 
-    // Entries whose body lies in files, which lookup() does not find. After it has finished.
-    const std::vector<EntryRef>& files() const noexcept { return files_; }
+    // As Below::unlisted. After it has finished.
+    const std::vector<EntryRef>& unlisted() const noexcept { return unlisted_; }
     // The same: whether something could not be read.
     bool has_failed() const noexcept { return has_failed_; }
 
     void fail() { finish({}, true); }
-    // Once. `files`: as files().
-    void finish(std::vector<EntryRef> files = {}, bool has_failed = false) {
+    // Once. `unlisted`: as unlisted().
+    void finish(std::vector<EntryRef> unlisted = {}, bool has_failed = false) {
         std::vector<std::function<void()>> waiting;
         {
             const std::lock_guard lock(mutex_);
             is_done_ = true;
-            files_ = std::move(files);
+            unlisted_ = std::move(unlisted);
             has_failed_ = has_failed;
             waiting.swap(waiting_);
         }
@@ -48,7 +48,7 @@ public:
 private:
     std::mutex mutex_;
     bool is_done_ = false;
-    std::vector<EntryRef> files_;
+    std::vector<EntryRef> unlisted_;
     std::atomic<bool> has_failed_{false};
     std::vector<std::function<void()>> waiting_;
 };

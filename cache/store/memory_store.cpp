@@ -88,6 +88,10 @@ public:
                               std::uint64_t sequence) override;
     EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata,
                              std::shared_ptr<const FileBody> body) override;
+    EntryRef make_passing_entry(const PutFacts& facts, std::string_view metadata, std::string_view body) override;
+    bool has_room_for(std::uint64_t bytes) const noexcept override {
+        return budgets_->stored.used() + bytes <= budgets_->stored.limit();
+    }
     bool erase(const EntryRef& entry) override;
     std::uint64_t max_object_bytes() const noexcept override { return max_object_bytes_; }
     void for_each(const std::function<void(const EntryRef&)>& visit) override;
@@ -110,8 +114,12 @@ private:
         // Bits that neither the buckets (from bit 0 up) nor the ghosts' tags (from bit 32 on) use.
         return *shards_[(hash >> 24) & (shards_.size() - 1)];
     }
-    EntryRef make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body, std::uint64_t body_size,
-                        std::size_t extra_bytes = 0);
+    EntryRef make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body, std::uint64_t body_size);
+    // Something that is not stored, where what passes through has its memory. Null: that is short.
+    BlockRef passing_block(std::size_t bytes);
+    static std::size_t head_size(const PutFacts& facts, std::string_view metadata) noexcept;
+    static EntryRef fill_entry(BlockRef head, const PutFacts& facts, std::string_view metadata, BlockRef body,
+                               std::uint64_t body_size);
     BlockRef fitting_body(const Body& body);
     BlockRef allocate_whole(std::size_t size);
     std::size_t least_piece(std::size_t wanted, std::uint64_t freed) const noexcept;
@@ -216,14 +224,44 @@ std::shared_ptr<Body> MemoryStore::open_relay(std::optional<std::uint64_t> expec
     return std::make_shared<Body>(Body::Mode::Window, *this, relay_, expected_bytes);
 }
 
+std::size_t MemoryStore::head_size(const PutFacts& facts, std::string_view metadata) noexcept {
+    return sizeof(Entry) + facts.key.size() + facts.secondary_key.size() + metadata.size();
+}
+
 EntryRef MemoryStore::make_entry(const PutFacts& facts, std::string_view metadata, BlockRef body,
-                                 std::uint64_t body_size, std::size_t extra_bytes) {
-    const std::size_t size =
-        sizeof(Entry) + facts.key.size() + facts.secondary_key.size() + metadata.size() + extra_bytes;
-    if (size > Block::kMaxPayload) {
-        return EntryRef();
+                                 std::uint64_t body_size) {
+    const std::size_t size = head_size(facts, metadata);
+    return fill_entry(size > Block::kMaxPayload ? BlockRef() : allocate_whole(size), facts, metadata, std::move(body),
+                      body_size);
+}
+
+BlockRef MemoryStore::passing_block(std::size_t bytes) {
+    const std::uint64_t charge = bytes > Block::kMaxPayload ? 0 : Block::charge_for(bytes);
+    if (charge == 0 || !budgets_->relayed.try_charge(charge)) {
+        return BlockRef();
     }
-    BlockRef head = allocate_whole(size);
+    BlockRef block = Block::allocate(bytes, budgets_->relayed);
+    if (!block) {
+        budgets_->relayed.release(charge);
+    }
+    return block;
+}
+
+EntryRef MemoryStore::make_passing_entry(const PutFacts& facts, std::string_view metadata, std::string_view body) {
+    BlockRef content;
+    if (!body.empty()) {
+        content = passing_block(body.size());
+        if (!content) {
+            return EntryRef();
+        }
+        std::copy(body.begin(), body.end(), content->data());
+    }
+    return fill_entry(passing_block(head_size(facts, metadata)), facts, metadata, std::move(content), body.size());
+}
+
+// In a block with room for all of its head; null: null.
+EntryRef MemoryStore::fill_entry(BlockRef head, const PutFacts& facts, std::string_view metadata, BlockRef body,
+                                 std::uint64_t body_size) {
     if (!head) {
         return EntryRef();
     }
@@ -247,7 +285,12 @@ EntryRef MemoryStore::make_entry(const PutFacts& facts, std::string_view metadat
 EntryRef MemoryStore::make_file_entry(const PutFacts& facts, std::string_view metadata,
                                       std::shared_ptr<const FileBody> body) {
     constexpr std::size_t kRoom = sizeof(Entry::FilePointer) + alignof(Entry::FilePointer);
-    EntryRef made = make_entry(facts, metadata, BlockRef(), body->size(), kRoom);
+    const std::size_t size = head_size(facts, metadata) + kRoom;
+    BlockRef head = passing_block(size);
+    if (!head && size <= Block::kMaxPayload) {
+        head = allocate_whole(size);
+    }
+    EntryRef made = fill_entry(std::move(head), facts, metadata, BlockRef(), body->size());
     if (made) {
         Entry* const entry = made.entry_;
         const std::size_t text_size = facts.key.size() + facts.secondary_key.size() + metadata.size();

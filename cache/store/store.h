@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cache/store/body.h"
+#include "cache/store/store_stats.h"
 
 #include <boost/container/static_vector.hpp>
 
@@ -225,22 +226,13 @@ public:
 struct Below {
     enum class Kind : std::uint8_t {
         Nothing,
-        Brought, // lookup() finds more now, or there is something in `files`
+        Brought, // lookup() finds more now, or there is something in `unlisted`
         Coming   // it has to be waited for: `load`
     };
     Kind kind = Kind::Nothing;
     std::shared_ptr<Load> load = {};
-    std::vector<EntryRef> files = {}; // entries whose body lies in files: lookup() does not find them
-};
-
-struct StoreStats {
-    std::uint64_t objects = 0;
-    std::uint64_t bytes_used = 0; // charged now: heads, bodies, index, ghosts, in flight, pinned
-    std::uint64_t bytes_index = 0; // of these: index, ghosts and the store itself
-    std::uint64_t bytes_limit = 0;
-    std::uint64_t evictions = 0;
-    std::uint64_t insertions = 0;
-    std::uint64_t ghost_hits = 0;
+    // Entries that lookup() does not find: their body lies in files, or they are for this request alone.
+    std::vector<EntryRef> unlisted = {};
 };
 
 class Store {
@@ -269,6 +261,14 @@ public:
                                      std::shared_ptr<const FileBody> /*body*/) {
         return {};
     }
+    // An entry that lookup() does not find, of at most Block::kMaxPayload bytes, in the memory of what passes through.
+    // Null when that is short.
+    virtual EntryRef make_passing_entry(const PutFacts& /*facts*/, std::string_view /*metadata*/,
+                                        std::string_view /*body*/) {
+        return {};
+    }
+    // Whether so many bytes can be stored without evicting anything. Any thread.
+    virtual bool has_room_for(std::uint64_t /*bytes*/) const noexcept { return true; }
     // Counts a use for eviction. Lock-free.
     virtual void touch(const Entry& entry) noexcept = 0;
     // expected_bytes: Content-Length when known. Null when the object is larger than this store takes.

@@ -8,9 +8,6 @@
 
 namespace gatehouse::cache::store {
 
-using disk::Blocking;
-using disk::ReadState;
-
 // Stores in memory, and has the disk follow.
 class TieredWriter final : public Writer {
 public:
@@ -82,30 +79,13 @@ private:
     std::string chunk_;
 };
 
-namespace {
-
-bool fill(Body& body, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const Body::Room room = body.prepare();
-        if (room.state != Body::RoomState::Room) {
-            return false;
-        }
-        const std::size_t step = std::min(room.room.size(), bytes.size());
-        std::memcpy(room.room.data(), bytes.data(), step);
-        body.publish(step);
-        bytes.remove_prefix(step);
-    }
-    return true;
-}
-
-} // namespace
-
 TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::DiskIndex> index,
                          std::unique_ptr<disk::DiskLog> log, const TieredOptions& options,
                          std::function<void(const disk::FileError&)> trouble, DiskWriter::Now now)
     : memory_(std::move(memory)),
       index_(std::move(index)),
       log_(std::move(log)),
+      recent_reads_(memory_->stats().bytes_limit),
       max_disk_object_bytes_(options.writer.max_object_bytes),
       reader_threads_(options.readers),
       ring_(options.ring),
@@ -195,18 +175,19 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     const KeyHash hash = hash_key(old->key());
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
-    EntryRef entry;
-    if (auto file = old->file()) {
+    const PutFacts facts{old->key(), hash, secondary_key, sequence};
+    const auto file = old->file();
+    EntryRef entry = file ? EntryRef() : memory_->replace_metadata(old, secondary_key, metadata, sequence);
+    if (!entry) {
         // While a change waits, what the disk has is not what is stored.
         const auto waiting = stripe.changes.find(hash.low);
         const bool is_stored =
             waiting != stripe.changes.end()
                 ? holds(waiting->second, old)
                 : !has_in_memory(hash, old->key(), old->secondary_key()) && log_->has(old->key(), old->secondary_key());
-        entry = is_stored ? memory_->make_file_entry({old->key(), hash, secondary_key, sequence}, metadata, file)
-                          : EntryRef();
-    } else {
-        entry = memory_->replace_metadata(old, secondary_key, metadata, sequence);
+        if (is_stored) {
+            entry = file ? memory_->make_file_entry(facts, metadata, file) : freshen_passing(old, facts, metadata);
+        }
     }
     if (entry) {
         Change change;
@@ -327,225 +308,10 @@ Below TieredStore::coming_from_writer(const Changes& changes, std::string_view k
         const bool is_at_hand = entry->file()->is_at_hand(0, std::min(entry->body_size(), kFirstBytes));
         if (entry->key() == key && is_at_hand) {
             below.kind = Below::Kind::Brought;
-            below.files.push_back(entry);
+            below.unlisted.push_back(entry);
         }
     }
     return below;
-}
-
-// ---- what is brought
-
-TieredStore::Records TieredStore::records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const {
-    Records records = log_->find(on_disk);
-    const auto is_at_hand = [&at_hand](const disk::IndexEntry& record) {
-        for (std::size_t i = 0; i < at_hand.size(); ++i) {
-            if (disk::DiskLog::marker_of(at_hand[i]->secondary_key()) == record.secondary_marker) {
-                return true;
-            }
-        }
-        return false;
-    };
-    records.erase(std::remove_if(records.begin(), records.end(), is_at_hand), records.end());
-    return records;
-}
-
-Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) {
-    Reading reading;
-    if (auto coming = begin_reading(hash, key, may_wait, reading)) {
-        return *std::move(coming);
-    }
-    Below below;
-    Records later;
-    if (!writer_.has_lost_count()) {
-        for (const disk::IndexEntry& one : records_not_at_hand(log_->hash(key), at_hand)) {
-            const ReadState state = bring_at_once(hash, key, one, reading, below);
-            if (state == ReadState::WouldBlock) {
-                later.push_back(one);
-            } else if (state == ReadState::Failed) {
-                read_errors_.fetch_add(1, std::memory_order_relaxed);
-            }
-        }
-    }
-    end_reading(hash, reading);
-    if (!later.empty() && may_wait) {
-        if (auto load = read_later(hash, key, later)) {
-            below = {Below::Kind::Coming, std::move(load)};
-        }
-    }
-    return below;
-}
-
-bool TieredStore::Stripe::is_read(std::uint64_t hash) const noexcept {
-    return std::any_of(readings.begin(), readings.end(), [hash](const Reading* one) { return one->hash == hash; });
-}
-
-std::optional<Below> TieredStore::begin_reading(const KeyHash& hash, std::string_view key, bool may_wait,
-                                                Reading& reading) {
-    Stripe& stripe = stripe_of(hash);
-    const std::lock_guard lock(stripe.mutex);
-    if (const auto found = stripe.changes.find(hash.low); found != stripe.changes.end()) {
-        return coming_from_writer(found->second, key, may_wait);
-    }
-    reading.hash = hash.low;
-    stripe.readings.push_back(&reading);
-    return std::nullopt;
-}
-
-void TieredStore::end_reading(const KeyHash& hash, const Reading& reading) {
-    Stripe& stripe = stripe_of(hash);
-    const std::lock_guard lock(stripe.mutex);
-    std::erase(stripe.readings, &reading);
-}
-
-// One job for all who ask meanwhile. Null: too many wait, or the key has changed.
-std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, const Records& records) {
-    const auto reading = std::make_shared<Reading>();
-    reading->load = std::make_shared<Load>();
-    {
-        Stripe& stripe = stripe_of(hash);
-        const std::lock_guard lock(stripe.mutex);
-        for (const Reading* const one : stripe.readings) {
-            if (one->hash == hash.low && one->load && !one->is_outdated) {
-                return one->load;
-            }
-        }
-        if (stripe.changes.contains(hash.low)) {
-            return nullptr;
-        }
-        reading->hash = hash.low;
-        stripe.readings.push_back(reading.get());
-    }
-    const auto end = [this, hash, reading](std::vector<EntryRef> files) {
-        end_reading(hash, *reading);
-        reading->load->finish(std::move(files));
-    };
-    const auto job = [this, hash, reading, end, key = std::string(key), records] {
-        end(read(hash, key, records, *reading));
-    };
-    if (post_read(log_->extent_of(records.front().location), job)) {
-        return reading->load;
-    }
-    reads_refused_.fetch_add(1, std::memory_order_relaxed);
-    end({});
-    return nullptr;
-}
-
-bool TieredStore::post_read(ReadRing::Extent ahead, std::function<void()> job) {
-    if (!readers_) {
-        return false;
-    }
-    if (ring_ == nullptr || ahead.file == nullptr) {
-        return readers_->post(std::move(job));
-    }
-    return ring_->bring(std::move(ahead), [this, job = std::move(job)] { readers_->post(job); });
-}
-
-ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
-                                     const Reading& reading, Below& below) {
-    thread_local disk::ReadRecord record; // keeps its room
-    const KeyHash on_disk = log_->hash(key);
-    bool is_brought = false;
-    ReadState state = ReadState::WouldBlock;
-    if (!is_large(one)) {
-        state = log_->read(on_disk, one.location, record, Blocking::Refused);
-        is_brought = state == ReadState::Whole && enter(hash, key, record, reading);
-    } else {
-        std::shared_ptr<const FileBody> body;
-        state = log_->open(on_disk, one.location, record, body, Blocking::Refused);
-        if (state == ReadState::Whole && !body->is_at_hand(0, std::min(body->size(), kFirstBytes))) {
-            state = ReadState::WouldBlock;
-        }
-        EntryRef entry =
-            state == ReadState::Whole ? enter_file(hash, key, record, std::move(body), reading) : EntryRef();
-        is_brought = static_cast<bool>(entry);
-        if (is_brought) {
-            below.files.push_back(std::move(entry));
-        }
-    }
-    if (is_brought) {
-        below.kind = Below::Kind::Brought;
-        read_at_once_.fetch_add(1, std::memory_order_relaxed);
-    }
-    return state;
-}
-
-std::vector<EntryRef> TieredStore::read(const KeyHash& hash, const std::string& key, const Records& records,
-                                        const Reading& reading) {
-    const KeyHash on_disk = log_->hash(key);
-    std::vector<EntryRef> files;
-    for (const disk::IndexEntry& one : records) {
-        disk::ReadRecord record;
-        std::shared_ptr<const FileBody> body;
-        const ReadState state = is_large(one) ? log_->open(on_disk, one.location, record, body, Blocking::Allowed)
-                                              : log_->read(on_disk, one.location, record, Blocking::Allowed);
-        bool is_brought = false;
-        if (state == ReadState::Whole && is_large(one)) {
-            EntryRef entry = enter_file(hash, key, record, std::move(body), reading);
-            is_brought = static_cast<bool>(entry);
-            if (is_brought) {
-                files.push_back(std::move(entry));
-            }
-        } else if (state == ReadState::Whole) {
-            is_brought = enter(hash, key, record, reading);
-        } else if (state == ReadState::Failed) {
-            read_errors_.fetch_add(1, std::memory_order_relaxed);
-        }
-        read_by_readers_.fetch_add(is_brought ? 1 : 0, std::memory_order_relaxed);
-    }
-    return files;
-}
-
-bool TieredStore::enter(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
-                        const Reading& reading) {
-    if (record.head.key != key) {
-        return false; // another key with the same hash
-    }
-    const PutFacts facts{key, hash, record.head.secondary_key, record.head.facts.sequence};
-    const auto writer = memory_->open_writer(facts, record.body.size());
-    if (!writer || !fill(*writer->body(), record.body)) {
-        return false; // larger than memory takes, or there is no room now
-    }
-    writer->body()->complete();
-    const std::lock_guard lock(stripe_of(hash).mutex);
-    if (reading.is_outdated) {
-        read_in_vain_.fetch_add(1, std::memory_order_relaxed);
-        return false;
-    }
-    return static_cast<bool>(writer->commit(record.head.metadata));
-}
-
-EntryRef TieredStore::enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
-                                 std::shared_ptr<const FileBody> body, const Reading& reading) {
-    if (record.head.key != key) {
-        return {};
-    }
-    const std::lock_guard lock(stripe_of(hash).mutex);
-    if (reading.is_outdated) {
-        read_in_vain_.fetch_add(1, std::memory_order_relaxed);
-        return {};
-    }
-    return memory_->make_file_entry({key, hash, record.head.secondary_key, record.head.facts.sequence},
-                                    record.head.metadata, std::move(body));
-}
-
-std::shared_ptr<Load> TieredStore::read_in(std::shared_ptr<const FileBody> body, std::uint64_t first,
-                                           std::uint64_t bytes) {
-    auto load = std::make_shared<Load>();
-    const FileBody::Run ahead = body->run_to_read(first, bytes);
-    ReadRing::Extent extent{{body, ahead.file}, ahead.offset, ahead.bytes};
-    const auto job = [this, body = std::move(body), first, bytes, load] {
-        if (body->read_in(first, bytes)) {
-            load->finish();
-        } else {
-            read_errors_.fetch_add(1, std::memory_order_relaxed);
-            load->fail();
-        }
-    };
-    if (!post_read(std::move(extent), job)) {
-        reads_refused_.fetch_add(1, std::memory_order_relaxed);
-        return nullptr;
-    }
-    return load;
 }
 
 DiskStats TieredStore::disk_stats() const {

@@ -1,8 +1,9 @@
 // The memory store with a disk below it (docs/DISK.md).
 //
 // What is stored is stored in memory, and written to the disk by a thread of its own; what memory evicts is still on
-// the disk. What lookup() does not find bring() looks for there. Small records are read, and are then entries of the
-// memory store like any other. Of larger ones only the head is read; the body is sent from its file. Whatever is not in
+// the disk. What lookup() does not find bring() looks for there. Small records are read. They are then entries of the
+// memory store like any other where that has room, or where they were read before, a short while ago; else they serve the
+// request that wanted them, and nothing has to be evicted for what may be wanted once. Of larger ones only the head is read; the body is sent from its file. Whatever is not in
 // the kernel's memory, or was not checked since the start, is first read by threads that may wait for the disk.
 //
 // What is on the disk is never believed against what happened since: while a change of a key waits to be written, the
@@ -14,6 +15,7 @@
 #include "cache/store/disk_writer.h"
 #include "cache/store/job_threads.h"
 #include "cache/store/read_ring.h"
+#include "cache/store/recent_reads.h"
 
 #include <array>
 #include <atomic>
@@ -130,7 +132,7 @@ private:
     std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, const Records& records);
     // False: too many wait. `ahead`: what the job will read.
     bool post_read(ReadRing::Extent ahead, std::function<void()> job);
-    // Those whose body lies in files.
+    // What lookup() does not find.
     std::vector<EntryRef> read(const KeyHash& hash, const std::string& key, const Records& records,
                                const Reading& reading);
     // The body of a metadata record and of a manifest stands elsewhere; short ones do not (DiskLog::refresh).
@@ -140,8 +142,15 @@ private:
     }
     disk::ReadState bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& record,
                                   const Reading& reading, Below& below);
+    // A small record, for memory or for one request. False: it is not to be used.
+    bool take_in(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record, const Reading& reading,
+                 std::vector<EntryRef>& unlisted);
     // Whether it is in memory now.
     bool enter(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record, const Reading& reading);
+    // What `make` makes, unless the key has changed since.
+    template <class Make>
+    EntryRef make_unless_outdated(const KeyHash& hash, const Reading& reading, Make make);
+    EntryRef freshen_passing(const EntryRef& old, const PutFacts& facts, std::string_view metadata);
     EntryRef enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
                         std::shared_ptr<const FileBody> body, const Reading& reading);
 
@@ -149,6 +158,7 @@ private:
     std::unique_ptr<disk::DiskIndex> index_;
     std::unique_ptr<disk::DiskLog> log_;
     std::array<Stripe, kStripes> stripes_;
+    RecentReads recent_reads_;
     std::atomic<std::uint64_t> read_at_once_{0};
     std::atomic<std::uint64_t> read_by_readers_{0};
     std::atomic<std::uint64_t> read_in_vain_{0};

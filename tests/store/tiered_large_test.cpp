@@ -195,6 +195,36 @@ TEST_CASE_FIXTURE(Fixture, "a body in a file is what it was for as long as someb
     CHECK(content_of(*held[0]->file()) == body);
 }
 
+TEST_CASE_FIXTURE(Fixture, "what is read with a head of the body in the file goes on to where a page begins") {
+    Process::Options options = with_large_segments();
+    options.segments = 16;
+    Process& one = start(options);
+    const std::string body = [] {
+        std::string text;
+        for (int i = 0; text.size() < 200'000; ++i) {
+            text += std::to_string(i);
+        }
+        return text;
+    }();
+    for (int i = 0; i < 4; ++i) { // at several places of a page
+        const std::string key = "a" + std::string(static_cast<std::size_t>(i) * 700, 'x');
+        put(*one.store, {.key = key, .metadata = "head", .body = body});
+        one.crowd_out();
+        // Nothing is taken from before it was checked.
+        REQUIRE(files_of(*one.store, key).size() == 1);
+        const std::vector<EntryRef> found = files_of(*one.store, key);
+        REQUIRE(found.size() == 1);
+        const auto file = found[0]->file();
+        const std::string_view beginning = file->beginning_from(0);
+        REQUIRE_FALSE(beginning.empty());
+        CHECK(beginning == std::string_view(body).substr(0, beginning.size()));
+        CHECK(file->at(beginning.size()).offset % 4096 == 0);
+        CHECK(file->beginning_from(10) == beginning.substr(10));
+        CHECK(file->beginning_from(body.size()).empty());
+        CHECK(content_of(*file) == body);
+    }
+}
+
 TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened and erased like any other") {
     Process& one = start(with_large_segments());
     const std::string body(200'000, 'a');
@@ -239,8 +269,8 @@ TEST_CASE_FIXTURE(Fixture,
     REQUIRE(fresh);
     for (const bool may_wait : {false, true}) {
         Below below = one.store->bring(hash_key("a"), "a", {}, may_wait);
-        REQUIRE(below.files.size() == 1);
-        CHECK(below.files[0] == fresh);
+        REQUIRE(below.unlisted.size() == 1);
+        CHECK(below.unlisted[0] == fresh);
     }
     CHECK_FALSE(one.store->replace_metadata(found[0], "s", "too late", 4)); // it is not what is stored any more
     std::string last = "fresher head";
@@ -248,8 +278,8 @@ TEST_CASE_FIXTURE(Fixture,
         fresh = one.store->replace_metadata(fresh, "u", last, 4);
         REQUIRE(fresh);
         const Below below = one.store->bring(hash_key("a"), "a", {}, true);
-        REQUIRE(below.files.size() == 1);
-        CHECK(below.files[0] == fresh);
+        REQUIRE(below.unlisted.size() == 1);
+        CHECK(below.unlisted[0] == fresh);
     }
     SUBCASE("and then erased") {
         one.store->erase(fresh);
@@ -259,7 +289,7 @@ TEST_CASE_FIXTURE(Fixture,
     SUBCASE("and then replaced") {
         last = "new";
         put(*one.store, {.key = "a", .secondary_key = "s", .metadata = last, .body = body, .sequence = 5});
-        CHECK(one.store->bring(hash_key("a"), "a", {}, true).files.empty());
+        CHECK(one.store->bring(hash_key("a"), "a", {}, true).unlisted.empty());
     }
     fresh = EntryRef();
     found.clear();

@@ -21,10 +21,24 @@ namespace gatehouse::cache::store::testing {
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kSegment = 256 * kKiB;
 
+// What bring() gives that lookup() does not find, once it is there.
+inline std::vector<EntryRef> brought(TieredStore& store, const std::string& key, const Candidates& at_hand = {}) {
+    Below below = store.bring(hash_key(key), key, at_hand, true);
+    if (below.kind == Below::Kind::Coming) {
+        std::promise<void> came;
+        if (below.load->when_done([&came] { came.set_value(); })) {
+            came.get_future().wait();
+        }
+        return below.load->unlisted();
+    }
+    return below.unlisted;
+}
+
 // A store on a directory, as one process has it.
 struct Process {
     struct Options {
         std::uint64_t memory_bytes = 1024 * kKiB;
+        std::uint64_t relay_bytes = 1024 * kKiB;
         std::uint64_t max_object_bytes = 512 * kKiB;
         unsigned max_variants = 4;
         std::uint32_t segments = 8;
@@ -50,6 +64,7 @@ struct Process {
         store = std::make_unique<TieredStore>(
             make_memory_store({.size_bytes = options.memory_bytes,
                                .max_object_bytes = options.max_object_bytes,
+                               .relay_bytes = options.relay_bytes,
                                .max_variants = options.max_variants}),
             std::move(index), std::move(*log), tiered,
             [this](const disk::FileError& error) { troubles.push_back(error.message()); }, [this] { return now; });
@@ -65,20 +80,15 @@ struct Process {
         if (std::string content = content_of(found_now, secondary_key); !content.empty()) {
             return content;
         }
-        const Below below = store->bring(hash_key(key), key, found_now, true);
-        if (below.kind == Below::Kind::Coming) {
-            std::promise<void> came;
-            if (below.load->when_done([&came] { came.set_value(); })) {
-                came.get_future().wait();
-            }
-        }
+        const std::vector<EntryRef> unlisted = brought(*store, key, found_now);
         found_now.clear();
         store->lookup(hash_key(key), key, found_now);
+        found_now.add(unlisted, key);
         return content_of(found_now, secondary_key);
     }
     static std::string content_of(const Candidates& found_now, const std::string& secondary_key) {
         for (std::size_t i = 0; i < found_now.size(); ++i) {
-            if (found_now[i]->secondary_key() == secondary_key) {
+            if (found_now[i]->secondary_key() == secondary_key && !found_now[i]->file()) {
                 return content(*found_now[i]);
             }
         }
@@ -124,15 +134,9 @@ inline std::string content_of(const FileBody& body) {
 
 // What bring() gives in files, once it is there.
 inline std::vector<EntryRef> files_of(TieredStore& store, const std::string& key) {
-    Below below = store.bring(hash_key(key), key, {}, true);
-    if (below.kind == Below::Kind::Coming) {
-        std::promise<void> came;
-        if (below.load->when_done([&came] { came.set_value(); })) {
-            came.get_future().wait();
-        }
-        return below.load->files();
-    }
-    return below.files;
+    std::vector<EntryRef> entries = brought(store, key);
+    std::erase_if(entries, [](const EntryRef& entry) { return !entry->file(); });
+    return entries;
 }
 
 inline Process::Options with_large_segments() {
