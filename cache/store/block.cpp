@@ -13,7 +13,8 @@ namespace {
 // Below this a class would differ from its neighbour by less than the 16 bytes malloc rounds to.
 constexpr std::size_t kMinPayload = 64;
 
-// What glibc's malloc adds: 8 bytes before each allocation, and the whole rounded up to 16.
+// What glibc's malloc adds: 8 bytes before each allocation, and the whole rounded up to 16. The program's own (mimalloc)
+// adds nothing before, and rounds up to an eighth of a power of two, which the classes above are mostly.
 constexpr std::size_t kMallocHeader = 8;
 constexpr std::size_t kMallocAlign = 16;
 // From here on malloc may take whole pages from mmap. It stops doing so for a size once such a block was freed, so the
