@@ -246,6 +246,7 @@ private:
     void commit_manifest(const Fetch& fetch, std::string_view slice_head);
 
     // ---- parts (http_cache_parts.cpp)
+    void look_everywhere_at_hand(std::string_view key, const store::KeyHash& hash, store::Candidates& found) const;
     // Of the entries found, none of which is whole for this request: a part that covers its Range, or parts that can be
     // completed.
     void choose_part(const RequestContext& context, const store::Candidates& found, Match& match);

@@ -168,15 +168,27 @@ std::optional<HttpCache::BeginResult> HttpCache::begin_completed(Fetch& fetch, c
     return BeginResult::Answered;
 }
 
+// Also what a slower tier has at hand. Nothing is waited for.
+void HttpCache::look_everywhere_at_hand(std::string_view key, const store::KeyHash& hash,
+                                        store::Candidates& found) const {
+    store_.lookup(hash, key, found);
+    const store::Below below = store_.bring(hash, key, found, false);
+    if (below.kind == store::Below::Kind::Brought) {
+        found.clear();
+        store_.lookup(hash, key, found);
+        found.add(below.unlisted, key);
+    }
+}
+
 std::vector<PartContent> HttpCache::parts_like(const Fetch& fetch, const StoredHead& arrived, bool immutable) {
     store::Candidates found;
-    store_.lookup(fetch.hash, fetch.key, found);
+    look_everywhere_at_hand(fetch.key, fetch.hash, found);
     std::vector<PartContent> parts;
     for (std::size_t i = 0; i < found.size(); ++i) {
         const store::HeldEntry& entry = found[i];
         const StoredHead head = policy::view_stored_head(entry->metadata());
         const auto part = head.facts.is_part && is_same_variant(head, arrived) ? policy::part_of(head) : std::nullopt;
-        if (part && part->span.size() == entry->body_size() && alive(entry) &&
+        if (part && part->span.size() == entry->body_size() && !entry->file() && alive(entry) &&
             part->complete_length == policy::part_of(arrived)->complete_length &&
             policy::same_representation(policy::validators_of(head), policy::validators_of(arrived), immutable,
                                         arrived.facts.response_time)) {
@@ -250,7 +262,7 @@ bool HttpCache::commit_combined(Fetch& fetch, const Intake& intake, const Stored
 
 void HttpCache::drop_parts(const Fetch& fetch, const StoredHead& whole) {
     store::Candidates found;
-    store_.lookup(fetch.hash, fetch.key, found);
+    look_everywhere_at_hand(fetch.key, fetch.hash, found);
     for (std::size_t i = 0; i < found.size(); ++i) {
         const StoredHead head = policy::view_stored_head(found[i]->metadata());
         if (head.facts.is_part && is_same_variant(head, whole)) {

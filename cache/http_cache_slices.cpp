@@ -184,7 +184,7 @@ bool HttpCache::takes_slice(const RequestContext& context, const SliceNeed& need
 
 bool HttpCache::has_manifest_of(const Fetch& fetch, std::string_view unsatisfied) const {
     store::Candidates found;
-    store_.lookup(fetch.hash, fetch.key, found);
+    look_everywhere_at_hand(fetch.key, fetch.hash, found);
     for (std::size_t i = 0; i < found.size(); ++i) {
         if (is_manifest(*found[i])) {
             const auto part = policy::part_of(policy::view_stored_head(found[i]->metadata()));
@@ -224,7 +224,7 @@ void HttpCache::commit_manifest(const Fetch& fetch, std::string_view slice_head)
 
 void HttpCache::forget_slices(std::string_view key, const store::KeyHash& hash, std::string_view validator) {
     store::Candidates found;
-    store_.lookup(hash, key, found);
+    look_everywhere_at_hand(key, hash, found);
     for (std::size_t i = 0; i < found.size(); ++i) {
         const StoredHead head = policy::view_stored_head(found[i]->metadata());
         if (is_manifest(*found[i]) && (validator.empty() || policy::strong_validator(head) == validator)) {

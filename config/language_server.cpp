@@ -51,7 +51,8 @@ const Record<MemoryCache>& memory_fields() {
                           "a quarter of the memory this process may use, at most 1GiB"),
         size<MemoryCache>({"max_object_size", "A response larger than this is not kept in memory."},
                           &MemoryCache::max_object_bytes, {1, 16 * 1024 * kGiB}, "a quarter of size, at most 8MiB"),
-        size<MemoryCache>({"relay_buffers", "Bytes for responses that pass through without being stored."},
+        size<MemoryCache>({"relay_buffers", "Bytes for responses that pass through without being stored, and for what is "
+                                            "read from the disk for one request."},
                           &MemoryCache::relay_bytes, {64 * kKiB, 1024 * kGiB}, "an eighth of size, at most 64MiB"),
         shards_field(),
         count<MemoryCache>({"max_variants", "The most stored responses of one key that differ by Vary."},

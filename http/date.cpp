@@ -100,8 +100,8 @@ bool read_time_of_day(std::string_view text, Parts& parts) noexcept {
 
 // "Sun, 06 Nov 1994 08:49:37 GMT"
 bool read_imf_fixdate(std::string_view text, Parts& parts) noexcept {
-    if (text.size() != kImfFixdateSize || !is_short_weekday(text.substr(0, 3)) || text.substr(3, 2) != ", " || text[7] != ' ' ||
-        text[11] != ' ' || text[16] != ' ' || !iequals(text.substr(25), kZone)) {
+    if (text.size() != kImfFixdateSize || !is_short_weekday(text.substr(0, 3)) || text.substr(3, 2) != ", " ||
+        text[7] != ' ' || text[11] != ' ' || text[16] != ' ' || !iequals(text.substr(25), kZone)) {
         return false;
     }
     parts.day = two_digits(text.substr(5));

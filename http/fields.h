@@ -161,7 +161,8 @@ inline std::uint16_t Fields::hash_name(std::string_view name) noexcept {
         hash ^= hash >> 32;
     }
     // The rest of a name of more than eight bytes together with what was before it.
-    const std::uint64_t last = name.size() > 8 ? detail::load_up_to_eight(at + left - 8, 8) : detail::load_up_to_eight(at, left);
+    const std::uint64_t last =
+        name.size() > 8 ? detail::load_up_to_eight(at + left - 8, 8) : detail::load_up_to_eight(at, left);
     hash = (hash ^ (last | kCaseBits)) * kMultiplier;
     return static_cast<std::uint16_t>(hash >> 48);
 }

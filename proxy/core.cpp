@@ -33,6 +33,7 @@ Core::~Core() {
 }
 
 void Core::begin_turn() noexcept {
+    ++turn_number_;
     turn_wall_ = clock_.wall_now();
     turn_steady_ = clock_.steady_now();
 }

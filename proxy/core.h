@@ -17,6 +17,7 @@
 #include <boost/asio/post.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -63,6 +64,8 @@ public:
     // The time at which this turn of the loop began: one reading for all requests that arrived together.
     http::WallTime turn_wall() const noexcept { return turn_wall_; }
     http::SteadyTime turn_steady() const noexcept { return turn_steady_; }
+    // Which turn this is. What the poller has to tell is asked for between two.
+    std::uint64_t turn_number() const noexcept { return turn_number_; }
 
     // Runs until finish(), and then until the last coroutine has ended. `keep_time`: the wheel follows the clock;
     // otherwise somebody else advances it (tests).
@@ -103,6 +106,7 @@ private:
     Poller poller_;
     http::WallTime turn_wall_;
     http::SteadyTime turn_steady_;
+    std::uint64_t turn_number_ = 0;
     http::SteadyTime next_tick_{};
     bool keep_time_ = false;
     bool finishing_ = false;

@@ -1,8 +1,8 @@
 // A stream without encryption over a TCP or Unix socket: towards http origins, and towards clients.
 //
-// The first try of every operation is the system call itself; only when it would block does the coroutine wait for
-// readiness. Sessions use the lower half (try_read, try_write, socket().set_reader()) and do without a
-// coroutine as long as nothing has to be waited for.
+// The first try of every operation is the system call itself, of a read where the poller has told of something; only when
+// it would block does the coroutine wait for readiness. Sessions use the lower half (try_read, try_write, set_reader()) and
+// do without a coroutine as long as nothing has to be waited for.
 #pragma once
 
 #include "proxy/stream.h"

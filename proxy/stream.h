@@ -57,7 +57,7 @@ public:
     virtual void close() noexcept = 0;
     // Whether something may have arrived that was not read, or an end; as far as is known without asking the system.
     virtual bool may_read() const noexcept = 0;
-    // Whether nothing has arrived and the peer has not closed: asked right before an idle connection is reused.
+    // Whether nothing has arrived and the peer has not closed: asked of the system.
     virtual bool is_quiet() noexcept = 0;
     // From now on `reader` is told each time that bytes or an end arrive, until the stream is closed; null: nobody. What
     // has arrived meanwhile is told in the next turn.

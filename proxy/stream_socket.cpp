@@ -213,6 +213,7 @@ void StreamSocket::close() noexcept {
     core_.poller().remove(descriptor_, *this);
     ::close(std::exchange(descriptor_, -1));
     reader_ = nullptr;
+    readable_ = true; // whoever reads learns of it
     read_deadline_.disarm();
     write_deadline_.disarm();
     signal([](const Wait&) { return true; });

@@ -88,10 +88,12 @@ using GroupPtr = std::shared_ptr<Group>;
 
 // An open connection, leased or idle. While it is idle it is told when something arrives.
 struct OriginConnection final : StreamReader {
-    explicit OriginConnection(Core& core) : idle_deadline(core.wheel(), &OriginConnection::on_idle_deadline, this) {}
+    explicit OriginConnection(Core& on_core)
+        : core(on_core), idle_deadline(core.wheel(), &OriginConnection::on_idle_deadline, this) {}
     static void on_idle_deadline(void* self);
     void on_readable() noexcept override;
     void set_idle(http::Duration timeout) {
+        idle_since_turn = core.turn_number();
         stream->set_reader(this);
         idle_deadline.arm(timeout);
     }
@@ -104,10 +106,15 @@ struct OriginConnection final : StreamReader {
         slot = Slot(); // at once, whoever still holds it
     }
 
+    // The poller was asked since it became idle, and has told of nothing.
+    bool is_known_quiet() const noexcept { return core.turn_number() != idle_since_turn && !stream->may_read(); }
+
+    Core& core;
     std::unique_ptr<Stream> stream;
     asio::ip::address address;
     Slot slot;
     std::weak_ptr<Group> group;
+    std::uint64_t idle_since_turn = 0;
     Deadline idle_deadline;
 };
 
@@ -160,8 +167,8 @@ ConnectionPtr Group::take_idle(const std::shared_ptr<const Addresses>& addresses
     latest = addresses;
     while (!idle.empty()) {
         ConnectionPtr connection = take_out(*idle.back());
-        const bool is_known_quiet = may_retry && !connection->stream->may_read();
-        if (addresses->contains(connection->address) && (is_known_quiet || connection->stream->is_quiet())) {
+        const bool is_quiet = (may_retry && connection->is_known_quiet()) || connection->stream->is_quiet();
+        if (addresses->contains(connection->address) && is_quiet) {
             return connection;
         }
         connection->close();
@@ -185,7 +192,6 @@ void close_idle_connection(OriginConnection& connection) {
 }
 
 void Group::give_back(const ConnectionPtr& connection) {
-    // It is asked again before it is taken.
     if (closed || max_idle == 0 || (connection->stream->may_read() && !connection->stream->is_quiet())) {
         connection->close();
         return;
@@ -216,7 +222,7 @@ void OriginConnection::on_readable() noexcept {
     }
 }
 
-struct UpstreamPool::Impl : std::enable_shared_from_this<Impl> {
+struct UpstreamPool::Impl {
     Impl(Core& on_core, Resolver& names, std::shared_ptr<ConnectionTotals> shared)
         : core(on_core), resolver(names), totals(std::move(shared)), start(on_core.index()) {}
 
@@ -245,7 +251,8 @@ GroupPtr UpstreamPool::Impl::group_for(const config::Origin& origin) {
             return group;
         }
     }
-    // Groups of an earlier configuration go once nothing uses them any more.
+    // Groups of an earlier configuration go once they have no idle connection; those on loan are closed when they come
+    // back.
     std::erase_if(same_name, [](const GroupPtr& group) { return group->idle.empty() && group.use_count() == 1; });
     auto group = std::make_shared<Group>(resolver);
     group->url = origin.url;
@@ -320,6 +327,11 @@ void UpstreamPool::close_idle() { impl_->close_idle(); }
 
 void UpstreamPool::stop() {
     impl_->closed = true;
+    for (const auto& [name, same_name] : impl_->groups) {
+        for (const GroupPtr& group : same_name) {
+            group->closed = true;
+        }
+    }
     impl_->close_idle();
     impl_->opening.stop();
 }

@@ -65,8 +65,8 @@ public:
     // until it has ended; the pool need not.
     awaitable<http::Result<Lease>> acquire(const config::Origin& origin, bool fresh);
     // The same where an idle connection is there and nothing has to be waited for. `may_retry`: the request can be sent
-    // again if the origin has closed meanwhile, so the connection is as quiet as the poller says, and the system is not
-    // asked.
+    // again if the origin has closed meanwhile, so the connection is as quiet as the poller says where that was asked
+    // since it became idle; otherwise the system is asked.
     std::optional<Lease> take_idle(const config::Origin& origin, bool may_retry);
     // Closes idle connections (shutdown).
     void close_idle();

@@ -73,8 +73,8 @@ http::Fields end_to_end_fields(const http::ResponseHead& response, WallTime resp
     constexpr std::size_t kBytesOfOurs = 128; // Via and Date
     http::Fields fields;
     fields.reserve(response.fields.serialised().size() + kBytesOfOurs, response.fields.size() + 2);
-    // The name of ours says what we did. What a cache before us said of itself in it would stand beside it unattributed,
-    // unlike in Cache-Status, where each member names its cache.
+    // X-Cache says what we did. What a cache before us said of itself in it would stand beside it unattributed, unlike in
+    // Cache-Status, where each member names its cache. Content-Length is written anew.
     static constexpr http::NameSet kOurs{"X-Cache", "Content-Length"};
     // Fields that are for one connection only, and those of proxy authentication, are not stored.
     // RFC 9111 section 3.1

@@ -26,10 +26,6 @@ FileError read_bytes(const File& file, std::span<char> bytes, std::uint64_t offs
     return blocking == Blocking::Allowed ? file.read(bytes, offset) : file.read_at_hand(bytes, offset);
 }
 
-} // namespace
-
-namespace {
-
 // Of a body, what was read with its head. None where that ends within a page: what follows is sent from the file, which
 // is quick from the beginning of a page on.
 std::string beginning_of(const ReadRecord& record, const RecordHead& head) {

@@ -237,7 +237,8 @@ EntryRef MemoryStore::make_entry(const PutFacts& facts, std::string_view metadat
 
 BlockRef MemoryStore::passing_block(std::size_t bytes) {
     const std::uint64_t charge = bytes > Block::kMaxPayload ? 0 : Block::charge_for(bytes);
-    if (charge == 0 || !budgets_->relayed.try_charge(charge)) {
+    // The last quarter is for what is not stored at all.
+    if (charge == 0 || relays_are_short() || !budgets_->relayed.try_charge(charge)) {
         return BlockRef();
     }
     BlockRef block = Block::allocate(bytes, budgets_->relayed);
@@ -256,7 +257,12 @@ EntryRef MemoryStore::make_passing_entry(const PutFacts& facts, std::string_view
         }
         std::copy(body.begin(), body.end(), content->data());
     }
-    return fill_entry(passing_block(head_size(facts, metadata)), facts, metadata, std::move(content), body.size());
+    EntryRef made =
+        fill_entry(passing_block(head_size(facts, metadata)), facts, metadata, std::move(content), body.size());
+    if (made) {
+        made.entry_->is_passing_ = true;
+    }
+    return made;
 }
 
 // In a block with room for all of its head; null: null.

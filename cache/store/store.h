@@ -53,6 +53,7 @@ public:
     std::uint64_t body_size() const noexcept { return body_size_; }
     // Where the body lies when it is not in memory: then body() is null although body_size() is not 0. Null: in memory.
     std::shared_ptr<const FileBody> file() const noexcept { return has_file_ ? file_place() : nullptr; }
+    bool is_passing() const noexcept { return is_passing_; } // by make_passing_entry(): the store may have its twin
     // Number of the moment its request to the origin was sent: purges and entries with a later number win
     // (DESIGN 4.11).
     std::uint64_t sequence() const noexcept { return sequence_; }
@@ -103,6 +104,7 @@ private:
     mutable std::atomic<std::uint8_t> uses_{0}; // eviction: reuse count, saturating
     std::uint8_t queue_ = 0;                    // eviction: which queue (guarded by the shard)
     bool has_file_ = false;
+    bool is_passing_ = false;
 };
 
 // Shared ownership of an Entry; cheap to copy, any thread. Let go of all before the Store is destroyed.
@@ -231,7 +233,7 @@ struct Below {
     };
     Kind kind = Kind::Nothing;
     std::shared_ptr<Load> load = {};
-    // Entries that lookup() does not find: their body lies in files, or they are for this request alone.
+    // Entries that lookup() does not find: with their body in files, or for those alone who wait for them now.
     std::vector<EntryRef> unlisted = {};
 };
 

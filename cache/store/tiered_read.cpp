@@ -54,9 +54,10 @@ Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candid
     }
     Below below;
     Records later;
+    const bool was_read = recent_reads_.note(hash);
     if (!writer_.has_lost_count()) {
         for (const disk::IndexEntry& one : records_not_at_hand(log_->hash(key), at_hand)) {
-            const ReadState state = bring_at_once(hash, key, one, reading, below);
+            const ReadState state = bring_at_once(hash, key, one, reading, was_read, below);
             if (state == ReadState::WouldBlock) {
                 later.push_back(one);
             } else if (state == ReadState::Failed) {
@@ -66,7 +67,7 @@ Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candid
     }
     end_reading(hash, reading);
     if (!later.empty() && may_wait) {
-        if (auto load = read_later(hash, key, later)) {
+        if (auto load = read_later(hash, key, later, was_read, below.unlisted)) {
             below = {Below::Kind::Coming, std::move(load)};
         }
     }
@@ -96,7 +97,8 @@ void TieredStore::end_reading(const KeyHash& hash, const Reading& reading) {
 }
 
 // One job for all who ask meanwhile. Null: too many wait, or the key has changed.
-std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, const Records& records) {
+std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_view key, const Records& records,
+                                              bool was_read, std::vector<EntryRef> at_hand) {
     const auto reading = std::make_shared<Reading>();
     reading->load = std::make_shared<Load>();
     {
@@ -113,12 +115,15 @@ std::shared_ptr<Load> TieredStore::read_later(const KeyHash& hash, std::string_v
         reading->hash = hash.low;
         stripe.readings.push_back(reading.get());
     }
-    const auto end = [this, hash, reading](std::vector<EntryRef> files) {
+    const auto end = [this, hash, reading](std::vector<EntryRef> unlisted) {
         end_reading(hash, *reading);
-        reading->load->finish(std::move(files));
+        reading->load->finish(std::move(unlisted));
     };
-    const auto job = [this, hash, reading, end, key = std::string(key), records] {
-        end(read(hash, key, records, *reading));
+    const auto job = [this, hash, reading, end, key = std::string(key), records, was_read,
+                      at_hand = std::move(at_hand)] {
+        std::vector<EntryRef> unlisted = read(hash, key, records, *reading, was_read);
+        unlisted.insert(unlisted.end(), at_hand.begin(), at_hand.end());
+        end(std::move(unlisted));
     };
     if (post_read(log_->extent_of(records.front().location), job)) {
         return reading->load;
@@ -139,14 +144,14 @@ bool TieredStore::post_read(ReadRing::Extent ahead, std::function<void()> job) {
 }
 
 ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
-                                     const Reading& reading, Below& below) {
+                                     const Reading& reading, bool was_read, Below& below) {
     thread_local disk::ReadRecord record; // keeps its room
     const KeyHash on_disk = log_->hash(key);
     bool is_brought = false;
     ReadState state = ReadState::WouldBlock;
     if (!is_large(one)) {
         state = log_->read(on_disk, one.location, record, Blocking::Refused);
-        is_brought = state == ReadState::Whole && take_in(hash, key, record, reading, below.unlisted);
+        is_brought = state == ReadState::Whole && take_in(hash, key, record, reading, was_read, below.unlisted);
     } else {
         std::shared_ptr<const FileBody> body;
         state = log_->open(on_disk, one.location, record, body, Blocking::Refused);
@@ -168,7 +173,7 @@ ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, 
 }
 
 std::vector<EntryRef> TieredStore::read(const KeyHash& hash, const std::string& key, const Records& records,
-                                        const Reading& reading) {
+                                        const Reading& reading, bool was_read) {
     const KeyHash on_disk = log_->hash(key);
     std::vector<EntryRef> unlisted;
     for (const disk::IndexEntry& one : records) {
@@ -184,7 +189,7 @@ std::vector<EntryRef> TieredStore::read(const KeyHash& hash, const std::string& 
                 unlisted.push_back(std::move(entry));
             }
         } else if (state == ReadState::Whole) {
-            is_brought = take_in(hash, key, record, reading, unlisted);
+            is_brought = take_in(hash, key, record, reading, was_read, unlisted);
         } else if (state == ReadState::Failed) {
             read_errors_.fetch_add(1, std::memory_order_relaxed);
         }
@@ -193,34 +198,32 @@ std::vector<EntryRef> TieredStore::read(const KeyHash& hash, const std::string& 
     return unlisted;
 }
 
-template <class Make>
-EntryRef TieredStore::make_unless_outdated(const KeyHash& hash, const Reading& reading, Make make) {
-    const std::lock_guard lock(stripe_of(hash).mutex);
+bool TieredStore::is_outdated(const Reading& reading) noexcept {
     if (reading.is_outdated) {
         read_in_vain_.fetch_add(1, std::memory_order_relaxed);
-        return {};
     }
-    return make();
+    return reading.is_outdated;
 }
 
 bool TieredStore::take_in(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
-                          const Reading& reading, std::vector<EntryRef>& unlisted) {
+                          const Reading& reading, bool was_read, std::vector<EntryRef>& unlisted) {
     if (record.head.key != key) {
         return false; // another key with the same hash
     }
-    const bool was_read = recent_reads_.note(hash);
     const std::uint64_t needed = Block::taken_for(record.body.size() + 1) + Block::taken_for(record.head.head_bytes);
-    if (was_read || memory_->has_room_for(needed)) {
+    EntryRef passing;
+    if (!was_read && !memory_->has_room_for(needed)) {
+        passing = memory_->make_passing_entry({key, hash, record.head.secondary_key, record.head.facts.sequence},
+                                              record.head.metadata, record.body);
+    }
+    if (!passing) {
         return enter(hash, key, record, reading);
     }
-    EntryRef entry = make_unless_outdated(hash, reading, [&] {
-        return memory_->make_passing_entry({key, hash, record.head.secondary_key, record.head.facts.sequence},
-                                           record.head.metadata, record.body);
-    });
-    if (!entry) {
-        return enter(hash, key, record, reading); // not, where it is outdated
+    const std::lock_guard lock(stripe_of(hash).mutex);
+    if (is_outdated(reading)) {
+        return false;
     }
-    unlisted.push_back(std::move(entry));
+    unlisted.push_back(std::move(passing));
     return true;
 }
 
@@ -232,8 +235,8 @@ bool TieredStore::enter(const KeyHash& hash, std::string_view key, const disk::R
         return false; // larger than memory takes, or there is no room now
     }
     writer->body()->complete();
-    return static_cast<bool>(
-        make_unless_outdated(hash, reading, [&] { return writer->commit(record.head.metadata); }));
+    const std::lock_guard lock(stripe_of(hash).mutex);
+    return !is_outdated(reading) && writer->commit(record.head.metadata);
 }
 
 EntryRef TieredStore::enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
@@ -241,10 +244,10 @@ EntryRef TieredStore::enter_file(const KeyHash& hash, std::string_view key, cons
     if (record.head.key != key) {
         return {};
     }
-    return make_unless_outdated(hash, reading, [&] {
-        return memory_->make_file_entry({key, hash, record.head.secondary_key, record.head.facts.sequence},
-                                        record.head.metadata, std::move(body));
-    });
+    EntryRef entry = memory_->make_file_entry({key, hash, record.head.secondary_key, record.head.facts.sequence},
+                                              record.head.metadata, std::move(body));
+    const std::lock_guard lock(stripe_of(hash).mutex);
+    return is_outdated(reading) ? EntryRef() : entry;
 }
 
 std::shared_ptr<Load> TieredStore::read_in(std::shared_ptr<const FileBody> body, std::uint64_t first,
@@ -285,7 +288,8 @@ EntryRef TieredStore::freshen_passing(const EntryRef& old, const PutFacts& facts
         from.advance(piece.iov_len);
     }
     writer->body()->complete();
-    return writer->commit(metadata);
+    EntryRef entry = writer->commit(metadata);
+    return entry && entry->sequence() == facts.sequence ? entry : EntryRef();
 }
 
 } // namespace gatehouse::cache::store

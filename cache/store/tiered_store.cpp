@@ -3,7 +3,6 @@
 #include "cache/store/load.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace gatehouse::cache::store {
@@ -177,8 +176,10 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     const std::lock_guard lock(stripe.mutex);
     const PutFacts facts{old->key(), hash, secondary_key, sequence};
     const auto file = old->file();
-    EntryRef entry = file ? EntryRef() : memory_->replace_metadata(old, secondary_key, metadata, sequence);
-    if (!entry) {
+    const EntryRef in_memory = file ? EntryRef() : same_in_memory(hash, old);
+    EntryRef entry =
+        in_memory ? memory_->replace_metadata(in_memory, secondary_key, metadata, sequence) : EntryRef();
+    if ((file || old->is_passing()) && !in_memory && !writer_.has_lost_count() && !has_newer(facts)) {
         // While a change waits, what the disk has is not what is stored.
         const auto waiting = stripe.changes.find(hash.low);
         const bool is_stored =
@@ -201,6 +202,33 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
     return entry;
 }
 
+// What was read for one request may have been read again, into memory.
+EntryRef TieredStore::same_in_memory(const KeyHash& hash, const EntryRef& entry) {
+    if (!entry->is_passing()) {
+        return entry;
+    }
+    Candidates found;
+    memory_->lookup(hash, entry->key(), found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]->secondary_key() == entry->secondary_key() && found[i]->sequence() == entry->sequence()) {
+            return found[i];
+        }
+    }
+    return {};
+}
+
+// Whether memory has a later response under the same keys.
+bool TieredStore::has_newer(const PutFacts& facts) {
+    Candidates found;
+    memory_->lookup(facts.hash, facts.key, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]->secondary_key() == facts.secondary_key && found[i]->sequence() > facts.sequence) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool TieredStore::has_in_memory(const KeyHash& hash, std::string_view key, std::string_view secondary_key) {
     Candidates found;
     memory_->lookup(hash, key, found);
@@ -217,7 +245,8 @@ bool TieredStore::erase(const EntryRef& entry) {
     const KeyHash hash = hash_key(entry->key());
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
-    const bool erased = memory_->erase(entry);
+    const EntryRef in_memory = same_in_memory(hash, entry);
+    const bool erased = in_memory && memory_->erase(in_memory);
     const bool is_replaced = !erased && has_in_memory(hash, entry->key(), entry->secondary_key());
     const bool is_on_disk = stripe.changes.contains(hash.low) || log_->has(entry->key(), entry->secondary_key());
     if (!is_replaced && (is_on_disk || stripe.is_read(hash.low))) {
@@ -290,13 +319,14 @@ void TieredStore::written(const Change& change) {
     }
     // Those who waited for it get it from here.
     const std::string key(change.entry ? change.entry->key() : std::string_view(change.key));
-    std::vector<EntryRef> files;
+    std::vector<EntryRef> unlisted;
     Reading reading;
     if (!begin_reading(change.hash, key, false, reading)) {
-        files = read(change.hash, key, records_not_at_hand(log_->hash(key), {}), reading);
+        const bool was_read = recent_reads_.note(change.hash);
+        unlisted = read(change.hash, key, records_not_at_hand(log_->hash(key), {}), reading, was_read);
         end_reading(change.hash, reading);
     }
-    load->finish(std::move(files));
+    load->finish(std::move(unlisted));
 }
 
 Below TieredStore::coming_from_writer(const Changes& changes, std::string_view key, bool may_wait) {

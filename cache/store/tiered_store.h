@@ -2,9 +2,10 @@
 //
 // What is stored is stored in memory, and written to the disk by a thread of its own; what memory evicts is still on
 // the disk. What lookup() does not find bring() looks for there. Small records are read. They are then entries of the
-// memory store like any other where that has room, or where they were read before, a short while ago; else they serve the
-// request that wanted them, and nothing has to be evicted for what may be wanted once. Of larger ones only the head is read; the body is sent from its file. Whatever is not in
-// the kernel's memory, or was not checked since the start, is first read by threads that may wait for the disk.
+// memory store like any other where that has room, or where they were read before, a short while ago; else they serve
+// those who wait for them now, and nothing has to be evicted for what may be wanted once. Of larger ones only the head
+// is read; the body is sent from its file. Whatever is not in the kernel's memory, or was not checked since the start,
+// is first read by threads that may wait for the disk.
 //
 // What is on the disk is never believed against what happened since: while a change of a key waits to be written, the
 // disk is not asked for that key, and what was being read when a key changed is dropped.
@@ -124,32 +125,34 @@ private:
     static Below coming_from_writer(const Changes& changes, std::string_view key, bool may_wait);
     void written(const Change& change);
     bool has_in_memory(const KeyHash& hash, std::string_view key, std::string_view secondary_key);
+    EntryRef same_in_memory(const KeyHash& hash, const EntryRef& entry);
+    bool has_newer(const PutFacts& facts);
     Records records_not_at_hand(const KeyHash& on_disk, const Candidates& at_hand) const;
     // While a change of the key waits to be written, what is on the disk is not what is stored: nullopt, and it began;
     // or what is found in its place.
     std::optional<Below> begin_reading(const KeyHash& hash, std::string_view key, bool may_wait, Reading& reading);
     void end_reading(const KeyHash& hash, const Reading& reading);
-    std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, const Records& records);
+    std::shared_ptr<Load> read_later(const KeyHash& hash, std::string_view key, const Records& records, bool was_read,
+                                     std::vector<EntryRef> at_hand);
     // False: too many wait. `ahead`: what the job will read.
     bool post_read(ReadRing::Extent ahead, std::function<void()> job);
     // What lookup() does not find.
     std::vector<EntryRef> read(const KeyHash& hash, const std::string& key, const Records& records,
-                               const Reading& reading);
+                               const Reading& reading, bool was_read);
     // The body of a metadata record and of a manifest stands elsewhere; short ones do not (DiskLog::refresh).
     static bool is_large(const disk::IndexEntry& record) noexcept {
         return record.kind != disk::RecordKind::Whole ||
                std::uint64_t{record.location.length_units} * disk::kUnitBytes > kMostBytesBrought;
     }
     disk::ReadState bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& record,
-                                  const Reading& reading, Below& below);
-    // A small record, for memory or for one request. False: it is not to be used.
+                                  const Reading& reading, bool was_read, Below& below);
+    // A small record, for memory or for those who wait for it now. False: it is not to be used.
     bool take_in(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record, const Reading& reading,
-                 std::vector<EntryRef>& unlisted);
+                 bool was_read, std::vector<EntryRef>& unlisted);
     // Whether it is in memory now.
     bool enter(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record, const Reading& reading);
-    // What `make` makes, unless the key has changed since.
-    template <class Make>
-    EntryRef make_unless_outdated(const KeyHash& hash, const Reading& reading, Make make);
+    // Whether the key has changed since. The stripe is locked.
+    bool is_outdated(const Reading& reading) noexcept;
     EntryRef freshen_passing(const EntryRef& old, const PutFacts& facts, std::string_view metadata);
     EntryRef enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
                         std::shared_ptr<const FileBody> body, const Reading& reading);

@@ -61,22 +61,43 @@ TEST_CASE("For a request that can be sent again, an idle connection is as quiet 
     Lease lease = pool.lease(config);
     Socket end = origin.accept();
     lease.give_back();
-    pool.loop.settle();
-    CHECK(end.send("nobody asked")); // the loop does not run, so the poller does not tell
-    SUBCASE("which has not told yet") {
+    SUBCASE("which was not asked since it became idle") {
+        CHECK(end.send("nobody asked"));
+        CHECK_FALSE(pool.pool->take_idle(config, true));
+        CHECK(at_end(end));
+    }
+    SUBCASE("which was asked before, and has not told yet") {
+        pool.loop.settle();
+        CHECK(end.send("nobody asked")); // the loop does not run
         std::optional<Lease> taken = pool.pool->take_idle(config, true);
         REQUIRE(taken);
         CHECK(taken->reused());
     }
     SUBCASE("which has told") {
+        CHECK(end.send("nobody asked"));
         pool.loop.await([&] { return pool.pool->idle() == 0; }, "the word of the poller");
         CHECK_FALSE(pool.pool->take_idle(config, true));
         CHECK(at_end(end));
     }
     SUBCASE("for any other the system is asked") {
+        pool.loop.settle();
+        CHECK(end.send("nobody asked"));
         CHECK_FALSE(pool.pool->take_idle(config, false));
         CHECK(at_end(end));
     }
+}
+
+TEST_CASE("A connection that we closed, or whose pool has stopped, is not kept") {
+    Listener origin;
+    Pool pool;
+    const auto config = origin_at(origin.port());
+    Lease lease = pool.lease(config);
+    Socket end = origin.accept();
+    SUBCASE("closed") { lease.stream().close(); }
+    SUBCASE("stopped") { pool.pool->stop(); }
+    lease.give_back();
+    CHECK(pool.pool->idle() == 0);
+    CHECK(at_end(end));
 }
 
 TEST_CASE("A connection goes round many times") {

@@ -121,6 +121,58 @@ TEST_CASE_FIXTURE(Fixture, "what was read for one request and was erased since d
     CHECK(one.get("a").empty());
 }
 
+TEST_CASE_FIXTURE(Fixture, "what was read for one request and then into memory is one response to who holds the first") {
+    Process& one = start(on_a_large_disk());
+    put(*one.store, {.key = "a", .metadata = "head", .body = kBody, .sequence = 1});
+    one.crowd_out();
+    std::vector<EntryRef> entries = brought(*one.store, "a");
+    REQUIRE(entries.size() == 1);
+    CHECK(brought(*one.store, "a").empty());
+    REQUIRE(is_in_memory(*one.store, "a"));
+    SUBCASE("erased") {
+        CHECK(one.store->erase(entries[0]));
+        CHECK(one.get("a").empty());
+        one.store->writer().flush();
+        CHECK(one.get("a").empty());
+    }
+    SUBCASE("freshened") {
+        CHECK(one.store->replace_metadata(entries[0], "", "fresh head", 2));
+        Candidates found;
+        one.store->lookup(hash_key("a"), "a", found);
+        REQUIRE(found.size() == 1);
+        CHECK(found[0]->metadata() == "fresh head");
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "what was read for one request does not take the place of what is newer under its new name") {
+    Process& one = start(on_a_large_disk());
+    put(*one.store, {.key = "a", .metadata = "head", .body = kBody, .sequence = 1});
+    one.crowd_out();
+    const std::vector<EntryRef> entries = brought(*one.store, "a");
+    REQUIRE(entries.size() == 1);
+    put(*one.store, {.key = "a", .secondary_key = "gzip", .metadata = "gzip head", .body = "newer", .sequence = 3});
+    one.store->writer().flush();
+    CHECK_FALSE(one.store->replace_metadata(entries[0], "gzip", "fresh head", 2));
+    one.store->writer().flush();
+    CHECK(one.get("a", "gzip") == "newer");
+    one.crowd_out();
+    CHECK(one.get("a", "gzip") == "newer");
+}
+
+TEST_CASE_FIXTURE(Fixture, "all variants of a key that is read once are for one request") {
+    Process& one = start(on_a_large_disk());
+    for (const char* const variant : {"de", "en", "fr"}) {
+        put(*one.store, {.key = "a", .secondary_key = variant, .metadata = "head", .body = kBody});
+    }
+    one.crowd_out();
+    CHECK(brought(*one.store, "a").size() == 3);
+    CHECK_FALSE(is_in_memory(*one.store, "a"));
+    CHECK(brought(*one.store, "a").empty());
+    Candidates found;
+    one.store->lookup(hash_key("a"), "a", found);
+    CHECK(found.size() == 3);
+}
+
 TEST_CASE("a key is remembered as read until another takes its slot") {
     RecentReads reads(0); // the fewest slots
     const auto key = [](std::uint64_t low, std::uint64_t high) {
