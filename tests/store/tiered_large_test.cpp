@@ -126,7 +126,7 @@ TEST_CASE_FIXTURE(Fixture, "a large body of which a piece is damaged or gone is 
     file.close();
     CHECK(found[0]->file()->read_in(0, 100'000));
     CHECK_FALSE(found[0]->file()->read_in(0, body.size()));
-    for (int i = 0; one.store->disk_stats().segments_reused < 4; ++i) { // the segment of its first pieces goes
+    while (one.store->disk_stats().segments_reused < 4) { // the segment of its first pieces goes
         put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
         one.store->writer().flush();
     }
@@ -188,7 +188,7 @@ TEST_CASE_FIXTURE(Fixture, "a body in a file is what it was for as long as someb
     one.store->writer().flush();
     const std::vector<EntryRef> held = files_of(*one.store, "a");
     REQUIRE(held.size() == 1);
-    for (int i = 0; one.store->disk_stats().segments_reused < 8; ++i) {
+    while (one.store->disk_stats().segments_reused < 8) {
         put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
         one.store->writer().flush();
     }
@@ -312,7 +312,7 @@ TEST_CASE_FIXTURE(Fixture, "a body says when its file has been given up") {
     const std::vector<EntryRef> held = files_of(*one.store, "a");
     REQUIRE(held.size() == 1);
     CHECK_FALSE(held[0]->file()->is_given_up());
-    for (int i = 0; one.store->disk_stats().segments_reused < 8; ++i) {
+    while (one.store->disk_stats().segments_reused < 8) {
         put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
         one.store->writer().flush();
     }
