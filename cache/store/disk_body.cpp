@@ -14,10 +14,9 @@ namespace {
 
 // Most heads fit: one read.
 constexpr std::size_t kHeadBytes = 1024;
-constexpr std::uint64_t kPageBytes = 4096;
-
 // So much of a record, and on to where a page of the file begins, but not beyond the record.
 std::size_t up_to_page(std::uint64_t offset, std::size_t bytes, std::size_t record_bytes) noexcept {
+    constexpr std::uint64_t kPageBytes = FileBody::kPageBytes;
     const std::uint64_t end = (offset + bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
     return static_cast<std::size_t>(std::min<std::uint64_t>(end - offset, record_bytes));
 }

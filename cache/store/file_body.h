@@ -17,6 +17,7 @@ namespace gatehouse::cache::store {
 
 class FileBody {
 public:
+    static constexpr std::uint64_t kPageBytes = 4096; // of a file in the kernel's memory
     struct Piece {
         std::shared_ptr<const disk::File> file;
         std::uint64_t offset = 0; // in the file

@@ -249,16 +249,16 @@ BlockRef MemoryStore::passing_block(std::size_t bytes) {
 }
 
 EntryRef MemoryStore::make_passing_entry(const PutFacts& facts, std::string_view metadata, std::string_view body) {
+    BlockRef head = passing_block(head_size(facts, metadata)); // first: nothing is copied where the memory is short
     BlockRef content;
-    if (!body.empty()) {
+    if (head && !body.empty()) {
         content = passing_block(body.size());
         if (!content) {
             return EntryRef();
         }
         std::copy(body.begin(), body.end(), content->data());
     }
-    EntryRef made =
-        fill_entry(passing_block(head_size(facts, metadata)), facts, metadata, std::move(content), body.size());
+    EntryRef made = fill_entry(std::move(head), facts, metadata, std::move(content), body.size());
     if (made) {
         made.entry_->is_passing_ = true;
     }

@@ -59,6 +59,25 @@ TEST_CASE_FIXTURE(Fixture, "where what passes through has no memory left, what i
     CHECK(is_in_memory(*one.store, "a"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "what is read for one request leaves a quarter of that memory to what is not stored") {
+    Process::Options options = on_a_large_disk();
+    options.relay_bytes = 100 * kKiB;
+    Process& one = start(options);
+    for (int i = 0; i < 8; ++i) {
+        put(*one.store, {.key = "a" + std::to_string(i), .body = kBody});
+    }
+    one.crowd_out();
+    std::vector<EntryRef> held;
+    for (int i = 0; i < 8; ++i) {
+        for (EntryRef& entry : brought(*one.store, "a" + std::to_string(i))) {
+            held.push_back(std::move(entry));
+        }
+    }
+    CHECK(one.store->relays_are_short());
+    CHECK(held.size() == 4); // more than three quarters with the fourth
+    CHECK(is_in_memory(*one.store, "a7"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a response without content is read for one request, too") {
     Process& one = start(on_a_large_disk());
     put(*one.store, {.key = "a", .metadata = kBody});
