@@ -189,6 +189,12 @@ Fields Fields::from_serialised(std::string_view text) {
 // OPTIMIZATION: the lines of a head are checked in one pass and copied at once. Line by line through add() they took
 // three times as many instructions (docs/PERFORMANCE.md).
 std::size_t Fields::assign_lines(std::string_view text, std::size_t most) {
+    // OPTIMIZATION: most requests have the very lines of the one before, from the same client or one of its kind: to
+    // compare them takes a tenth of the instructions of reading them (docs/PERFORMANCE.md).
+    if (!block_.empty() && text.starts_with(block_) && text.substr(block_.size()).starts_with(kCrLf) &&
+        entries_.size() <= most) {
+        return block_.size() + kCrLf.size();
+    }
     const auto is_ows = [](char c) { return c == ' ' || c == '\t'; };
     const char* const begin = text.data();
     const char* const end = begin + std::min(text.size(), kBlockSizeMax);
@@ -204,12 +210,14 @@ std::size_t Fields::assign_lines(std::string_view text, std::size_t most) {
     while (!has(at, kCrLf)) {
         const std::size_t name_size = token_prefix(from(at));
         if (name_size == 0 || name_size > kNameSizeMax || !has(at + name_size, kColon) || entries_.size() >= most) {
+            clear();
             return 0;
         }
         const char* const value = at + name_size + kColon.size();
         const std::size_t value_size = field_value_prefix(from(value));
         if (!has(value + value_size, kCrLf) ||
             (value_size > 0 && (is_ows(value[0]) || is_ows(value[value_size - 1])))) {
+            clear();
             return 0;
         }
         const std::string_view name(at, name_size);

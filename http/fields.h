@@ -105,8 +105,9 @@ public:
     // Reads back what serialised() gave (a stored head). Precondition: text came from serialised().
     static Fields from_serialised(std::string_view text);
     // Takes the lines that `text` begins with, up to the empty line behind them, in the place of what was here. Returns
-    // how many bytes they and the empty line are; 0 where the empty line has not come, a line is malformed, there are
-    // more than `most`, or one is written otherwise than "Name: value", which add() can still take.
+    // how many bytes they and the empty line are; 0, and no lines, where the empty line has not come, a line is
+    // malformed, there are more than `most`, or one is written otherwise than "Name: value", which add() can still
+    // take.
     std::size_t assign_lines(std::string_view text, std::size_t most);
 
 private:

@@ -24,7 +24,7 @@ struct RequestHead {
     Version version = Version::Http11;
     Fields fields;
 
-    Method method_kind() const noexcept { return method_from(method); }
+    Method method_kind() const noexcept { return method == "GET" ? Method::Get : method_from(method); }
     void clear() noexcept;
 };
 

@@ -237,25 +237,6 @@ void AccessLog::Impl::wake() noexcept {
     static_cast<void>(::write(wake_descriptor, &one, sizeof(one)));
 }
 
-bool AccessLog::Impl::submit(RecordRing& ring, const ExchangeRecord& submitted) noexcept {
-    std::size_t texts = 0;
-    for_each_text(submitted, [&texts](std::string_view text) { texts += text.size(); });
-    // Where all together are no longer than one may be, there is none to cut.
-    const bool is_queued = texts <= kMaxTextBytes
-                               ? enqueue(ring, submitted, texts, [&](auto pack) { for_each_text(submitted, pack); })
-                               : enqueue_cut(ring, submitted);
-    if (!is_queued) {
-        return false;
-    }
-    const Sleep state = sleep.load(std::memory_order_seq_cst);
-    const bool needed = state == Sleep::Idle || (state == Sleep::Gathering && ring.is_half_full());
-    // Whoever finds the writer asleep wakes it; the others need not.
-    if (needed && sleep.exchange(Sleep::Awake, std::memory_order_seq_cst) != Sleep::Awake) {
-        wake();
-    }
-    return true;
-}
-
 void AccessLog::Impl::run() {
     pthread_setname_np(pthread_self(), "access-log");
     batch.reserve(kBatchBytes + 4096);
@@ -398,6 +379,27 @@ AccessLog::~AccessLog() {
 }
 
 const std::string& AccessLog::open_error() const noexcept { return impl_->open_error; }
+
+[[gnu::always_inline]] inline bool AccessLog::Impl::submit(RecordRing& ring, const ExchangeRecord& submitted) noexcept {
+    std::size_t texts = 0;
+    const bool all = has_unusual_text(submitted);
+    for_each_text(
+        submitted, [&texts](std::string_view text) { texts += text.size(); }, all);
+    // Where all together are no longer than one may be, there is none to cut.
+    const bool is_queued = texts <= kMaxTextBytes ? enqueue(ring, submitted, texts,
+                                                            [&](auto pack) { for_each_text(submitted, pack, all); })
+                                                  : enqueue_cut(ring, submitted);
+    if (!is_queued) {
+        return false;
+    }
+    const Sleep state = sleep.load(std::memory_order_seq_cst);
+    const bool needed = state == Sleep::Idle || (state == Sleep::Gathering && ring.is_half_full());
+    // Whoever finds the writer asleep wakes it; the others need not.
+    if (needed && sleep.exchange(Sleep::Awake, std::memory_order_seq_cst) != Sleep::Awake) {
+        wake();
+    }
+    return true;
+}
 
 bool AccessLog::submit(unsigned core, const ExchangeRecord& record) noexcept {
     if (!impl_->thread.joinable()) {

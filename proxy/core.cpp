@@ -36,6 +36,7 @@ void Core::begin_turn() noexcept {
     ++turn_number_;
     turn_wall_ = clock_.wall_now();
     turn_steady_ = clock_.steady_now();
+    reading_uses_ = 0;
 }
 
 int Core::timeout_ms() noexcept {

@@ -64,6 +64,16 @@ public:
     // The time at which this turn of the loop began: one reading for all requests that arrived together.
     http::WallTime turn_wall() const noexcept { return turn_wall_; }
     http::SteadyTime turn_steady() const noexcept { return turn_steady_; }
+    // The time by a reading of this turn that at most kReadingUses share: how long it took to answer what came in this
+    // turn, to within what answering the others took. OPTIMIZATION: of a hit a reading of its own is 0.5 %.
+    http::SteadyTime recent_steady() noexcept {
+        if (reading_uses_ == 0) {
+            reading_uses_ = kReadingUses;
+            recent_steady_ = clock_.steady_now();
+        }
+        --reading_uses_;
+        return recent_steady_;
+    }
     // Which turn this is. What the poller has to tell is asked for between two.
     std::uint64_t turn_number() const noexcept { return turn_number_; }
 
@@ -84,6 +94,7 @@ public:
 
 private:
     static constexpr int kPassesPerTurn = 16;
+    static constexpr unsigned kReadingUses = 8;
 
     void turn();
     std::size_t run_what_is_ready();
@@ -106,6 +117,8 @@ private:
     Poller poller_;
     http::WallTime turn_wall_;
     http::SteadyTime turn_steady_;
+    http::SteadyTime recent_steady_{};
+    unsigned reading_uses_ = 0; // that are left
     std::uint64_t turn_number_ = 0;
     http::SteadyTime next_tick_{};
     bool keep_time_ = false;

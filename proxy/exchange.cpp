@@ -216,13 +216,18 @@ bool Exchange::serve_stored(const cache::store::HeldEntry& entry, const StoredHe
     const std::uint64_t length = whole ? size : policy::content_length(assembly, head, complete_length);
     ResponseSink::Head out{assembly, head, shown, complete_length, length, !state_.is_head(), age_seconds(head, now),
                            state_.ignored_wishes, shown_key()};
-    sink_.head(out);
     state_.record.status = assembly.status;
     state_.record.cache = shown;
     const bool content = !state_.is_head() && !http::status_has_no_content(assembly.status);
+    const bool is_whole_in_memory = whole && content && entry->body();
+    if (is_whole_in_memory) {
+        sink_.stored(out, entry);
+    } else {
+        sink_.head(out);
+    }
     if (content) {
         state_.record.response_body_bytes = length;
-        if (whole) {
+        if (whole && !is_whole_in_memory) {
             add_span(entry, 0, size);
         }
         for (std::size_t i = 0; i < assembly.spans.size(); ++i) {

@@ -66,8 +66,10 @@ void Exchange::file_is_broken() {
 
 void Exchange::record(std::uint64_t unsent_bytes) {
     ExchangeRecord& record = state_.record;
-    record.duration = std::chrono::duration_cast<std::chrono::microseconds>(worker_.core.clock().steady_now() -
-                                                                            record.started_steady);
+    Core& core = worker_.core;
+    const bool is_of_this_turn = record.started_steady == core.turn_steady();
+    const http::SteadyTime now = is_of_this_turn ? core.recent_steady() : core.clock().steady_now();
+    record.duration = std::chrono::duration_cast<std::chrono::microseconds>(now - record.started_steady);
     if (unsent_bytes > 0) {
         record.response_body_bytes -= std::min(record.response_body_bytes, unsent_bytes);
         if (!record.error) {
@@ -76,9 +78,9 @@ void Exchange::record(std::uint64_t unsent_bytes) {
     }
     record.complete = unsent_bytes == 0 && record.status != 0 && record.error != ErrorKind::ClientClosed &&
                       record.error != ErrorKind::ResponseIncomplete;
-    worker_.core.metrics().count(record);
-    if (!worker_.log.submit(worker_.core.index(), record)) {
-        worker_.core.metrics().access_log_dropped.add();
+    core.metrics().count(record);
+    if (!worker_.log.submit(core.index(), record)) {
+        core.metrics().access_log_dropped.add();
     }
 }
 

@@ -247,10 +247,8 @@ void LineFormatter::append(std::string& out, const ExchangeRecord& record) {
 // A stale response that was served counts as stale even where an error led to it, and a client that went away does
 // not make an error of what it was being sent. An error status that the origin chose is a hit or a miss like any other.
 RequestResult request_result(const ExchangeRecord& record) noexcept {
-    const cache::policy::CacheResult& cache = record.cache;
-    if (cache.forwarded == Forwarded::No && cache.reason == Reason::None && !cache.revalidated && !record.error &&
-        record.routed) {
-        return RequestResult::Hit; // as nearly always
+    if (is_plain_hit(record)) {
+        return RequestResult::Hit;
     }
     const bool is_page = record.cache.page_for != 0;
     if (!is_page && is_served_stale(record.cache.reason)) {

@@ -12,9 +12,14 @@ namespace gatehouse::proxy {
 // Of one record, in the order of its members.
 using ExchangeTexts = std::array<std::string_view, 9>;
 
-// Calls visit(text) for each of them.
+// Whether the last two have something: of an exchange with its origin, or one that failed.
+inline bool has_unusual_text(const ExchangeRecord& record) noexcept {
+    return !record.origin_address.empty() || !record.error_detail.empty();
+}
+
+// Calls visit(text) for each of them. `all`: false where !has_unusual_text(), as a shorter way through.
 template <class Visitor>
-inline void for_each_text(const ExchangeRecord& record, Visitor visit) {
+inline void for_each_text(const ExchangeRecord& record, Visitor visit, bool all = true) {
     struct Texts { // ExchangeRecord without what it inherits
         std::string_view client, method, authority, target, behavior_name, origin;
         std::string user_agent, origin_address, error_detail;
@@ -27,8 +32,13 @@ inline void for_each_text(const ExchangeRecord& record, Visitor visit) {
     visit(record.behavior_name);
     visit(record.origin);
     visit(std::string_view(record.user_agent));
-    visit(std::string_view(record.origin_address));
-    visit(std::string_view(record.error_detail));
+    if (all) [[unlikely]] {
+        visit(std::string_view(record.origin_address));
+        visit(std::string_view(record.error_detail));
+    } else {
+        visit(std::string_view());
+        visit(std::string_view());
+    }
 }
 
 // The other way round. What the record has of its own is copied.

@@ -5,6 +5,7 @@
 #include "http/framing.h"
 #include "http/short_text.h"
 #include "proxy/load_wait.h"
+#include "proxy/prepared_response.h"
 #include "proxy/response_head_text.h"
 
 #include <cerrno>
@@ -35,17 +36,18 @@ void Http1Sink::interim(const http::ResponseHead& head) {
     out.append(head.fields.serialised()).append("\r\n");
 }
 
-void Http1Sink::finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows) {
-    http::ShortText<128> out;
+void Http1Sink::finish_head(std::string& out, bool content_allowed, std::optional<std::uint64_t> length,
+                            bool content_follows) {
+    http::ShortText<128> lines;
     chunked_ = false;
     if (content_allowed) {
         if (length) {
-            (out << "Content-Length: ").number(*length) << "\r\n";
+            (lines << "Content-Length: ").number(*length) << "\r\n";
         } else if (content_follows) {
             if (version_ == http::Version::Http11) {
                 // RFC 9112 section 6.1: content of unknown length is chunked, so that its end can be told from a break.
                 chunked_ = true;
-                out << "Transfer-Encoding: chunked\r\n";
+                lines << "Transfer-Encoding: chunked\r\n";
             } else {
                 keep_alive_ = false; // RFC 9112 section 6.3: the close is the end
                 until_close_ = true;
@@ -53,25 +55,65 @@ void Http1Sink::finish_head(bool content_allowed, std::optional<std::uint64_t> l
         }
     }
     if (!keep_alive_) {
-        out << "Connection: close\r\n";
+        lines << "Connection: close\r\n";
     } else if (version_ == http::Version::Http10) {
-        out << "Connection: keep-alive\r\n";
+        lines << "Connection: keep-alive\r\n";
     }
-    out << "\r\n";
-    connection_.output.append(out.view());
+    lines << "\r\n";
+    out.append(lines.view());
     head_sent_ = true;
 }
 
-void Http1Sink::head(const Head& head) {
-    append_response_head(connection_.output.text(), head);
-    finish_head(!http::status_has_no_content(head.assembly.status), head.content_length, head.content_follows);
+void Http1Sink::append_head(std::string& out, const Head& head) {
+    append_response_head(out, head);
+    finish_head(out, !http::status_has_no_content(head.assembly.status), head.content_length, head.content_follows);
+}
+
+void Http1Sink::head(const Head& head) { append_head(connection_.output.text(), head); }
+
+void Http1Sink::stored(const Head& head, const cache::store::HeldEntry& entry) {
+    if (SharedText::Ptr text = prepared(head, entry)) {
+        connection_.output.append_text(std::move(text));
+    } else {
+        ResponseSink::stored(head, entry);
+    }
+}
+
+// Null: the entry is none of those that the core keeps, the head depends on more than Facts say, or it is the first
+// one of its kind.
+SharedText::Ptr Http1Sink::prepared(const Head& head, const cache::store::HeldEntry& entry) {
+    const bool may_be_prepared =
+        entry.companion() != nullptr && entry->body_size() <= PreparedResponse::kMostContentBytes &&
+        head.assembly.kind == policy::Assembly::Kind::Whole && head.assembly.client == nullptr &&
+        head.assembly.withheld.empty() && head.shown_key.empty() && head.content_follows &&
+        head.content_length == entry->body_size();
+    if (!may_be_prepared) {
+        return nullptr;
+    }
+    const PreparedResponse::Facts facts{head.stored.field_lines.data(), head.cache, head.age_seconds,
+                                        head.assembly.status, version_, keep_alive_, head.ignored_wishes};
+    std::unique_ptr<cache::store::Companion>& place = *entry.companion();
+    if (!place) {
+        place = std::make_unique<PreparedResponse>(facts);
+        return nullptr;
+    }
+    auto& response = static_cast<PreparedResponse&>(*place);
+    if (!response.has_same(facts)) {
+        return nullptr;
+    }
+    chunked_ = false;
+    head_sent_ = true;
+    return response.text([&](std::string& out) {
+        append_head(out, head);
+        entry.open_body().copy_to(out, entry->body_size());
+    });
 }
 
 void Http1Sink::own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
                              const policy::CacheResult* cache, std::string_view shown_key) {
     std::string& out = connection_.output.text();
     append_own_head(out, head, connection_.core.clock().wall_now(), cache, shown_key);
-    finish_head(!http::status_has_no_content(head.status), content.size(), !head_request);
+    finish_head(out, !http::status_has_no_content(head.status), content.size(), !head_request);
     if (!head_request && !http::status_has_no_content(head.status)) {
         out.append(content);
     }

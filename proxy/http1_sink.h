@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "proxy/client_connection.h"
 #include "proxy/response_sink.h"
+#include "proxy/shared_text.h"
 
 namespace gatehouse::proxy {
 
@@ -23,6 +24,7 @@ public:
 
     void interim(const http::ResponseHead& head) override;
     void head(const Head& head) override;
+    void stored(const Head& head, const cache::store::HeldEntry& entry) override;
     void own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
                       const cache::policy::CacheResult* cache, std::string_view shown_key) override;
     void content(std::string_view bytes) override;
@@ -40,7 +42,10 @@ public:
     void close_after() noexcept override { keep_alive_ = false; }
 
 private:
-    void finish_head(bool content_allowed, std::optional<std::uint64_t> length, bool content_follows);
+    // Appends the fields that frame the content on this connection, and the end of the head.
+    void finish_head(std::string& out, bool content_allowed, std::optional<std::uint64_t> length, bool content_follows);
+    void append_head(std::string& out, const Head& head);
+    SharedText::Ptr prepared(const Head& head, const cache::store::HeldEntry& entry);
     void begin_chunk(std::uint64_t bytes);
     OutputQueue::Flush flush_some() noexcept;
     awaitable<bool> flush_rest(OutputQueue::Flush flushed);

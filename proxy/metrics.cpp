@@ -428,23 +428,20 @@ void CoreMetrics::set_behaviors(std::span<const std::string> names) {
     }
     behaviors = std::move(next);
     names_.assign(names.begin(), names.end());
+    known_names_.assign(names.size(), nullptr);
 }
 
 namespace {
 
-bool is_same(const std::string& name, std::string_view wanted) noexcept {
-    const bool begins_alike = name.size() == wanted.size() && !wanted.empty() && name[0] == wanted[0];
-    return begins_alike && (wanted.size() == 1 || name == wanted); // the most frequent one is "*"
-}
-
-// Of a request that was not routed, or that began with other behaviors than those of now.
-[[gnu::noinline]] std::size_t index_by_name(const std::vector<std::string>& names, const ExchangeRecord& record,
-                                            std::size_t unrouted) noexcept {
+// `unrouted`: for a request that was not routed, or that began with a behavior that there is none of now.
+std::size_t index_of(const std::vector<std::string>& names, const ExchangeRecord& record,
+                     std::size_t unrouted) noexcept {
     if (!record.routed) {
         return unrouted;
     }
-    if (names.empty()) {
-        return std::min(record.behavior, unrouted);
+    const std::size_t index = record.behavior;
+    if (names.empty() || (index < names.size() && names[index] == record.behavior_name)) {
+        return std::min(index, unrouted);
     }
     const auto found = std::find(names.begin(), names.end(), record.behavior_name);
     return found == names.end() ? unrouted : static_cast<std::size_t>(found - names.begin());
@@ -452,21 +449,29 @@ bool is_same(const std::string& name, std::string_view wanted) noexcept {
 
 } // namespace
 
-inline std::size_t CoreMetrics::index_of(const ExchangeRecord& record) const noexcept {
-    const std::size_t index = record.behavior;
-    if (record.routed && index < names_.size() && is_same(names_[index], record.behavior_name)) {
-        return index;
-    }
-    return index_by_name(names_, record, behaviors.size() - 1);
+inline void CoreMetrics::count_in(BehaviorCounters& behavior, RequestResult result, int status) noexcept {
+    behavior.results[static_cast<std::size_t>(result)].add();
+    // A client takes an unknown class for a 5xx (RFC 9110 section 15).
+    const std::size_t status_class = static_cast<unsigned>(std::max(status, 0)) / 100;
+    behavior.status_classes[std::min(status_class, kClassCount - 1)].add();
 }
 
 void CoreMetrics::count(const ExchangeRecord& record) noexcept {
-    BehaviorCounters& behavior = behaviors[index_of(record)];
-    behavior.results[static_cast<std::size_t>(request_result(record))].add();
-    // A client takes an unknown class for a 5xx (RFC 9110 section 15).
-    const auto status_class = static_cast<std::size_t>(std::max(record.status, 0) / 100);
-    behavior.status_classes[std::min(status_class, kClassCount - 1)].add();
+    const std::size_t index = record.behavior;
+    const bool is_known = index < known_names_.size() && known_names_[index] == record.behavior_name.data();
+    if (is_known && is_plain_hit(record)) [[likely]] {
+        count_in(behaviors[index], RequestResult::Hit, record.status);
+    } else {
+        count_other(record);
+    }
+}
 
+[[gnu::noinline]] void CoreMetrics::count_other(const ExchangeRecord& record) noexcept {
+    const std::size_t index = index_of(names_, record, behaviors.size() - 1);
+    if (index < known_names_.size()) {
+        known_names_[index] = record.behavior_name.data();
+    }
+    count_in(behaviors[index], request_result(record), record.status);
     const auto reason = static_cast<std::size_t>(record.cache.reason);
     if (reason != 0 && reason < cache::policy::kReasonCount) {
         reasons[reason].add();

@@ -88,9 +88,13 @@ public:
     std::vector<BehaviorCounters> behaviors;
 
 private:
-    std::size_t index_of(const ExchangeRecord& record) const noexcept;
+    static void count_in(BehaviorCounters& behavior, RequestResult result, int status) noexcept;
+    void count_other(const ExchangeRecord& record) noexcept;
 
     std::vector<std::string> names_;
+    // OPTIMIZATION: where a record's name was that is the one of that index, so that it need not be compared again. A
+    // record keeps the configuration that its name is in, and another configuration comes with set_behaviors().
+    std::vector<const char*> known_names_;
     std::uint64_t lag_window_ticks_ = 0; // these three: core thread only
     std::uint64_t lag_window_max_us_ = 0;
     std::uint64_t lag_previous_max_us_ = 0;

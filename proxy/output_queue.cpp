@@ -35,7 +35,14 @@ void OutputQueue::append_file(std::shared_ptr<const cache::store::FileBody> body
     }
     Segment& segment = add(bytes);
     segment.file = std::move(body);
-    segment.file_at = first;
+    segment.at = first;
+}
+
+void OutputQueue::append_text(SharedText::Ptr text) {
+    if (!text->bytes.empty()) {
+        Segment& segment = add(text->bytes.size());
+        segment.shared = std::move(text);
+    }
 }
 
 // A piece of so many bytes behind the text so far; valid until the next one is added.
@@ -86,7 +93,7 @@ void OutputQueue::ask_about_files_again() noexcept {
 }
 
 bool OutputQueue::has_left_memory(Segment& segment) noexcept {
-    segment.is_at_hand = segment.is_at_hand || segment.file->is_at_hand(segment.file_at, segment.bytes);
+    segment.is_at_hand = segment.is_at_hand || segment.file->is_at_hand(segment.at, segment.bytes);
     return !segment.is_at_hand;
 }
 
@@ -95,9 +102,9 @@ bool OutputQueue::has_left_memory(Segment& segment) noexcept {
 // control that paces (bench/README.md).
 bool OutputQueue::add_beginning(Segment& segment, std::span<iovec> room, std::size_t& count) noexcept {
     const std::string_view here =
-        segment.file->beginning_from(segment.file_at).substr(0, static_cast<std::size_t>(segment.bytes));
+        segment.file->beginning_from(segment.at).substr(0, static_cast<std::size_t>(segment.bytes));
     const bool has_more = here.size() < segment.bytes;
-    if (has_more && segment.file->at(segment.file_at + here.size()).offset % cache::store::FileBody::kPageBytes != 0) {
+    if (has_more && segment.file->at(segment.at + here.size()).offset % cache::store::FileBody::kPageBytes != 0) {
         return false;
     }
     if (!here.empty() && !room.empty()) {
@@ -105,6 +112,16 @@ bool OutputQueue::add_beginning(Segment& segment, std::span<iovec> room, std::si
         ++count;
     }
     return has_more && !has_left_memory(segment);
+}
+
+// Pieces of what is no file. Returns how many slots were filled; there is one at least.
+std::size_t OutputQueue::peek(const Segment& segment, std::span<iovec> slots) {
+    if (!segment.shared) {
+        return segment.cursor.peek(slots, segment.bytes);
+    }
+    const char* const begin = segment.shared->bytes.data() + segment.at;
+    slots.front() = {const_cast<char*>(begin), static_cast<std::size_t>(segment.bytes)}; // NOLINT: it is not written to
+    return 1;
 }
 
 // As sendmsg(2): text and pieces of bodies, up to the next one that lies in a file.
@@ -125,9 +142,7 @@ ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
             more = add_beginning(segments_[i], std::span(pieces).subspan(count), count);
             break;
         }
-        const auto room = std::span(pieces).subspan(count);
-        const std::size_t filled = segments_[i].cursor.peek(room, segments_[i].bytes);
-        count += filled;
+        count += peek(segments_[i], std::span(pieces).subspan(count));
         if (count >= kMaxPieces) {
             break; // a long chain: the rest follows with the next call
         }
@@ -143,7 +158,7 @@ ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
 
 // As sendfile(2). A file that has become shorter is an error: what was promised cannot be sent.
 ssize_t OutputQueue::send_file(int descriptor, const Segment& segment) noexcept {
-    const cache::store::FileBody::Run run = segment.file->at(segment.file_at);
+    const cache::store::FileBody::Run run = segment.file->at(segment.at);
     off_t offset = static_cast<off_t>(run.offset);
     const auto bytes = static_cast<std::size_t>(std::min(run.bytes, segment.bytes));
     const ssize_t sent = ::sendfile(descriptor, run.file->descriptor(), &offset, bytes);
@@ -172,8 +187,8 @@ void OutputQueue::consume(std::uint64_t bytes) {
         }
         Segment& segment = segments_[next_];
         const std::uint64_t part = std::min(bytes, segment.bytes);
-        if (segment.file) {
-            segment.file_at += part;
+        if (segment.file || segment.shared) {
+            segment.at += part;
         } else {
             segment.cursor.advance(part);
         }
@@ -184,6 +199,7 @@ void OutputQueue::consume(std::uint64_t bytes) {
             segment.cursor = cache::store::Body::Cursor(); // lets go of its blocks at once, and then of what owns them
             segment.owner.reset();
             segment.file.reset();
+            segment.shared.reset();
             ++next_;
         }
     }

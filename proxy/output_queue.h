@@ -6,6 +6,7 @@
 
 #include "cache/store/body.h"
 #include "cache/store/file_body.h"
+#include "proxy/shared_text.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,7 @@ public:
     void append(std::string_view bytes) { text().append(bytes); }
     // The next `bytes` of the body from the cursor on. `owner` keeps alive what the cursor needs.
     void append_body(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void> owner);
+    void append_text(SharedText::Ptr text);
 
     // [first, first + bytes) of a body that lies in files, which the kernel sends from there. The caller sees to it
     // that the kernel has it in memory; what a socket had no room for may have left it when there is room again.
@@ -47,7 +49,7 @@ public:
         std::uint64_t first = 0;
         std::uint64_t bytes = 0;
     };
-    FilePart next_file() const { return {segments_[next_].file, segments_[next_].file_at, segments_[next_].bytes}; }
+    FilePart next_file() const { return {segments_[next_].file, segments_[next_].at, segments_[next_].bytes}; }
     void file_was_read_in() noexcept { segments_[next_].is_at_hand = true; }
     bool empty() const noexcept { return next_ == segments_.size() && sealed_ == text_.size(); }
     std::uint64_t pending_bytes() const noexcept { return pending_body_ + (text_.size() - sent_text_); }
@@ -66,13 +68,15 @@ private:
         std::shared_ptr<const void> owner;
         cache::store::Body::Cursor cursor;
         std::shared_ptr<const cache::store::FileBody> file; // instead of the cursor,
-        std::uint64_t file_at = 0;                          // from here on
+        SharedText::Ptr shared;                             // or this,
+        std::uint64_t at = 0;                               // from here on
         bool is_at_hand = true;                             // in the kernel's memory, as far as we know
     };
     Segment& add(std::uint64_t bytes);
     void ask_about_files_again() noexcept;
     static bool has_left_memory(Segment& segment) noexcept;
     static bool add_beginning(Segment& segment, std::span<iovec> room, std::size_t& count) noexcept;
+    static std::size_t peek(const Segment& segment, std::span<iovec> slots);
     ssize_t send_pieces(int descriptor) noexcept;
     static ssize_t send_file(int descriptor, const Segment& segment) noexcept;
     void consume(std::uint64_t bytes);

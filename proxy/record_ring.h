@@ -21,53 +21,40 @@ public:
     // Room for max_records records, as long as they fit into `bytes` (rounded up to a power of two).
     RecordRing(std::size_t bytes, std::size_t max_records)
         : capacity_(std::bit_ceil(bytes < kMinBytes ? kMinBytes : bytes)),
+          largest_(capacity_ / 4),
           max_records_(max_records),
-          block_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
+          block_(std::make_unique_for_overwrite<char[]>(capacity_)),
+          writable_until_(capacity_),
+          publishable_until_(max_records) {}
 
     // Producer: room for a record of this size; null when the queue is full, and always for one that is larger than a
     // quarter of it. publish() makes it visible; a second reserve() before that gives the room up.
     char* reserve(std::size_t size) noexcept {
-        if (size > capacity_ / 4) {
-            return nullptr;
-        }
-        if (published_ - seen_consumed_ >= max_records_) {
-            seen_consumed_ = consumed_.load(std::memory_order_acquire);
-            if (published_ - seen_consumed_ >= max_records_) {
-                return nullptr;
-            }
-        }
-        const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
-        const std::size_t at = offset(tail);
+        const std::size_t at = offset(written_);
         const std::size_t needed = kHeader + rounded(size);
-        const std::size_t gap = needed > capacity_ - at ? capacity_ - at : 0;
-        if (tail + gap + needed - seen_head_ > capacity_) {
-            seen_head_ = head_.load(std::memory_order_acquire);
-            if (tail + gap + needed - seen_head_ > capacity_) {
-                return nullptr;
-            }
+        const bool fits = needed <= capacity_ - at && written_ + needed <= writable_until_ &&
+                          published_ != publishable_until_ && size <= largest_;
+        if (!fits) [[unlikely]] {
+            return reserve_elsewhere(size);
         }
-        if (gap != 0) {
-            put_header(at, kFiller);
-        }
-        const std::size_t start = gap != 0 ? 0 : at;
-        put_header(start, size);
-        reserved_tail_ = tail + gap + needed;
-        return block_.get() + start + kHeader;
+        put_header(at, size);
+        reserved_tail_ = written_ + needed;
+        return block_.get() + at + kHeader;
     }
     // Sequentially consistent, so that a producer that looks next whether the consumer sleeps, and a consumer that
     // looks once more for records before it does, cannot miss one another.
     void publish() noexcept {
         ++published_;
+        written_ = reserved_tail_;
         tail_.store(reserved_tail_, std::memory_order_seq_cst);
     }
     // Producer: whether more than half of the room is taken.
     bool is_half_full() noexcept {
-        if (!half_full_by(seen_head_, seen_consumed_)) {
+        if (!is_half_full_as_seen()) {
             return false;
         }
-        seen_head_ = head_.load(std::memory_order_acquire);
-        seen_consumed_ = consumed_.load(std::memory_order_acquire);
-        return half_full_by(seen_head_, seen_consumed_);
+        look_at_consumer();
+        return is_half_full_as_seen();
     }
 
     // Consumer: the oldest record; its data is null when there is none. Valid until pop().
@@ -116,19 +103,43 @@ private:
         std::memcpy(&size, block_.get() + at, sizeof(size));
         return size;
     }
-    bool half_full_by(std::uint64_t head, std::uint64_t consumed) const noexcept {
-        return tail_.load(std::memory_order_relaxed) - head > capacity_ / 2 || published_ - consumed > max_records_ / 2;
+    bool is_half_full_as_seen() const noexcept {
+        return writable_until_ - written_ < capacity_ / 2 ||
+               publishable_until_ - published_ < max_records_ - max_records_ / 2;
+    }
+    void look_at_consumer() noexcept {
+        writable_until_ = head_.load(std::memory_order_acquire) + capacity_;
+        publishable_until_ = consumed_.load(std::memory_order_acquire) + max_records_;
+    }
+    // Where the consumer has gone on meanwhile, or at the beginning of the block.
+    [[gnu::noinline]] char* reserve_elsewhere(std::size_t size) noexcept {
+        const std::size_t at = offset(written_);
+        const std::size_t needed = kHeader + rounded(size);
+        const std::size_t gap = needed > capacity_ - at ? capacity_ - at : 0;
+        look_at_consumer();
+        if (size > largest_ || published_ == publishable_until_ || written_ + gap + needed > writable_until_) {
+            return nullptr;
+        }
+        if (gap != 0) {
+            put_header(at, kFiller);
+        }
+        const std::size_t start = gap != 0 ? 0 : at;
+        put_header(start, size);
+        reserved_tail_ = written_ + gap + needed;
+        return block_.get() + start + kHeader;
     }
 
     const std::size_t capacity_;
+    const std::size_t largest_;
     const std::size_t max_records_;
     const std::unique_ptr<char[]> block_;
     // Positions only grow; the offset is their remainder. Producer and consumer write to lines of their own.
     alignas(64) std::atomic<std::uint64_t> tail_{0};
-    std::uint64_t reserved_tail_ = 0; // these four: producer only
+    std::uint64_t reserved_tail_ = 0; // these: producer only
+    std::uint64_t written_ = 0;       // tail_
     std::uint64_t published_ = 0;
-    std::uint64_t seen_head_ = 0; // what the producer last saw of the consumer
-    std::uint64_t seen_consumed_ = 0;
+    std::uint64_t writable_until_; // by what the producer last saw of the consumer
+    std::uint64_t publishable_until_;
     alignas(64) std::atomic<std::uint64_t> head_{0};
     std::atomic<std::uint64_t> consumed_{0};
 };

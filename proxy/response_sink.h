@@ -7,6 +7,7 @@
 #include "cache/policy/response_assembly.h"
 #include "cache/policy/stored_head.h"
 #include "cache/store/body.h"
+#include "cache/store/entry.h"
 #include "cache/store/file_body.h"
 #include "http/fields.h"
 #include "http/message.h"
@@ -39,6 +40,11 @@ public:
     // 1xx; dropped for clients that do not know them (HTTP/1.0).
     virtual void interim(const http::ResponseHead& head) = 0;
     virtual void head(const Head& head) = 0;
+    // Head and content of a stored response, as a whole; its body is in memory, and `head` is of its stored head.
+    virtual void stored(const Head& head_of_entry, const cache::store::HeldEntry& entry) {
+        head(head_of_entry);
+        content(entry.open_body(), entry->body_size(), nullptr);
+    }
     // A response of our own; its content follows in `content`. `cache` may be null; `shown_key` as in Head.
     virtual void own_response(const http::ResponseHead& head, std::string_view content, bool head_request,
                               const cache::policy::CacheResult* cache, std::string_view shown_key) = 0;

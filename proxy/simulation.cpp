@@ -21,7 +21,6 @@
 #include <boost/asio/ip/address.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cstring>
 #include <list>
@@ -73,20 +72,7 @@ public:
     }
     void content(std::string_view bytes) override { content_.append(bytes); }
     void content(cache::store::Body::Cursor cursor, std::uint64_t bytes, std::shared_ptr<const void>) override {
-        std::array<iovec, 16> pieces{};
-        while (bytes > 0) {
-            const std::size_t count = cursor.peek(pieces, bytes);
-            std::uint64_t taken = 0;
-            for (std::size_t i = 0; i < count; ++i) {
-                content_.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
-                taken += pieces[i].iov_len;
-            }
-            if (taken == 0) {
-                return; // it ends before it is complete
-            }
-            cursor.advance(taken);
-            bytes -= taken;
-        }
+        cursor.copy_to(content_, bytes);
     }
     void content(std::shared_ptr<const cache::store::FileBody>, std::uint64_t, std::uint64_t) override {
         assert(false && "there is no disk here");

@@ -13,6 +13,7 @@ class Load:
     connections: int = 32
     status: int = 200
     fields: tuple = ()
+    pieces: int = 3               # in which a round is taken, each in its turn with those of the other servers
     options: tuple = ()           # of hit_load, in the closed loop and in the open one
     closed_options: tuple = ()    # in the closed loop only
     setting: Setting = field(default_factory=Setting)
@@ -55,7 +56,7 @@ def all_loads():
         _disk("100k", 102400, 4000, 8000, 16),
         Load("disk-1g", "a hit of 1 GiB from the disk cache, one client", f"/{1 << 30}/0", 1, connections=1,
              setting=Setting(64, disk=True, objects=1000, large=True), open_loop=False, objects=1,
-             object_path=f"/{1 << 30}/", content=1 << 30, needs=("disk", "distinct"),
+             object_path=f"/{1 << 30}/", content=1 << 30, pieces=1, needs=("disk", "distinct"),
              note="All of it is in the page cache."),
         Load("zipf-10k", "a hit of 1 kB, 10,000 objects, number n as likely as 1 / n^0.9", "/1000/{zipf:10000:0.9:SEED}",
              40000, distinct=True, objects=10000, object_path="/1000/"),
@@ -72,7 +73,7 @@ def all_loads():
         Load("pass-1k", "an answer of 1 kB with no-store, passed through", "/1000/no-store/item", 15000, hits=False,
              sleeps=True, needs=("proxy",)),
         Load("storm", "100 requests for the same at once, which the origin answers after 20 ms", "/1000/late/{next}",
-             1000, connections=100, closed_options=("--waves",), open_loop=False, hits=False, distinct=True,
+             1000, connections=100, pieces=1, closed_options=("--waves",), open_loop=False, hits=False, distinct=True,
              sleeps=True, needs=("proxy",),
              note="Latencies are those of the closed loop. HAProxy does not join requests; nginx looks again after "
                   "500 ms whether what it waits for is there."),
@@ -80,7 +81,7 @@ def all_loads():
         Load("idle", "an idle connection that has had one answer", "/1000/item", 5000, connections=5000, kind="idle"),
         Load("pipeline", "a hit of 1 kB, 16 of which are asked for together", "/1000/item", 64000,
              closed_options=("--pipeline", "16"), open_loop=False),
-        Load("slow", "a hit of 1 kB beside 50 clients that read 1 MB at 50 kB/s each", "/1000/item", 40000,
+        Load("slow", "a hit of 1 kB beside 50 clients that read 1 MB at 50 kB/s each", "/1000/item", 40000, pieces=1,
              options=("--slow", "50:50000:/1000000/item"),
              note="CPU is all that the server used, of the slow clients too, for each fast request."),
         Load("zipf-1m", "a hit of 1 kB, 1,000,000 objects, number n as likely as 1 / n^0.9",

@@ -184,13 +184,13 @@ class Comparison:
                 self._try(row, lambda row=row: self._hit_load(load, row.name, row.port, os.getpid(), [
                     "1", str(load.objects), "32", load.object_path + "{next:0}"]))
             self._try(row, lambda row=row, warm=warm: self._take(load, row, warm, load.connections, 1000))
-        for number in range(self.rounds):
-            # The first of a round is another one each time.
+        for number in range(self.rounds * load.pieces):
+            # The first one is another one each time.
             able = [row for row in rows if not row.why_not]
             for row in able[number % max(len(able), 1):] + able[:number % max(len(able), 1)]:
                 before = self.origin.answers()
                 result = self._try(row, lambda row=row: self._take(
-                    load, row, load.requests, load.connections, number + 1, load.closed_options))
+                    load, row, max(load.requests // load.pieces, 1), load.connections, number + 1, load.closed_options))
                 row.closed += [result] if result else []
                 row.origin_requests += self.origin.answers() - before
         if load.open_loop:
@@ -210,13 +210,13 @@ class Comparison:
         if not rates:
             return
         rate = min(rates.values()) / 2
-        count = max(int(rate * OPEN_LOOP_SECONDS), 50)
+        count = max(int(rate * OPEN_LOOP_SECONDS / load.pieces), 50)
         self.say(f"  open loop of {rate:.0f} requests/s")
         for row in able:
             row.rate = rate
             if statistics.median(one["requests"] / one["seconds"] for one in row.closed) < rate * 1.1:
                 row.why_no_latency = f"it does not reach the rate of {rate:,.0f}/s"
-        for number in range(self.rounds):
+        for number in range(self.rounds * load.pieces):
             for row in able[number % len(able):] + able[:number % len(able)]:
                 if row.why_not or row.why_no_latency:
                     continue

@@ -26,6 +26,8 @@ struct CacheResult {
     bool revalidated = false;     // a 304 freshened what is sent: X-Cache says RefreshHit
     bool error = false; // the status sent is an error, or was before a page took its place: X-Cache says Error
     int page_for = 0;   // what was sent is the page for an error with this status: `gatehouse-error`
+
+    bool operator==(const CacheResult&) const = default;
 };
 
 // RFC 9211's fwd for a reason: UriMiss -> UriMiss, RequestNoCache -> Request, Stale -> Stale, ...

@@ -245,4 +245,20 @@ void Body::Cursor::advance(std::uint64_t bytes) {
     }
 }
 
+void Body::Cursor::copy_to(std::string& out, std::uint64_t bytes) {
+    std::array<iovec, 16> pieces;
+    while (bytes > 0) {
+        std::uint64_t copied = 0;
+        for (const iovec& piece : std::span(pieces).first(peek(pieces, bytes))) {
+            out.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+            copied += piece.iov_len;
+        }
+        if (copied == 0) {
+            return;
+        }
+        advance(copied);
+        bytes -= copied;
+    }
+}
+
 } // namespace gatehouse::cache::store

@@ -22,6 +22,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <sys/uio.h>
@@ -124,6 +125,8 @@ public:
         // Skips to a later position. Precondition: it is published.
         void seek(std::uint64_t position) { advance(position - position_); }
         std::uint64_t readable() const noexcept; // published - position
+        // Appends the next `bytes` to `out`, or as many as are readable now, and moves on.
+        void copy_to(std::string& out, std::uint64_t bytes);
 
     private:
         friend class Body;

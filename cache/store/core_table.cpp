@@ -105,6 +105,7 @@ void CoreTable::let_go(Slot& slot) noexcept {
         return;
     }
     for (std::size_t i = 0; i < slot.count; ++i) {
+        slot.companions[i].reset();
         slot.entries[i] = EntryRef();
     }
     slot.count = 0;

@@ -12,6 +12,8 @@
 // Until then an entry that was removed stays charged, and as long as a slow reader pins it, as with every reader; a
 // slot that is pinned takes nothing else meanwhile.
 //
+// Beside each entry there is a place for a Companion, which goes when the slot lets go of the entry.
+//
 // All functions run on the core's thread, and all that it found is let go of there, before it ends.
 #pragma once
 
@@ -52,7 +54,7 @@ public:
         if (slot.hash == hash && slot.is_current() && slot.entries[0]->key() == key) {
             ++slot.uses;
             for (std::size_t i = 0; i < slot.count; ++i) {
-                found.push(HeldEntry(slot.entries[i], Pin(slot.pins)));
+                found.push(HeldEntry(slot.entries[i], Pin(slot.pins), slot.companions[i]));
             }
             return;
         }
@@ -73,8 +75,9 @@ private:
         std::uint32_t uses = 0;                      // since the last tick
         std::uint32_t challenges = 0;                // uses of the key that would like to have the slot
         std::array<EntryRef, kMostVariants> entries; // of one key, newest first
-        std::uint64_t challenger = 0;                // KeyHash::low
-        std::uint64_t bytes = 0;                     // that the entries are charged
+        std::array<std::unique_ptr<Companion>, kMostVariants> companions; // of these
+        std::uint64_t challenger = 0;                                     // KeyHash::low
+        std::uint64_t bytes = 0;                                          // that the entries are charged
 
         bool is_current() const noexcept {
             return count > 0 && changes->load(std::memory_order_acquire) == changes_seen;

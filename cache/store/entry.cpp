@@ -1,12 +1,12 @@
 // The end of a stored entry, which frees the block it lives in.
-#include "cache/store/store.h"
+#include "cache/store/entry.h"
 
 #include <memory>
 #include <new>
 
 namespace gatehouse::cache::store {
 
-static_assert(sizeof(Entry) == 104, "the memory per object is a promise (DESIGN 4.9): see the comment in store.h");
+static_assert(sizeof(Entry) == 104, "the memory per object is a promise (DESIGN 4.9): see the comment in entry.h");
 
 std::size_t Entry::file_offset(std::size_t text_size) noexcept {
     const std::size_t end = sizeof(Entry) + text_size;

@@ -250,6 +250,49 @@ TEST_CASE("core table: a change of another key leaves what is kept in its place"
     CHECK(is_kept(table, "key"));
 }
 
+TEST_CASE("core table: what is kept with an entry goes when the core keeps the entry no longer") {
+    struct Counted final : Companion {
+        explicit Counted(int& counter) : count(counter) { ++count; }
+        ~Counted() override { --count; }
+        int& count;
+    };
+    int alive = 0;
+    const auto store = make();
+    CoreTable table(*store);
+    put(*store, {.key = "key", .secondary_key = "one", .body = "content"});
+    put(*store, {.key = "key", .secondary_key = "two", .body = "content"});
+    CHECK(ask(table, "key").companion() == nullptr); // found in the store
+    ask_often(table, "key");
+    Candidates found;
+    table.lookup(hash_key("key"), "key", found);
+    REQUIRE(found.size() == 2);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        REQUIRE(found[i].companion() != nullptr);
+        CHECK(*found[i].companion() == nullptr);
+        *found[i].companion() = std::make_unique<Counted>(alive);
+    }
+    CHECK(found[0].companion() != found[1].companion());
+    CHECK(HeldEntry(found[0]).companion() == found[0].companion());
+    CHECK(*ask(table, "key").companion() != nullptr); // the same next time
+    CHECK(alive == 2);
+    SUBCASE("because the entry was replaced") {
+        put(*store, {.key = "key", .secondary_key = "one", .body = "other"});
+        CHECK(alive == 2); // whoever holds the old one finds it there
+        CHECK(ask(table, "key").companion() == nullptr);
+        found.clear();
+        ask(table, "key"); // the new one is kept in its place
+        REQUIRE(ask(table, "key").companion() != nullptr);
+        CHECK(*ask(table, "key").companion() == nullptr);
+    }
+    SUBCASE("because it was not asked for") {
+        found.clear();
+        table.tidy();
+        CHECK(alive == 2);
+        table.tidy();
+    }
+    CHECK(alive == 0);
+}
+
 TEST_CASE("core table: it says when it begins to keep something, so that somebody looks after it") {
     const auto store = make();
     int begun = 0;

@@ -212,6 +212,49 @@ TEST_CASE("a stored head that does not read back is cut at the first bad line") 
     }
 }
 
+TEST_CASE("lines that are assigned again are what a first reading gives, whatever was there before") {
+    const std::string_view heads[] = {
+        "A: 1\r\nB: 2\r\n\r\n",       "A: 1\r\nB: 2\r\n\r\nA: 1\r\n", // the same, and the beginning of what follows
+        "A: 1\r\nB: 2\r\nC: 3\r\n\r\n", "A: 1\r\n\r\n",
+        "A: 1\r\nB: 3\r\n\r\n",       "a: 1\r\nB: 2\r\n\r\n",
+        "A: 1\r\nB: 2\r\n",           "A: 1\r\nB: 2\r\n\r", // not complete
+        "A: 1\r\nB 2\r\n\r\n",        "\r\n",
+    };
+    using Change = void (*)(Fields&);
+    const Change changes[] = {
+        [](Fields&) {},
+        [](Fields& fields) { fields.remove("B"); },
+        [](Fields& fields) { fields.set("B", "2"); },
+        [](Fields& fields) { fields.set("A", "one"); },
+        [](Fields& fields) { fields.add("B", "2"); },
+        [](Fields& fields) { fields.clear(); },
+    };
+    for (const std::string_view before : heads) {
+        for (const Change change : changes) {
+            for (const std::string_view head : heads) {
+                for (const std::size_t most : {1U, 2U, 100U}) {
+                    CAPTURE(std::string(before));
+                    CAPTURE(std::string(head));
+                    CAPTURE(most);
+                    Fields fields;
+                    fields.assign_lines(before, 100);
+                    change(fields);
+                    Fields fresh;
+                    REQUIRE(fields.assign_lines(head, most) == fresh.assign_lines(head, most));
+                    if (fresh.serialised().empty()) {
+                        continue; // it was not taken
+                    }
+                    REQUIRE(fields.serialised() == fresh.serialised());
+                    REQUIRE(fields.size() == fresh.size());
+                    for (const char* name : {"a", "b", "c"}) {
+                        REQUIRE(fields.combined(name) == fresh.combined(name));
+                    }
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE("copies and moves are independent") {
     Fields fields = make({{"A", "1"}});
     Fields copy = fields;

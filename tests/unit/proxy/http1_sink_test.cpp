@@ -1,14 +1,18 @@
 // Responses on the wire: framing for each client, and what a client sees when one breaks off.
 #include "proxy/http1_sink.h"
 
+#include "cache/store/core_table.h"
 #include "cache/store/memory_store.h"
+#include "proxy/prepared_response.h"
 #include "proxy/spawn.h"
+#include "tests/store/store_tools.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/socket.h"
 #include "tests/unit/cache/policy/support.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
@@ -220,6 +224,145 @@ TEST_CASE("pieces of a body are framed like text and sent in order") {
         REQUIRE(wire.client.receive(received) == Read::Bytes);
     }
     CHECK(received == "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+}
+
+namespace {
+
+// A stored response that the core keeps.
+struct KeptAnswer {
+    std::unique_ptr<cache::store::Store> store = cache::store::make_memory_store({.size_bytes = 64 * 1024 * 1024});
+    cache::store::CoreTable table{*store, [] {}, 1};
+
+    KeptAnswer(std::string_view response, std::string_view content) {
+        const std::string head = cache::policy::testing::stored_of("", response).block;
+        cache::store::testing::put(*store, {.key = "key", .metadata = head, .body = std::string(content)});
+        ask();
+    }
+    cache::store::HeldEntry ask() {
+        cache::store::Candidates found;
+        table.lookup(cache::store::hash_key("key"), "key", found);
+        return found.take(0);
+    }
+};
+
+// What the client is sent for each of these, one behind the other.
+struct Question {
+    Version version = Version::Http11;
+    bool keep_alive = true;
+    std::int64_t age_seconds = 1;
+    std::int64_t ttl_seconds = 60;
+    int status = 200;
+    bool ignored_wishes = false;
+    std::string_view shown_key = {};
+    bool revalidated = false;
+};
+
+} // namespace
+
+TEST_CASE("what is sent again and again is sent from one place, and is what it would be otherwise") {
+    KeptAnswer kept("200\nContent-Type: text/plain\nETag: \"v\"", "the content");
+    Wire wire;
+    const Question usual;
+    Question others[8];
+    others[0].version = Version::Http10;
+    others[1].keep_alive = false;
+    others[2].age_seconds = 2;
+    others[3].ttl_seconds = 59;
+    others[4].status = 203;
+    others[5].ignored_wishes = true;
+    others[6].shown_key = "key";
+    others[7].revalidated = true;
+    const auto answer = [&](const Question& question, bool may_prepare) {
+        const cache::store::HeldEntry entry = kept.ask();
+        const cache::policy::StoredHead head = cache::policy::view_stored_head(entry->metadata());
+        Assembly assembly;
+        assembly.status = question.status;
+        cache::policy::CacheResult cache;
+        cache.ttl_seconds = question.ttl_seconds;
+        cache.revalidated = question.revalidated;
+        wire.sink.start(question.version, question.keep_alive, std::chrono::seconds(30));
+        const ResponseSink::Head out{
+            assembly, head, cache, 11, 11, true, question.age_seconds, question.ignored_wishes, question.shown_key};
+        if (may_prepare) {
+            wire.sink.stored(out, entry);
+        } else {
+            wire.sink.ResponseSink::stored(out, entry);
+        }
+        wire.sink.end(nullptr);
+        CHECK(wire.sink.head_sent());
+        const bool is_one_piece = wire.queued().empty();
+        REQUIRE(wire.sink.try_flush());
+        std::string received;
+        while (!received.ends_with("the content")) {
+            REQUIRE(wire.client.receive(received) == Read::Bytes);
+        }
+        return std::pair(received, is_one_piece);
+    };
+    const std::string plain = answer(usual, false).first;
+    CHECK(answer(usual, true) == std::pair(plain, false)); // nobody knows yet that there will be another
+    for (int i = 0; i < 3; ++i) {
+        CHECK(answer(usual, true) == std::pair(plain, true));
+    }
+    for (const Question& other : others) {
+        CAPTURE(&other - others);
+        const std::string expected = answer(other, false).first;
+        CHECK(expected != plain);
+        for (int i = 0; i < 3; ++i) {
+            CHECK(answer(other, true) == std::pair(expected, i > 0 && other.shown_key.empty()));
+        }
+        CHECK(answer(usual, true).first == plain);
+        CHECK(answer(usual, true).first == plain);
+    }
+}
+
+TEST_CASE("a client that is slow gets what it was to get, also when what is sent from there has become another") {
+    KeptAnswer kept("200\nContent-Type: text/plain", std::string(4000, 'x'));
+    Wire slow;
+    Wire quick;
+    const auto answer = [&](Wire& wire, std::int64_t age_seconds) {
+        const cache::store::HeldEntry entry = kept.ask();
+        const cache::policy::StoredHead head = cache::policy::view_stored_head(entry->metadata());
+        const Assembly assembly;
+        const cache::policy::CacheResult cache;
+        wire.sink.stored({assembly, head, cache, 4000, 4000, true, age_seconds}, entry);
+        wire.sink.end(nullptr);
+    };
+    answer(quick, 1);
+    answer(slow, 1);
+    answer(quick, 2);
+    answer(quick, 2); // where the text for the second before is still to be sent
+    const auto ages = [](Wire& wire) {
+        REQUIRE(wire.sink.try_flush());
+        std::string received;
+        std::string found;
+        const auto pending = [&] { return std::count(received.begin(), received.end(), 'x') < 4000; };
+        while (pending()) {
+            REQUIRE(wire.client.receive(received) == Read::Bytes);
+        }
+        for (std::size_t at = received.find("Age: "); at != std::string::npos; at = received.find("Age: ", at + 1)) {
+            found += received.substr(at + 5, 1);
+        }
+        return found;
+    };
+    CHECK(ages(slow) == "1");
+    CHECK(ages(quick).starts_with("1"));
+}
+
+TEST_CASE("what is larger than a few kilobytes is sent from where it is stored") {
+    for (const std::size_t size : {std::size_t{4096}, std::size_t{4097}}) {
+        CAPTURE(size);
+        KeptAnswer kept("200\nContent-Type: text/plain", std::string(size, 'x'));
+        for (int i = 0; i < 2; ++i) {
+            Wire wire;
+            const cache::store::HeldEntry entry = kept.ask();
+            const cache::policy::StoredHead head = cache::policy::view_stored_head(entry->metadata());
+            const Assembly assembly;
+            const cache::policy::CacheResult cache;
+            wire.sink.stored({assembly, head, cache, size, size, true, 1}, entry);
+            CHECK(wire.queued().empty() == (i > 0 && size <= PreparedResponse::kMostContentBytes));
+            CHECK(wire.sink.pending_bytes() > size);
+        }
+    }
 }
 
 TEST_CASE("interim responses come before the head, and never to HTTP/1.0") {

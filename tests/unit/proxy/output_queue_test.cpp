@@ -443,6 +443,30 @@ TEST_CASE("a send may stop at every byte") {
     CHECK(stops > response.size() / 2); // it did stop where it was meant to
 }
 
+TEST_CASE("several queues send the same text, each as far as its socket takes it, and let go of it at its end") {
+    const boost::intrusive_ptr<proxy::SharedText> text(new proxy::SharedText);
+    text->bytes = letters(200'000);
+    Pair slow(1);
+    Pair fast(1);
+    OutputQueue behind;
+    OutputQueue ahead;
+    for (OutputQueue* queue : {&behind, &ahead}) {
+        queue->append("first ");
+        queue->append_text(text);
+        queue->append_text(text);
+        queue->append(" last");
+    }
+    CHECK(text->use_count() == 5);
+    CHECK(behind.try_flush(slow.near_end()) == Flush::WouldBlock);
+    const std::string expected = "first " + text->bytes + text->bytes + " last";
+    CHECK((fast.receive_all(ahead) == expected));
+    CHECK(text->use_count() == 3);
+    CHECK((slow.receive_all(behind) == expected));
+    CHECK(text->use_count() == 1);
+    behind.append_text(boost::intrusive_ptr<proxy::SharedText>(new proxy::SharedText));
+    CHECK(behind.empty());
+}
+
 TEST_CASE("what is queued while a send is half way follows it") {
     const Chain chain(40, 1000);
     Pair pair(1);
@@ -529,8 +553,14 @@ TEST_CASE("the queue does what a string does: random operations and random reads
         std::string model; // queued and not yet received
         std::uint64_t queued = 0;
         for (int step = 0; step < 300; ++step) {
-            const std::size_t what = pick(9);
-            if (what < 3) {
+            const std::size_t what = pick(10);
+            if (what == 10) {
+                const boost::intrusive_ptr<proxy::SharedText> text(new proxy::SharedText);
+                text->bytes = letters(pick(3000), static_cast<unsigned>(step));
+                queue.append_text(text);
+                model += text->bytes;
+                queued += text->bytes.size();
+            } else if (what < 3) {
                 const std::string text = letters(pick(400), static_cast<unsigned>(step));
                 queue.append(text);
                 model += text;
