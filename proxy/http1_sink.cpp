@@ -79,8 +79,8 @@ void Http1Sink::stored(const Head& head, const cache::store::HeldEntry& entry) {
     }
 }
 
-// Null: the entry is none of those that the core keeps, the head depends on more than Facts say, or it is the first
-// one of its kind.
+// Null: the entry is none of those that the core keeps or has too much content, the head depends on more than Facts say,
+// or it is the first one of its kind.
 SharedText::Ptr Http1Sink::prepared(const Head& head, const cache::store::HeldEntry& entry) {
     const bool may_be_prepared =
         entry.companion() != nullptr && entry->body_size() <= PreparedResponse::kMostContentBytes &&

@@ -1,9 +1,9 @@
 // A small stored response as this core sends it: head and content in one piece.
 //
-// What a core serves again and again (cache/store/core_table.h) has the same head for a second, until Age and ttl are
-// others. From the second request on that would be sent the same bytes they are kept, and sent from where they are: no
-// head is put together for them, nothing of it is copied, and the kernel is given one piece. OPTIMIZATION: a thousand
-// of 5,900 instructions, and 6 % of the CPU of a hit of 1 kB (docs/PERFORMANCE.md).
+// What a core serves again and again, so that it keeps it (cache/store/core_table.h), has the same head for a second,
+// until Age and ttl are others. From the second request on that would be sent the same bytes they are kept, and sent
+// from where they are: no head is put together for them, nothing of it is copied, and the kernel is given one piece.
+// OPTIMIZATION: a twentieth of the CPU of a hit of 1 kB (docs/PERFORMANCE.md).
 #pragma once
 
 #include "cache/policy/cache_status.h"
@@ -18,7 +18,8 @@ namespace gatehouse::proxy {
 
 class PreparedResponse final : public cache::store::Companion {
 public:
-    // LIMIT: of the content. All of them together are not more than what a core keeps, and a head for each.
+    // LIMIT: of the content. What all entries have is not more than what a core keeps, and a head for each. Beside that
+    // a client that is slow holds what it has not taken, as far as a connection may queue answers.
     static constexpr std::uint64_t kMostContentBytes = 4 * 1024;
 
     // What the bytes depend on beside the entry. All of it: whoever adds something to a head that is put together has

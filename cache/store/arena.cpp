@@ -21,6 +21,10 @@ namespace {
 
 // Of the range is made usable at once; as much as a huge page.
 constexpr std::size_t kStep = 2 * 1024 * 1024;
+// So many are asked for together when they are first used. OPTIMIZATION: a fault for each page of 4 KiB takes longer than
+// what is stored in it (docs/PERFORMANCE.md, "Misses, and the allocator").
+constexpr std::size_t kPagesAtOnce = 128 * 1024;
+static_assert(kStep % kPagesAtOnce == 0);
 // A rest that is smaller stays with the piece: nothing stored is as small.
 constexpr std::uint32_t kLeastHoleUnits = 4;
 // Holes that are larger are not joined with their neighbours, so that sizes fit in 32 bits.
@@ -81,6 +85,7 @@ Arena::Arena(std::uint64_t bytes) : limit_(bytes) {
     }
     base_ = static_cast<char*>(range);
     usable_ = base_;
+    present_ = base_;
     // Headers stand 8 bytes before a multiple of 16, so that pieces are at one.
     top_ = base_ + kUnit - kHeaderBytes;
     end_ = base_ + bytes;
@@ -201,12 +206,21 @@ bool Arena::may_use_up_to(char* end) noexcept {
     return true;
 }
 
+// Where the kernel does not know the call (before 5.14), or has no memory, each page comes with its first use.
+void Arena::have_pages_up_to(const char* end) noexcept {
+    while (present_ < end) {
+        ::madvise(present_, kPagesAtOnce, MADV_POPULATE_WRITE);
+        present_ += kPagesAtOnce;
+    }
+}
+
 Arena::Chunk* Arena::take_from_top(std::uint32_t units) noexcept {
     char* const end = top_ + std::uint64_t{units} * kUnit;
     // The links of the chunk lie before its end, too: it has two units at least.
     if (!may_use_up_to(end)) {
         return nullptr;
     }
+    have_pages_up_to(end);
     allow(top_, static_cast<std::size_t>(end - top_));
     Chunk* const chunk = Chunk::at(top_);
     chunk->units_before = units_before_top_;

@@ -79,6 +79,7 @@ private:
     Chunk* take_locked(std::uint32_t least, std::uint32_t wanted) noexcept;
     void free_locked(Chunk* chunk) noexcept;
     bool may_use_up_to(char* end) noexcept;
+    void have_pages_up_to(const char* end) noexcept;
     void end_at_usable() noexcept;
     void repay_locked() noexcept;
 
@@ -93,6 +94,7 @@ private:
     char* top_ = nullptr;     // behind the last chunk; from here on nothing is used
     char* top_end_ = nullptr; // and up to here it may be used: to the end, as long as the system gives memory
     char* usable_ = nullptr;  // the system has been asked for what lies before
+    char* present_ = nullptr; // and has been asked for the pages of that
     std::uint32_t units_before_top_ = 0;
     std::uint32_t rows_ = 0; // which have holes
     std::array<std::uint32_t, kRows> columns_{};

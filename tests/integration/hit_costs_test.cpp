@@ -78,7 +78,7 @@ struct WarmProxy {
 
 } // namespace
 
-TEST_CASE("a fresh hit from memory allocates nothing, and takes one recv and one sendmsg") {
+TEST_CASE("a fresh hit from memory allocates nothing, and takes one recv and one send") {
     WarmProxy warm;
     const CallCounter counter;
     warm.ask(kHits, false);
@@ -90,7 +90,7 @@ TEST_CASE("a fresh hit from memory allocates nothing, and takes one recv and one
     CHECK(counts.registrations == 0);
 }
 
-TEST_CASE("pipelined hits allocate nothing, and are read with one recv and answered with one sendmsg") {
+TEST_CASE("pipelined hits allocate nothing, and are read with one recv and answered with one send") {
     WarmProxy warm;
     const CallCounter counter;
     warm.ask(kPipelined, true);

@@ -101,3 +101,75 @@ TEST_CASE("whoever asks otherwise for what is hit again and again gets what was 
         CHECK(response.content == "content of v1");
     }
 }
+
+TEST_CASE("what rules put into an answer or keep from it is right for each client and after each reload") {
+    ScriptedOrigin origin;
+    origin.on("/a", [](OriginExchange& x) {
+        x.reply(200, "Cache-Control: max-age=60\r\nCDN-Cache-Control: max-age=60\r\n", "a");
+    });
+    Yaml plain;
+    plain.workers = "1";
+    Yaml cors = plain;
+    cors.extra = "response_headers_policies: {p: {cors: {allow_origins: ['*.example'], allow_credentials: true}}}\n";
+    cors.behaviors = "[{path_pattern: '*', origin: api, response_headers_policy: p}]";
+    Yaml withheld = plain;
+    withheld.policies = "own: {targeted_cache_control_to_clients: remove}";
+    withheld.behaviors = "[{path_pattern: '*', origin: api, cache_policy: own}]";
+    ProxyUnderTest proxy(origin, plain);
+    RawClient client(proxy.port());
+    const auto ask = [&](std::string_view from) {
+        client.send(request("GET /a HTTP/1.1", "Origin: https://" + std::string(from) + ".example\r\n"));
+        return client.read();
+    };
+    for (int round = 0; round < 2; ++round) {
+        CAPTURE(round);
+        for (int i = 0; i < kTimes; ++i) {
+            const auto response = ask("one");
+            REQUIRE_FALSE(response.has("Access-Control-Allow-Origin"));
+            REQUIRE(response.get("CDN-Cache-Control") == "max-age=60");
+        }
+        proxy.rewrite(cors);
+        REQUIRE(proxy.reload().status == 200);
+        for (int i = 0; i < kTimes; ++i) {
+            const std::string from = i % 3 == 0 ? "one" : "two";
+            REQUIRE(ask(from).get("Access-Control-Allow-Origin") == "https://" + from + ".example");
+        }
+        proxy.rewrite(withheld);
+        REQUIRE(proxy.reload().status == 200);
+        for (int i = 0; i < kTimes; ++i) {
+            REQUIRE_FALSE(ask("one").has("CDN-Cache-Control"));
+        }
+        proxy.rewrite(plain);
+        REQUIRE(proxy.reload().status == 200);
+    }
+    CHECK(origin.requests("/a") == 2); // a key begins with the rules that it was stored by, and the others share them
+}
+
+TEST_CASE("each variant is sent as itself, and what was purged is not sent again") {
+    ScriptedOrigin origin;
+    int made = 0;
+    origin.on("/v", [&](OriginExchange& x) {
+        const std::string language = x.get("Accept-Language");
+        x.reply(200, "Cache-Control: max-age=60\r\nVary: Accept-Language\r\nContent-Language: " + language + "\r\n",
+                language + " " + std::to_string(++made));
+    });
+    Yaml yaml;
+    yaml.workers = "1";
+    ProxyUnderTest proxy(origin, yaml);
+    RawClient client(proxy.port());
+    const auto ask = [&](const std::string& language) {
+        client.send(request("GET /v HTTP/1.1", "Accept-Language: " + language + "\r\n"));
+        return client.read();
+    };
+    for (int i = 0; i < kTimes; ++i) {
+        REQUIRE(ask("de").content == "de 1");
+        const auto english = ask("en");
+        REQUIRE(english.content == "en 2");
+        REQUIRE(english.get("Content-Language") == "en");
+    }
+    REQUIRE(proxy.purge(R"({"url":"http://gate.test/v"})").status == 200);
+    for (int i = 0; i < kTimes; ++i) {
+        REQUIRE(ask("en").content == "en 3");
+        REQUIRE(ask("de").content == "de 4");
+    }
+}

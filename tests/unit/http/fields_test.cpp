@@ -241,9 +241,6 @@ TEST_CASE("lines that are assigned again are what a first reading gives, whateve
                     change(fields);
                     Fields fresh;
                     REQUIRE(fields.assign_lines(head, most) == fresh.assign_lines(head, most));
-                    if (fresh.serialised().empty()) {
-                        continue; // it was not taken
-                    }
                     REQUIRE(fields.serialised() == fresh.serialised());
                     REQUIRE(fields.size() == fresh.size());
                     for (const char* name : {"a", "b", "c"}) {
