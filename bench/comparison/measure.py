@@ -10,8 +10,8 @@ import time
 from servers import LOAD_CPU, Failure, request
 
 OPEN_LOOP_SECONDS = 1.0       # of a round
-# What stops the whole machine for some milliseconds is in the p99 of the piece that it falls into. In pieces that are as
-# short as these there is none in most, and so none in the median.
+# What stops the machine for some milliseconds, two to three times a second, is in the p99 of the piece that it falls into.
+# Most pieces that are as short as these have none, and so has the median none.
 OPEN_LOOP_PIECE_REQUESTS = 2500
 MOST_OPEN_LOOP_PIECES = 12    # of a round
 OPEN_LOOP_CONNECTIONS = 64

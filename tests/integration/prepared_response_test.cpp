@@ -23,6 +23,12 @@ struct Versions : ScriptedOrigin {
     std::string version = "v1";
 };
 
+Yaml one_worker() {
+    Yaml yaml;
+    yaml.workers = "1";
+    return yaml;
+}
+
 std::string request(std::string_view line, std::string_view fields = {}) {
     return std::string(line) + "\r\nHost: gate.test\r\n" + std::string(fields) + "\r\n";
 }
@@ -31,9 +37,7 @@ std::string request(std::string_view line, std::string_view fields = {}) {
 
 TEST_CASE("what is hit again and again says each time how old it is, and what follows it is served in its place") {
     Versions origin;
-    Yaml yaml;
-    yaml.workers = "1";
-    ProxyUnderTest proxy(origin, yaml);
+    ProxyUnderTest proxy(origin, one_worker());
     RawClient client(proxy.port());
     const std::string get = request("GET /item HTTP/1.1");
     client.send(get);
@@ -66,9 +70,7 @@ TEST_CASE("what is hit again and again says each time how old it is, and what fo
 
 TEST_CASE("whoever asks otherwise for what is hit again and again gets what was asked for") {
     Versions origin;
-    Yaml yaml;
-    yaml.workers = "1";
-    ProxyUnderTest proxy(origin, yaml);
+    ProxyUnderTest proxy(origin, one_worker());
     RawClient client(proxy.port());
     const std::string get = request("GET /item HTTP/1.1");
     for (int i = 0; i < 1 + kTimes; ++i) {
@@ -107,8 +109,7 @@ TEST_CASE("what rules put into an answer or keep from it is right for each clien
     origin.on("/a", [](OriginExchange& x) {
         x.reply(200, "Cache-Control: max-age=60\r\nCDN-Cache-Control: max-age=60\r\n", "a");
     });
-    Yaml plain;
-    plain.workers = "1";
+    const Yaml plain = one_worker();
     Yaml cors = plain;
     cors.extra = "response_headers_policies: {p: {cors: {allow_origins: ['*.example'], allow_credentials: true}}}\n";
     cors.behaviors = "[{path_pattern: '*', origin: api, response_headers_policy: p}]";
@@ -153,9 +154,7 @@ TEST_CASE("each variant is sent as itself, and what was purged is not sent again
         x.reply(200, "Cache-Control: max-age=60\r\nVary: Accept-Language\r\nContent-Language: " + language + "\r\n",
                 language + " " + std::to_string(++made));
     });
-    Yaml yaml;
-    yaml.workers = "1";
-    ProxyUnderTest proxy(origin, yaml);
+    ProxyUnderTest proxy(origin, one_worker());
     RawClient client(proxy.port());
     const auto ask = [&](const std::string& language) {
         client.send(request("GET /v HTTP/1.1", "Accept-Language: " + language + "\r\n"));
