@@ -100,18 +100,9 @@ bool OutputQueue::has_left_memory(Segment& segment) noexcept {
 // OPTIMIZATION: what is sent from a file leaves together with what comes before it, for a packet and a wake-up less: 7 to
 // 13 % of the CPU of 100 kB. Only from the beginning of a page on: otherwise it was twice as slow, with the congestion
 // control that paces (bench/README.md).
-bool OutputQueue::add_beginning(Segment& segment, std::span<iovec> room, std::size_t& count) noexcept {
-    const std::string_view here =
-        segment.file->beginning_from(segment.at).substr(0, static_cast<std::size_t>(segment.bytes));
-    const bool has_more = here.size() < segment.bytes;
-    if (has_more && segment.file->at(segment.at + here.size()).offset % cache::store::FileBody::kPageBytes != 0) {
-        return false;
-    }
-    if (!here.empty() && !room.empty()) {
-        room.front() = {const_cast<char*>(here.data()), here.size()}; // NOLINT: it is not written to
-        ++count;
-    }
-    return has_more && !has_left_memory(segment);
+bool OutputQueue::leaves_with_text(Segment& segment) noexcept {
+    const std::uint64_t offset = segment.file->at(segment.at).offset;
+    return offset % cache::store::FileBody::kPageBytes == 0 && !has_left_memory(segment);
 }
 
 // Pieces of what is no file. Returns how many slots were filled; there is one at least.
@@ -139,7 +130,7 @@ ssize_t OutputQueue::send_pieces(int descriptor) noexcept {
     for (std::size_t i = next_; i < segments_.size() && count + 2 < kMaxPieces; ++i) {
         add_text(segments_[i].text_end);
         if (segments_[i].file) {
-            more = add_beginning(segments_[i], std::span(pieces).subspan(count), count);
+            more = leaves_with_text(segments_[i]);
             break;
         }
         count += peek(segments_[i], std::span(pieces).subspan(count));

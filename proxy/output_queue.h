@@ -75,7 +75,7 @@ private:
     Segment& add(std::uint64_t bytes);
     void ask_about_files_again() noexcept;
     static bool has_left_memory(Segment& segment) noexcept;
-    static bool add_beginning(Segment& segment, std::span<iovec> room, std::size_t& count) noexcept;
+    static bool leaves_with_text(Segment& segment) noexcept;
     static std::size_t peek(const Segment& segment, std::span<iovec> slots);
     ssize_t send_pieces(int descriptor) noexcept;
     static ssize_t send_file(int descriptor, const Segment& segment) noexcept;

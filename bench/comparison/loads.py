@@ -53,7 +53,7 @@ def all_loads():
         _hit("100k", "100 kB", 8000, content=100000),
         _hit("1m", "1 MB", 1500, content=1000000),
         _disk("8k", 8192, 15000, 20000, 4),
-        _disk("100k", 102400, 4000, 8000, 16),
+        _disk("100k", 102400, 4000, 8000, 64),
         Load("disk-1g", "a hit of 1 GiB from the disk cache, one client", f"/{1 << 30}/0", 1, connections=1,
              setting=Setting(64, disk=True, objects=1000, large=True), open_loop=False, objects=1,
              object_path=f"/{1 << 30}/", content=1 << 30, pieces=1, needs=("disk", "distinct"),

@@ -16,6 +16,16 @@ std::uint64_t bytes_of(const Candidates& found) noexcept {
     return sum;
 }
 
+// What lies in a file may be given up at any time, and whether it is in the kernel's memory is asked each time.
+bool has_file(const Candidates& found) noexcept {
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]->has_file()) {
+            return true;
+        }
+    }
+    return false;
+}
+
 } // namespace
 
 CoreTable::CoreTable(Store& store, std::function<void()> begins_to_keep, std::uint32_t uses_to_keep)
@@ -81,9 +91,11 @@ bool CoreTable::wins(Slot& slot, const KeyHash& hash) const noexcept {
 
 // In the place of what the slot has.
 bool CoreTable::fits(const Slot& slot, const Candidates& found) const noexcept {
+    if (found.empty() || found.size() > kMostVariants || has_file(found)) {
+        return false;
+    }
     const std::uint64_t bytes = bytes_of(found);
-    return !found.empty() && found.size() <= kMostVariants && bytes <= kMostSlotBytes &&
-           kept_bytes_ - slot.bytes + bytes <= most_bytes_;
+    return bytes <= kMostSlotBytes && kept_bytes_ - slot.bytes + bytes <= most_bytes_;
 }
 
 void CoreTable::take(Slot& slot, const Candidates& found) {

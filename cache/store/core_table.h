@@ -32,7 +32,8 @@ class CoreTable {
 public:
     static constexpr std::size_t kSlots = 256;
     // A key with more variants is always asked for in the store, and so is one whose entries, heads and bodies of all
-    // variants together, are larger: there what is shared costs little beside what is sent.
+    // variants together, are larger: there what is shared costs little beside what is sent. So is what has its body in a
+    // file.
     static constexpr std::size_t kMostVariants = 4;
     static constexpr std::uint64_t kMostSlotBytes = 64 * 1024;
     // What all slots may hold: a share of the store, and no more than this.

@@ -14,23 +14,9 @@ namespace {
 
 // Most heads fit: one read.
 constexpr std::size_t kHeadBytes = 1024;
-// So much of a record, and on to where a page of the file begins, but not beyond the record.
-std::size_t up_to_page(std::uint64_t offset, std::size_t bytes, std::size_t record_bytes) noexcept {
-    constexpr std::uint64_t kPageBytes = FileBody::kPageBytes;
-    const std::uint64_t end = (offset + bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
-    return static_cast<std::size_t>(std::min<std::uint64_t>(end - offset, record_bytes));
-}
 
 FileError read_bytes(const File& file, std::span<char> bytes, std::uint64_t offset, Blocking blocking) {
     return blocking == Blocking::Allowed ? file.read(bytes, offset) : file.read_at_hand(bytes, offset);
-}
-
-// Of a body, what was read with its head. None where that ends within a page: what follows is sent from the file, which
-// is quick from the beginning of a page on.
-std::string beginning_of(const ReadRecord& record, const RecordHead& head) {
-    const std::string_view read = std::string_view(record.bytes).substr(0, record.bytes_read);
-    const std::string_view rest = read.substr(std::min<std::size_t>(head.head_bytes, read.size()));
-    return rest.size() < head.facts.body_bytes ? std::string(rest) : std::string();
 }
 
 } // namespace
@@ -49,7 +35,7 @@ ReadState DiskLog::read_head_of(const Segment::View& segment, const KeyHash& has
                                 ReadRecord& record, RecordHead& head, Blocking blocking) {
     const std::uint64_t offset = std::uint64_t{location.units} * kUnitBytes;
     const std::size_t record_bytes = std::size_t{location.length_units} * kUnitBytes;
-    std::size_t wanted = up_to_page(offset, kHeadBytes, record_bytes);
+    std::size_t wanted = std::min(kHeadBytes, record_bytes);
     for (;;) {
         if (record.bytes.size() < wanted) {
             record.bytes.resize(wanted);
@@ -62,11 +48,10 @@ ReadState DiskLog::read_head_of(const Segment::View& segment, const KeyHash& has
             return would_block ? ReadState::WouldBlock : ReadState::Failed;
         }
         const auto length = disk::record_length(std::span<const char>(bytes).first(kRecordHeaderBytes));
-        if (length && length->head_bytes > wanted && length->head_bytes <= record_bytes) {
-            wanted = up_to_page(offset, static_cast<std::size_t>(length->head_bytes), record_bytes);
+        if (length && length->text_end > wanted && length->text_end <= record_bytes) {
+            wanted = static_cast<std::size_t>(length->text_end);
             continue;
         }
-        record.bytes_read = wanted;
         const bool is_whole = decode(bytes, segment.generation, head) == Decoded::Whole && head.facts.hash == hash;
         return is_whole ? ReadState::Whole : ReadState::Absent;
     }
@@ -182,7 +167,7 @@ std::shared_ptr<const FileBody> DiskLog::chunks_of(const KeyHash& hash, const Re
         at += bytes;
     }
     auto check = std::make_shared<const ChunkCheck>(hash, std::move(chunks), options_.verify_always);
-    return std::make_shared<const FileBody>(std::move(pieces), std::move(check));
+    return std::make_shared<const FileBody>(pieces, std::move(check));
 }
 
 // The list of its pieces is checked each time; they are when they are sent.
@@ -218,9 +203,8 @@ ReadState DiskLog::open(const KeyHash& hash, const Location& location, ReadRecor
         if (!is_checked) {
             state = blocking == Blocking::Allowed ? check(hash, found) : ReadState::WouldBlock;
         }
-        body = std::make_shared<const FileBody>(
-            std::vector<FileBody::Piece>{{found.body_segment.file, found.body_offset, bytes}}, nullptr,
-            is_checked ? beginning_of(record, found.body_head) : std::string());
+        const FileBody::Piece piece{found.body_segment.file, found.body_offset, bytes};
+        body = std::make_shared<const FileBody>(std::span(&piece, 1));
     }
     if (state != ReadState::Whole) {
         return state;

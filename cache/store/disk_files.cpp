@@ -1,5 +1,7 @@
 #include "cache/store/disk_files.h"
 
+#include <boost/container/static_vector.hpp>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -54,6 +56,20 @@ std::optional<std::uint64_t> count_cached_pages(int descriptor, std::uint64_t of
     return pages.cached;
 }
 
+using Pieces = boost::container::static_vector<iovec, File::kMostPieces>;
+
+// So many bytes from the front, and what is empty then.
+void drop_written(Pieces& pieces, std::size_t bytes) noexcept {
+    while (!pieces.empty() && pieces.front().iov_len <= bytes) {
+        bytes -= pieces.front().iov_len;
+        pieces.erase(pieces.begin());
+    }
+    if (bytes > 0) {
+        pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + bytes;
+        pieces.front().iov_len -= bytes;
+    }
+}
+
 class PosixFile final : public File {
 public:
     explicit PosixFile(int descriptor) noexcept : descriptor_(descriptor) { map(); }
@@ -97,17 +113,23 @@ public:
         return {};
     }
 
-    FileError write(std::string_view bytes, std::uint64_t offset) override {
+    FileError write_pieces(std::span<const std::string_view> pieces, std::uint64_t offset) override {
         const Transfer transfer(*this);
-        while (!bytes.empty()) {
-            const ssize_t put = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        Pieces left;
+        for (const std::string_view piece : pieces) {
+            left.push_back({const_cast<char*>(piece.data()), piece.size()}); // NOLINT: it is not written to
+        }
+        drop_written(left, 0);
+        while (!left.empty()) {
+            const ssize_t put =
+                ::pwritev(descriptor_, left.data(), static_cast<int>(left.size()), static_cast<off_t>(offset));
             if (put < 0 && errno == EINTR) {
                 continue;
             }
             if (put <= 0) {
                 return put < 0 ? last_error() : errc::make_error_code(errc::no_space_on_device);
             }
-            bytes.remove_prefix(static_cast<std::size_t>(put));
+            drop_written(left, static_cast<std::size_t>(put));
             offset += static_cast<std::uint64_t>(put);
         }
         return {};

@@ -76,8 +76,11 @@ struct HeaderNumbers {
     std::uint32_t secondary_bytes = 0;
     std::uint32_t metadata_bytes = 0;
     std::uint64_t text_bytes() const noexcept { return std::uint64_t{key_bytes} + secondary_bytes + metadata_bytes; }
-    std::uint64_t unpadded_head_bytes() const noexcept {
-        return kRecordHeaderBytes + text_bytes() + 8 * checksums_for(facts.body_bytes);
+    RecordLength length() const noexcept {
+        RecordLength out = record_length(text_bytes(), facts.body_bytes);
+        out.head_bytes += facts.padding_units * kUnitBytes;
+        out.record_bytes += facts.padding_units * kUnitBytes;
+        return out;
     }
 };
 
@@ -88,7 +91,7 @@ std::optional<HeaderNumbers> read_header(std::span<const char> header) noexcept 
     }
     const char* bytes = header.data();
     const auto kind = static_cast<unsigned char>(bytes[4]);
-    if (!is_kind(kind) || !is_zero(bytes, 5, 3) || !is_zero(bytes, 76, 4)) {
+    if (!is_kind(kind) || !is_zero(bytes, 5, 3)) {
         return std::nullopt;
     }
     HeaderNumbers out;
@@ -102,10 +105,12 @@ std::optional<HeaderNumbers> read_header(std::span<const char> header) noexcept 
     out.key_bytes = get<std::uint32_t>(bytes, 64);
     out.secondary_bytes = get<std::uint32_t>(bytes, 68);
     out.metadata_bytes = get<std::uint32_t>(bytes, 72);
+    out.facts.padding_units = get<std::uint32_t>(bytes, 76);
     out.facts.expires_ms = get<std::int64_t>(bytes, 80);
     // No body is longer than a segment, whose offsets are units in 32 bits.
     constexpr std::uint64_t kMostBody = std::uint64_t{std::numeric_limits<std::uint32_t>::max()} * kUnitBytes;
-    const bool makes_sense = out.text_bytes() <= kMostHeadBytes && out.facts.body_bytes <= kMostBody;
+    const bool makes_sense = out.text_bytes() <= kMostHeadBytes && out.facts.body_bytes <= kMostBody &&
+                             out.facts.padding_units <= kMostPaddingUnits;
     return makes_sense ? std::optional(out) : std::nullopt;
 }
 
@@ -232,30 +237,37 @@ std::string encode_record_head(const RecordFacts& facts, std::string_view key, s
     put(bytes, 64, static_cast<std::uint32_t>(key.size()));
     put(bytes, 68, static_cast<std::uint32_t>(secondary_key.size()));
     put(bytes, 72, static_cast<std::uint32_t>(metadata.size()));
+    put(bytes, 76, facts.padding_units);
     put(bytes, 80, facts.expires_ms);
     out.append(key).append(secondary_key).append(metadata);
     out.append(reinterpret_cast<const char*>(body_checksums.data()), body_checksums.size_bytes());
     put(out.data(), kRecordChecksumAt, head_checksum(out));
-    out.resize(padded(out.size()), '\0');
+    out.resize(padded(out.size()) + facts.padding_units * kUnitBytes, '\0');
     return out;
 }
 
 RecordLength record_length(std::uint64_t text_bytes, std::uint64_t body_bytes) noexcept {
-    const std::uint64_t head = padded(kRecordHeaderBytes + text_bytes + 8 * checksums_for(body_bytes));
-    return {head, head + padded(body_bytes)};
+    const std::uint64_t text_end = kRecordHeaderBytes + text_bytes + 8 * checksums_for(body_bytes);
+    return {text_end, padded(text_end), padded(text_end) + padded(body_bytes)};
 }
 
 std::optional<RecordLength> record_length(std::span<const char> header) noexcept {
     const auto numbers = read_header(header);
-    return numbers ? std::optional(record_length(numbers->text_bytes(), numbers->facts.body_bytes)) : std::nullopt;
+    return numbers ? std::optional(numbers->length()) : std::nullopt;
+}
+
+std::uint32_t padding_units_at(std::uint64_t offset, const RecordLength& length) noexcept {
+    const std::uint64_t in_page = (offset + length.head_bytes) % kLongBodyAlignment;
+    return length.is_long() && in_page > 0 ? static_cast<std::uint32_t>((kLongBodyAlignment - in_page) / kUnitBytes) : 0;
 }
 
 Decoded decode(std::span<const char> bytes, std::uint64_t generation, RecordHead& head) {
     const auto numbers = read_header(bytes);
-    if (!numbers || numbers->facts.generation != generation || bytes.size() < numbers->unpadded_head_bytes()) {
+    const RecordLength length = numbers ? numbers->length() : RecordLength();
+    if (!numbers || numbers->facts.generation != generation || bytes.size() < length.text_end) {
         return Decoded::Damaged;
     }
-    const std::string_view text(bytes.data(), numbers->unpadded_head_bytes());
+    const std::string_view text(bytes.data(), length.text_end);
     if (get<std::uint64_t>(text.data(), kRecordChecksumAt) != head_checksum(text)) {
         return Decoded::Damaged;
     }
@@ -269,8 +281,8 @@ Decoded decode(std::span<const char> bytes, std::uint64_t generation, RecordHead
     for (std::size_t i = 0; i < head.body_checksums.size(); ++i) {
         head.body_checksums[i] = get<std::uint64_t>(text.data(), checksums_at + 8 * i);
     }
-    head.head_bytes = padded(text.size());
-    head.record_bytes = head.head_bytes + padded(head.facts.body_bytes);
+    head.head_bytes = length.head_bytes;
+    head.record_bytes = length.record_bytes;
     return Decoded::Whole;
 }
 

@@ -27,6 +27,10 @@ inline constexpr std::size_t kFooterEntryBytes = 48;
 inline constexpr std::size_t kPlaceBytes = 16;
 inline constexpr std::size_t kBodyPlaceBytes = 24;
 inline constexpr std::uint64_t kBodyBytesPerChecksum = 1024 * 1024;
+// What is longer is sent from its file, without being read. It is quicker for the kernel from the beginning of a page on.
+inline constexpr std::uint64_t kLongRecordBytes = 64 * 1024;
+inline constexpr std::uint64_t kLongBodyAlignment = 4096;
+inline constexpr std::uint32_t kMostPaddingUnits = kLongBodyAlignment / kUnitBytes - 1;
 // What a record's key, secondary key and metadata may have together: far more than limits.response_head_size and a key
 // have, and little enough that a damaged length is not believed.
 inline constexpr std::uint64_t kMostHeadBytes = 16 * 1024 * 1024;
@@ -97,6 +101,8 @@ struct RecordFacts {
     std::uint64_t total_bytes = 0; // of the whole body
     std::uint64_t body_offset = 0; // Chunk: where it lies in the whole
     std::int64_t expires_ms = 0;   // a hint, since 1970
+    // Zeros between head and body, beside those that fill up the last unit of the head; at most kMostPaddingUnits.
+    std::uint32_t padding_units = 0;
     bool operator==(const RecordFacts&) const = default;
 };
 
@@ -116,12 +122,20 @@ struct RecordHead {
 };
 // `bytes` begin where the record does. Damaged: no whole head of a record of that generation.
 Decoded decode(std::span<const char> bytes, std::uint64_t generation, RecordHead& head);
-// How long the head and the whole record will be. `text_bytes`: of key, secondary key and metadata.
+// How long the head and the whole record will be, without padding units. `text_bytes`: of key, secondary key and metadata.
 struct RecordLength {
-    std::uint64_t head_bytes = 0;
+    std::uint64_t text_end = 0;   // of the head, as much as decode() looks at
+    std::uint64_t head_bytes = 0; // up to the body
     std::uint64_t record_bytes = 0;
+    bool is_long() const noexcept { return record_bytes > kLongRecordBytes; }
+    // With as much padding as it may get, wherever it stands.
+    std::uint64_t most_bytes() const noexcept {
+        return record_bytes + (is_long() ? kMostPaddingUnits * kUnitBytes : 0);
+    }
 };
 RecordLength record_length(std::uint64_t text_bytes, std::uint64_t body_bytes) noexcept;
+// Has the body of a long record that begins at `offset` begin with a page of the file; 0 for others.
+std::uint32_t padding_units_at(std::uint64_t offset, const RecordLength& length) noexcept;
 // How long the head and the whole record are, from its first kRecordHeaderBytes alone; nothing is checked but that the
 // numbers make sense. For who reads a record piece by piece.
 std::optional<RecordLength> record_length(std::span<const char> header) noexcept;

@@ -130,11 +130,11 @@ std::optional<InspectedHead> Inspector::read_head(const Place& place) {
         return std::nullopt;
     }
     const auto length = record_length(out.bytes);
-    if (!length || length->head_bytes > *size - offset) {
+    if (!length || length->text_end > *size - offset) {
         return std::nullopt;
     }
-    if (length->head_bytes > out.bytes.size()) {
-        out.bytes.resize(length->head_bytes);
+    if (length->text_end > out.bytes.size()) {
+        out.bytes.resize(length->text_end);
         if (file->read(out.bytes, offset)) {
             return std::nullopt;
         }

@@ -3,6 +3,7 @@
 #include "cache/store/disk_segment.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -14,6 +15,8 @@ namespace gatehouse::cache::store::disk {
 namespace {
 
 namespace errc = boost::system::errc;
+
+constexpr std::array<char, kUnitBytes> kZeros{}; // what fills up the last unit of a record
 
 FileError fill_with_chance(std::span<char> bytes) {
     while (!bytes.empty()) {
@@ -87,24 +90,27 @@ KeyHash DiskLog::hash(std::string_view key) const noexcept { return hash_with(id
 FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& record, const Carried& carried) {
     const std::uint64_t text_bytes = record.key.size() + record.secondary_key.size() + record.metadata.size();
     const RecordLength length = record_length(text_bytes, record.body.size());
-    if (text_bytes > kMostHeadBytes || length.record_bytes > most_record_bytes()) {
+    if (text_bytes > kMostHeadBytes || length.most_bytes() > most_record_bytes()) {
         return errc::make_error_code(errc::value_too_large);
     }
     const std::vector<std::uint64_t> sums = checksums_of(record.body);
     FileError error;
     for (int attempt = 0; attempt < 2; ++attempt) {
         const std::uint32_t bad_before = bad_segments_;
-        error = make_room(length.record_bytes);
+        error = make_room(length.most_bytes());
+        std::uint64_t record_bytes = 0;
         if (!error) {
             facts.generation = open_->generation();
-            std::string bytes = encode_record_head(facts, record.key, record.secondary_key, record.metadata, sums);
-            bytes.reserve(length.record_bytes);
-            bytes.append(record.body);
-            bytes.resize(length.record_bytes, '\0');
-            error = write_open(bytes);
+            // Pieces of a large body are found by their length alone (chunks_of).
+            facts.padding_units = facts.kind == RecordKind::Chunk ? 0 : padding_units_at(open_end_, length);
+            record_bytes = length.record_bytes + facts.padding_units * kUnitBytes;
+            const std::string head = encode_record_head(facts, record.key, record.secondary_key, record.metadata, sums);
+            const std::string_view padding(kZeros.data(), padded(record.body.size()) - record.body.size());
+            const std::string_view pieces[] = {head, record.body, padding};
+            error = write_open(pieces);
         }
         if (!error) {
-            return enter_written(facts, record, length.record_bytes, carried);
+            return enter_written(facts, record, record_bytes, carried);
         }
         if (bad_segments_ == bad_before) {
             break; // nothing is other than it was
@@ -115,7 +121,7 @@ FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& r
 
 // A file that became shorter meanwhile is not written to: behind its end a write would leave a hole of zeros in records
 // that were found right before.
-FileError DiskLog::write_open(const std::string& bytes) {
+FileError DiskLog::write_open(std::span<const std::string_view> pieces) {
     const auto size = open_->file().size();
     FileError error = size ? FileError() : size.error();
     if (size && *size < options_.segment_bytes) {
@@ -123,7 +129,7 @@ FileError DiskLog::write_open(const std::string& bytes) {
     }
     if (!error) {
         open_->is_dirty = true;
-        error = open_->file().write(bytes, open_end_);
+        error = open_->file().write_pieces(pieces, open_end_);
     }
     if (error) {
         set_aside_open();

@@ -14,6 +14,7 @@
 
 #include "cache/store/disk_files.h"
 #include "cache/store/disk_index.h"
+#include "cache/store/disk_log_options.h"
 #include "cache/store/disk_segment.h"
 #include "cache/store/file_body.h"
 #include "cache/store/read_ring.h"
@@ -25,35 +26,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::cache::store::disk {
-
-struct LogOptions {
-    std::string directory;
-    std::uint64_t segment_bytes = 64 * 1024 * 1024;
-    std::uint32_t segments = 16; // at least kFewestSegments
-    // Every read checks the body. Otherwise the first read does since the start or since the record was written, also
-    // where this process wrote it: between its write and that read lies the disk. Heads are checked at every read.
-    bool verify_always = false;
-    unsigned max_variants = 32; // records kept for one hash of a key, at least 1; the oldest beyond it go
-    // Of the metadata of records. A directory of another one begins anew.
-    std::uint64_t metadata_version = 0;
-};
-
-// What opening a log found, for the program's log.
-struct LogRecovery {
-    std::uint64_t records = 0;          // in the index now
-    std::uint32_t sealed_segments = 0;  // read by their footers
-    std::uint32_t scanned_segments = 0; // read record by record
-    std::uint32_t foreign_segments = 0; // of another version: left alone
-    std::uint32_t damaged_segments = 0; // or of another store or size: to be filled anew
-    bool began_anew = false;            // what was there is of another version, or not whole
-    std::uint32_t removed_segments = 0; // the oldest, because there are to be fewer
-    std::uint64_t largest_sequence = 0;
-};
 
 struct NewRecord {
     RecordKind kind = RecordKind::Whole; // not Chunk or Metadata
@@ -78,7 +57,6 @@ enum class ReadState : std::uint8_t {
 // One record as it was read, checked. May be used for one read after the other: its room is kept.
 struct ReadRecord {
     std::string bytes; // the views below refer to it; it may be longer than what was read
-    std::size_t bytes_read = 0; // of a head, and of what stands behind it
     RecordHead head;
     std::string_view body;
     FileError error;
@@ -155,6 +133,8 @@ public:
                                  std::int64_t expires_ms, std::optional<std::uint64_t> old_sequence = std::nullopt);
     // Seals the open segment, so that the next start reads footers only, and waits until all is on the disk.
     FileError close();
+    // Whether files were given up since this was asked last: who keeps a FileBody keeps their space.
+    bool take_gave_up_files() noexcept { return std::exchange(gave_up_files_, false); }
 
     // ---- any thread
     const StoreId& id() const noexcept { return identity_.store; }
@@ -169,6 +149,8 @@ public:
     // when they are read in.
     ReadState open(const KeyHash& hash, const Location& location, ReadRecord& record,
                    std::shared_ptr<const FileBody>& body, Blocking blocking);
+    // Of its segment at this moment; 0: there is nothing to read.
+    std::uint64_t generation_of(const Location& location) const noexcept;
     // The places where a record for the key and secondary key may stand, newest first.
     IndexEntries find(const KeyHash& hash) const;
     // Where a record stands. Without a file: nowhere any more.
@@ -259,7 +241,7 @@ private:
     };
     FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);
     FileResult<Location> write_record(RecordFacts facts, const NewRecord& record, const Carried& carried);
-    FileError write_open(const std::string& bytes);
+    FileError write_open(std::span<const std::string_view> pieces);
     Location enter_written(const RecordFacts& facts, const NewRecord& record, std::uint64_t record_bytes,
                            const Carried& carried);
     void drop_oldest(const KeyHash& hash);
@@ -284,6 +266,7 @@ private:
     std::uint64_t next_generation_ = 1;
     std::uint64_t oldest_generation_ = 0; // what is older is not valid any more, wherever it may still stand
     bool reusing_ = false;
+    bool gave_up_files_ = false;
     std::int64_t rewrite_credit_ = 0; // bytes that may be written again
     std::atomic<std::uint64_t> bytes_written_{0};
     std::atomic<std::uint64_t> bytes_admitted_{0};

@@ -14,6 +14,11 @@ Segment* DiskLog::segment_at(std::uint32_t number) const noexcept {
     return number < segments_by_number_.size() ? segments_by_number_[number].load(std::memory_order_acquire) : nullptr;
 }
 
+std::uint64_t DiskLog::generation_of(const Location& location) const noexcept {
+    const Segment* const segment = segment_at(location.segment);
+    return segment == nullptr ? 0 : segment->generation();
+}
+
 std::uint16_t DiskLog::marker_of(std::string_view secondary_key) noexcept {
     return marker(secondary_hash(secondary_key));
 }
@@ -24,8 +29,7 @@ IndexEntries DiskLog::find(const KeyHash& hash) const {
         return entries;
     }
     const auto written = [this](const IndexEntry& entry) {
-        const Segment* const segment = segment_at(entry.location.segment);
-        return std::pair(segment == nullptr ? 0 : segment->generation(), entry.location.units);
+        return std::pair(generation_of(entry.location), entry.location.units);
     };
     std::sort(entries.begin(), entries.end(),
               [&](const IndexEntry& a, const IndexEntry& b) { return written(a) > written(b); });

@@ -25,8 +25,8 @@ FileError read_head(const Segment& segment, const Location& location, std::strin
         return error;
     }
     const auto length = record_length(bytes);
-    if (length && length->head_bytes > bytes.size() && length->head_bytes <= record_bytes) {
-        bytes.resize(length->head_bytes);
+    if (length && length->text_end > bytes.size() && length->text_end <= record_bytes) {
+        bytes.resize(length->text_end);
         if (const FileError error = segment.file().read(bytes, offset)) {
             return error;
         }

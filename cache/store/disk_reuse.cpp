@@ -138,6 +138,7 @@ FileError DiskLog::give_up(Segment& segment) {
     oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
     segment.state = Segment::State::GivenUp;
     segment.set(nullptr, 0);
+    gave_up_files_ = true;
     --in_use_;
     return remove_file(segment);
 }
@@ -257,6 +258,7 @@ void DiskLog::set_free(Segment& segment) {
     if (segment.state == Segment::State::Sealed && !remove_file(segment)) {
         auto fresh = files_.open(path_of(segment)); // or when it is begun
         segment.set(fresh ? std::move(*fresh) : nullptr, 0);
+        gave_up_files_ = true;
         segment.is_dirty = false;
         segment.state = Segment::State::Free;
         free_.push_back(&segment);

@@ -84,7 +84,7 @@ private:
     // Bytes between parts that should be zeros and are not.
     struct Gap {
         std::uint64_t offset = 0;
-        std::uint64_t bytes = 0; // less than kUnitBytes
+        std::uint64_t bytes = 0; // less than a page
     };
     struct Checked {
         std::string wrong;    // empty: the record is whole

@@ -140,20 +140,10 @@ void DiskWriter::run() {
             queue_.pop_front();
             queued_text_bytes_ -= item.text_bytes;
         }
-        const bool is_given_up = has_lost_count_ && begin_anew();
-        if (item.job) {
-            item.job(log_);
-            continue;
+        do_next(std::move(item));
+        if (log_.take_gave_up_files()) {
+            gave_up_files_();
         }
-        if (is_given_up) {
-            give_up(item.change);
-        } else {
-            write(item.change);
-        }
-        if (item.change.kind != Change::Kind::Chunk) {
-            written_(item.change);
-        }
-        take_off(item.bytes);
     }
     if (const std::shared_ptr<Load> pause = [this] {
             const std::lock_guard lock(mutex_);
@@ -165,6 +155,23 @@ void DiskWriter::run() {
     if (log_.close()) {
         owes_(true); // what a power failure leaves of it nobody knows
     }
+}
+
+void DiskWriter::do_next(Item item) {
+    const bool is_given_up = has_lost_count_ && begin_anew();
+    if (item.job) {
+        item.job(log_);
+        return;
+    }
+    if (is_given_up) {
+        give_up(item.change);
+    } else {
+        write(item.change);
+    }
+    if (item.change.kind != Change::Kind::Chunk) {
+        written_(item.change);
+    }
+    take_off(item.bytes);
 }
 
 // Whether the log is empty now. What waited is not written: it may be what something that was lost took the place of.
@@ -375,27 +382,37 @@ disk::FileError DiskWriter::store(const Change& change) {
     if (entry.file() != nullptr) {
         return {}; // its body was given up meanwhile, and with it what there is to store
     }
-    if (body_.capacity() > kKeptBytes) {
-        body_ = std::string();
-    }
-    body_.clear();
-    for (const Block* block = entry.body().get(); block != nullptr; block = block->next().get()) {
-        const std::uint64_t left = entry.body_size() - body_.size();
-        body_.append(block->data(), static_cast<std::size_t>(std::min<std::uint64_t>(left, block->capacity())));
-    }
     disk::NewRecord record;
     record.key = entry.key();
     record.secondary_key = entry.secondary_key();
     record.metadata = entry.metadata();
-    record.body = body_;
-    record.total_bytes = body_.size();
+    record.body = body_of(entry);
+    record.total_bytes = record.body.size();
     record.sequence = entry.sequence();
     const std::uint64_t text_bytes = record.key.size() + record.secondary_key.size() + record.metadata.size();
-    if (disk::record_length(text_bytes, body_.size()).record_bytes > log_.most_record_bytes()) {
+    if (disk::record_length(text_bytes, record.body.size()).most_bytes() > log_.most_record_bytes()) {
         return store_in_chunks(record);
     }
     const auto stored = log_.append(record);
     return stored ? disk::FileError() : stored.error();
+}
+
+// Where it is, if all of it lies in one block; else together in body_, until the next one.
+std::string_view DiskWriter::body_of(const Entry& entry) {
+    const Block* block = entry.body().get();
+    if (block == nullptr || block->capacity() >= entry.body_size()) {
+        return block == nullptr ? std::string_view()
+                                : std::string_view(block->data(), static_cast<std::size_t>(entry.body_size()));
+    }
+    if (body_.capacity() > kKeptBytes) {
+        body_ = std::string();
+    }
+    body_.clear();
+    for (; block != nullptr; block = block->next().get()) {
+        const std::uint64_t left = entry.body_size() - body_.size();
+        body_.append(block->data(), static_cast<std::size_t>(std::min<std::uint64_t>(left, block->capacity())));
+    }
+    return body_;
 }
 
 disk::FileError DiskWriter::store_in_chunks(const disk::NewRecord& record) {

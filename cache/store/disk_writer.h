@@ -81,6 +81,8 @@ public:
     // Called when the first removal is owed, or a change was lost, and when all is settled again: in between, what a
     // start would find is not what is stored. Any thread. Set before start().
     void set_owes(std::function<void(bool owes)> owes) { owes_ = std::move(owes); }
+    // Called on the writing thread when segments got other files (DiskLog::take_gave_up_files). Set before start().
+    void set_gave_up_files(std::function<void()> gave_up_files) { gave_up_files_ = std::move(gave_up_files); }
     ~DiskWriter(); // stops
     DiskWriter(const DiskWriter&) = delete;
     DiskWriter& operator=(const DiskWriter&) = delete;
@@ -112,6 +114,7 @@ private:
     };
     static Change removal_of(const Change& change);
     void run();
+    void do_next(Item item);
     bool begin_anew();
     void take_off(std::uint64_t bytes);
     static void give_up(const Change& change);
@@ -121,6 +124,7 @@ private:
     void write_chunk(const Change& change);
     void write_manifest(const Change& change);
     disk::FileError store(const Change& change);
+    std::string_view body_of(const Entry& entry);
     disk::FileError store_in_chunks(const disk::NewRecord& record);
     void note_stored(const disk::FileError& error, const Change& change, bool had_another);
     bool may_write(const KeyHash& hash, bool is_known, std::uint64_t body_bytes, std::uint64_t record_bytes);
@@ -138,6 +142,7 @@ private:
     const std::function<void(const Change&)> written_;
     const std::function<void(const disk::FileError&)> trouble_;
     std::function<void(bool)> owes_ = [](bool) {};
+    std::function<void()> gave_up_files_ = [] {};
     const Now now_;
     std::atomic<std::uint64_t> bytes_per_second_;
     std::thread thread_;

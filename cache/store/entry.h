@@ -29,6 +29,8 @@ public:
     std::uint64_t body_size() const noexcept { return body_size_; }
     // Where the body lies when it is not in memory: then body() is null although body_size() is not 0. Null: in memory.
     std::shared_ptr<const FileBody> file() const noexcept { return has_file_ ? file_place() : nullptr; }
+    const FileBody* file_body() const noexcept { return has_file_ ? file_place().get() : nullptr; } // the same, not held
+    bool has_file() const noexcept { return has_file_; }
     bool is_passing() const noexcept { return is_passing_; } // by make_passing_entry(): the store may have its twin
     // Number of the moment its request to the origin was sent: purges and entries with a later number win
     // (DESIGN 4.11).

@@ -5,8 +5,8 @@
 
 namespace gatehouse::cache::store {
 
-FileBody::FileBody(std::vector<Piece> pieces, std::shared_ptr<const Check> check, std::string beginning)
-    : pieces_(std::move(pieces)), check_(std::move(check)), beginning_(std::move(beginning)) {
+FileBody::FileBody(std::span<const Piece> pieces, std::shared_ptr<const Check> check)
+    : pieces_(pieces.begin(), pieces.end()), check_(std::move(check)) {
     std::uint64_t end = 0;
     for (const Piece& piece : pieces_) {
         end += piece.bytes;

@@ -6,12 +6,11 @@
 
 #include "cache/store/disk_files.h"
 
-#include <algorithm>
+#include <boost/container/small_vector.hpp>
+
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <span>
 
 namespace gatehouse::cache::store {
 
@@ -31,11 +30,10 @@ public:
         // Reads it and says whether it is right. It waits.
         virtual bool run(std::size_t piece) const = 0;
     };
-    // Without a check all is known to be right. `beginning`: the first bytes, which were read already, up to where a page
-    // of the file begins.
-    explicit FileBody(std::vector<Piece> pieces, std::shared_ptr<const Check> check = nullptr,
-                      std::string beginning = {});
+    // Without a check all is known to be right.
+    explicit FileBody(std::span<const Piece> pieces, std::shared_ptr<const Check> check = nullptr);
 
+    bool is_in_one_piece() const noexcept { return pieces_.size() == 1 && !check_; }
     std::uint64_t size() const noexcept { return ends_.empty() ? 0 : ends_.back(); }
     // What lies at a position below size(), up to the end of its piece.
     struct Run {
@@ -44,11 +42,6 @@ public:
         std::uint64_t bytes = 0;
     };
     Run at(std::uint64_t position) const noexcept;
-    // What lies at a position and need not be read from its file.
-    std::string_view beginning_from(std::uint64_t position) const noexcept {
-        return std::string_view(beginning_).substr(static_cast<std::size_t>(
-            std::min<std::uint64_t>(position, beginning_.size())));
-    }
     // Whether [first, first + bytes) is known to be right, and the kernel has all of it in memory, so that sending it
     // waits for no disk. False where it cannot say.
     bool is_at_hand(std::uint64_t first, std::uint64_t bytes) const;
@@ -63,11 +56,13 @@ public:
 private:
     std::size_t piece_at(std::uint64_t position) const noexcept;
 
-    std::vector<Piece> pieces_;
+    // OPTIMIZATION: of a body in one piece all stands together, so that little of it has to come into a processor's cache.
+    template <class Element>
+    using OneOrMore = boost::container::small_vector<Element, 1>;
+    OneOrMore<Piece> pieces_;
     std::shared_ptr<const Check> check_;
-    const std::string beginning_;
-    std::vector<std::uint64_t> ends_;      // of each piece, in the body
-    std::vector<const disk::File*> files_; // of the pieces: a few, where there are thousands of pieces
+    OneOrMore<std::uint64_t> ends_;      // of each piece, in the body
+    OneOrMore<const disk::File*> files_; // of the pieces: a few, where there are thousands of pieces
 };
 
 } // namespace gatehouse::cache::store

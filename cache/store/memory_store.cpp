@@ -87,7 +87,7 @@ public:
     EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
                               std::uint64_t sequence) override;
     EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata,
-                             std::shared_ptr<const FileBody> body) override;
+                             std::shared_ptr<const FileBody> body, FileEntryFor use) override;
     EntryRef make_passing_entry(const PutFacts& facts, std::string_view metadata, std::string_view body) override;
     bool has_room_for(std::uint64_t bytes) const noexcept override {
         return budgets_->stored.used() + bytes <= budgets_->stored.limit();
@@ -289,10 +289,10 @@ EntryRef MemoryStore::fill_entry(BlockRef head, const PutFacts& facts, std::stri
 }
 
 EntryRef MemoryStore::make_file_entry(const PutFacts& facts, std::string_view metadata,
-                                      std::shared_ptr<const FileBody> body) {
+                                      std::shared_ptr<const FileBody> body, FileEntryFor use) {
     constexpr std::size_t kRoom = sizeof(Entry::FilePointer) + alignof(Entry::FilePointer);
     const std::size_t size = head_size(facts, metadata) + kRoom;
-    BlockRef head = passing_block(size);
+    BlockRef head = use == FileEntryFor::Request ? passing_block(size) : BlockRef();
     if (!head && size <= Block::kMaxPayload) {
         head = allocate_whole(size);
     }

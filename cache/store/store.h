@@ -101,7 +101,8 @@ struct Below {
 class Store {
 public:
     virtual ~Store() = default;
-    // Entries of this key, newest first; counts a use of none (see touch).
+    // Entries of this key, newest first; counts a use of none (see touch). One with its body in a file: that is in the
+    // kernel's memory, as far as it is sent at once.
     virtual void lookup(const KeyHash& hash, std::string_view key, Candidates& found) = 0;
     // A number that has grown before a call returns that changes what lookup() finds for a key of this hash (it may
     // grow for others, too). So what was found after it was read is what is stored as long as it is the same: a core
@@ -120,8 +121,12 @@ public:
         return nullptr;
     }
     // An entry that lookup() does not find, with its body in files. Null when there is no room.
+    enum class FileEntryFor : std::uint8_t {
+        Request, // in the memory of what passes through
+        Keeping  // in that of what is stored
+    };
     virtual EntryRef make_file_entry(const PutFacts& /*facts*/, std::string_view /*metadata*/,
-                                     std::shared_ptr<const FileBody> /*body*/) {
+                                     std::shared_ptr<const FileBody> /*body*/, FileEntryFor /*use*/) {
         return {};
     }
     // An entry that lookup() does not find, of at most Block::kMaxPayload bytes, in the memory of what passes through.

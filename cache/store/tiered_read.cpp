@@ -47,7 +47,32 @@ TieredStore::Records TieredStore::records_not_at_hand(const KeyHash& on_disk, co
     return records;
 }
 
+bool TieredStore::is_at_hand(const FileBody& body) { return body.is_at_hand(0, std::min(body.size(), kFirstBytes)); }
+
+// Before what is stored is looked for. It only grows: two that are the same are of a time in which nothing has changed.
+std::uint64_t TieredStore::changes_of(const KeyHash& hash) const noexcept {
+    const std::atomic<std::uint64_t>* const in_memory = memory_->changes(hash);
+    return in_memory == nullptr ? KeptHeads::kOneOfSeveral
+                                : in_memory->load(std::memory_order_acquire) +
+                                      change_counter(hash).load(std::memory_order_acquire);
+}
+
+void TieredStore::lookup(const KeyHash& hash, std::string_view key, Candidates& found) {
+    kept_heads_.expect(hash);
+    const std::uint64_t changes = changes_of(hash);
+    memory_->lookup(hash, key, found);
+    if (!found.empty() || changes == KeptHeads::kOneOfSeveral) {
+        return;
+    }
+    KeptHeads::Found kept = kept_heads_.find(hash, key, changes);
+    if (kept && is_at_hand(*kept.body)) {
+        read_at_once_.fetch_add(1, std::memory_order_relaxed);
+        found.push(std::move(kept.entry));
+    }
+}
+
 Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) {
+    std::uint64_t changes = changes_of(hash);
     Reading reading;
     if (auto coming = begin_reading(hash, key, may_wait, reading)) {
         return *std::move(coming);
@@ -56,8 +81,10 @@ Below TieredStore::bring(const KeyHash& hash, std::string_view key, const Candid
     Records later;
     const bool was_read = recent_reads_.note(hash);
     if (!writer_.has_lost_count()) {
-        for (const disk::IndexEntry& one : records_not_at_hand(log_->hash(key), at_hand)) {
-            const ReadState state = bring_at_once(hash, key, one, reading, was_read, below);
+        const Records records = records_not_at_hand(log_->hash(key), at_hand);
+        changes = at_hand.empty() && records.size() == 1 ? changes : KeptHeads::kOneOfSeveral;
+        for (const disk::IndexEntry& one : records) {
+            const ReadState state = bring_at_once(hash, key, one, reading, was_read, changes, below);
             if (state == ReadState::WouldBlock) {
                 later.push_back(one);
             } else if (state == ReadState::Failed) {
@@ -144,22 +171,16 @@ bool TieredStore::post_read(ReadRing::Extent ahead, std::function<void()> job) {
 }
 
 ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
-                                     const Reading& reading, bool was_read, Below& below) {
-    thread_local disk::ReadRecord record; // keeps its room
-    const KeyHash on_disk = log_->hash(key);
+                                     const Reading& reading, bool was_read, std::uint64_t changes, Below& below) {
     bool is_brought = false;
     ReadState state = ReadState::WouldBlock;
     if (!is_large(one)) {
-        state = log_->read(on_disk, one.location, record, Blocking::Refused);
+        thread_local disk::ReadRecord record; // keeps its room
+        state = log_->read(log_->hash(key), one.location, record, Blocking::Refused);
         is_brought = state == ReadState::Whole && take_in(hash, key, record, reading, was_read, below.unlisted);
     } else {
-        std::shared_ptr<const FileBody> body;
-        state = log_->open(on_disk, one.location, record, body, Blocking::Refused);
-        if (state == ReadState::Whole && !body->is_at_hand(0, std::min(body->size(), kFirstBytes))) {
-            state = ReadState::WouldBlock;
-        }
-        EntryRef entry =
-            state == ReadState::Whole ? enter_file(hash, key, record, std::move(body), reading) : EntryRef();
+        EntryRef entry;
+        state = open_at_once(hash, key, one, reading, changes, entry);
         is_brought = static_cast<bool>(entry);
         if (is_brought) {
             below.unlisted.push_back(std::move(entry));
@@ -168,6 +189,34 @@ ReadState TieredStore::bring_at_once(const KeyHash& hash, std::string_view key, 
     if (is_brought) {
         below.kind = Below::Kind::Brought;
         read_at_once_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return state;
+}
+
+// Only what is sent as it lies there is kept: pieces of large bodies are looked for each time, and what is always checked
+// (verify) is never found at once.
+ReadState TieredStore::open_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& one,
+                                    const Reading& reading, std::uint64_t changes, EntryRef& entry) {
+    // The index has the record, so a kept head of it is what is stored.
+    if (auto kept = kept_heads_.find_at(hash, one.location, log_->generation_of(one.location), changes)) {
+        if (!is_at_hand(*kept.body)) {
+            return ReadState::WouldBlock;
+        }
+        const std::lock_guard lock(stripe_of(hash).mutex);
+        entry = is_outdated(reading) ? EntryRef() : std::move(kept.entry);
+        return ReadState::Whole;
+    }
+    thread_local disk::ReadRecord record; // keeps its room
+    std::shared_ptr<const FileBody> body;
+    const ReadState state = log_->open(log_->hash(key), one.location, record, body, Blocking::Refused);
+    if (state != ReadState::Whole || !is_at_hand(*body)) {
+        return state == ReadState::Whole ? ReadState::WouldBlock : state;
+    }
+    const bool is_kept = body->is_in_one_piece() && kept_heads_.makes_room(hash);
+    entry = enter_file(hash, key, record, std::move(body), is_kept ? FileEntryFor::Keeping : FileEntryFor::Request,
+                       reading);
+    if (entry && is_kept) {
+        kept_heads_.keep(hash, one.location, record.head.facts.generation, changes, entry);
     }
     return state;
 }
@@ -183,7 +232,7 @@ std::vector<EntryRef> TieredStore::read(const KeyHash& hash, const std::string& 
                                               : log_->read(on_disk, one.location, record, Blocking::Allowed);
         bool is_brought = false;
         if (state == ReadState::Whole && is_large(one)) {
-            EntryRef entry = enter_file(hash, key, record, std::move(body), reading);
+            EntryRef entry = enter_file(hash, key, record, std::move(body), FileEntryFor::Request, reading);
             is_brought = static_cast<bool>(entry);
             if (is_brought) {
                 unlisted.push_back(std::move(entry));
@@ -240,12 +289,12 @@ bool TieredStore::enter(const KeyHash& hash, std::string_view key, const disk::R
 }
 
 EntryRef TieredStore::enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
-                                 std::shared_ptr<const FileBody> body, const Reading& reading) {
+                                 std::shared_ptr<const FileBody> body, FileEntryFor use, const Reading& reading) {
     if (record.head.key != key) {
         return {};
     }
     EntryRef entry = memory_->make_file_entry({key, hash, record.head.secondary_key, record.head.facts.sequence},
-                                              record.head.metadata, std::move(body));
+                                              record.head.metadata, std::move(body), use);
     const std::lock_guard lock(stripe_of(hash).mutex);
     return is_outdated(reading) ? EntryRef() : entry;
 }

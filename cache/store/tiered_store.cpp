@@ -85,6 +85,7 @@ TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::Di
       index_(std::move(index)),
       log_(std::move(log)),
       recent_reads_(memory_->stats().bytes_limit),
+      kept_heads_(memory_->stats().bytes_limit),
       max_disk_object_bytes_(options.writer.max_object_bytes),
       reader_threads_(options.readers),
       ring_(options.ring),
@@ -95,6 +96,7 @@ TieredStore::TieredStore(std::unique_ptr<Store> memory, std::unique_ptr<disk::Di
     log_->set_is_wanted([this](std::string_view key, std::string_view secondary_key) {
         return has_in_memory(hash_key(key), key, secondary_key);
     });
+    writer_.set_gave_up_files([this] { kept_heads_.drop_given_up(); });
 }
 
 TieredStore::~TieredStore() { stop(); }
@@ -152,8 +154,8 @@ EntryRef TieredStore::commit_large(const PutFacts& facts, std::string_view metad
     change.metadata = metadata;
     change.large = large;
     note(stripe, std::move(change));
-    const auto nothing = std::make_shared<const FileBody>(std::vector<FileBody::Piece>());
-    return memory_->make_file_entry(facts, metadata, nothing);
+    const auto nothing = std::make_shared<const FileBody>(std::span<const FileBody::Piece>());
+    return memory_->make_file_entry(facts, metadata, nothing, FileEntryFor::Request);
 }
 
 EntryRef TieredStore::commit(Writer& writer, const KeyHash& hash, std::uint64_t sequence, std::string_view metadata) {
@@ -187,7 +189,8 @@ EntryRef TieredStore::replace_metadata(const EntryRef& old, std::string_view sec
                 ? holds(waiting->second, old)
                 : !has_in_memory(hash, old->key(), old->secondary_key()) && log_->has(old->key(), old->secondary_key());
         if (is_stored) {
-            entry = file ? memory_->make_file_entry(facts, metadata, file) : freshen_passing(old, facts, metadata);
+            entry = file ? memory_->make_file_entry(facts, metadata, file, FileEntryFor::Request)
+                         : freshen_passing(old, facts, metadata);
         }
     }
     if (entry) {
@@ -245,6 +248,7 @@ bool TieredStore::erase(const EntryRef& entry) {
     const KeyHash hash = hash_key(entry->key());
     Stripe& stripe = stripe_of(hash);
     const std::lock_guard lock(stripe.mutex);
+    change_counter(hash).fetch_add(1, std::memory_order_release); // also where nothing is noted
     const EntryRef in_memory = same_in_memory(hash, entry);
     const bool erased = in_memory && memory_->erase(in_memory);
     const bool is_replaced = !erased && has_in_memory(hash, entry->key(), entry->secondary_key());
@@ -264,6 +268,7 @@ bool TieredStore::erase(const EntryRef& entry) {
 // The stripe is locked.
 void TieredStore::note(Stripe& stripe, Change change) {
     const std::uint64_t hash = change.hash.low;
+    change_counter(change.hash).fetch_add(1, std::memory_order_release);
     for (Reading* const one : stripe.readings) {
         one->is_outdated = one->is_outdated || one->hash == hash;
     }
@@ -335,8 +340,7 @@ Below TieredStore::coming_from_writer(const Changes& changes, std::string_view k
     }
     Below below;
     for (const EntryRef& entry : changes.files) {
-        const bool is_at_hand = entry->file()->is_at_hand(0, std::min(entry->body_size(), kFirstBytes));
-        if (entry->key() == key && is_at_hand) {
+        if (entry->key() == key && is_at_hand(*entry->file_body())) {
             below.kind = Below::Kind::Brought;
             below.unlisted.push_back(entry);
         }

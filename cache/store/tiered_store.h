@@ -4,7 +4,7 @@
 // the disk. What lookup() does not find bring() looks for there. Small records are read. They are then entries of the
 // memory store like any other where that has room, or where they were read before, a short while ago; else they serve
 // those who wait for them now, and nothing has to be evicted for what may be wanted once. Of larger ones only the head
-// is read; the body is sent from its file. Whatever is not in the kernel's memory, or was not checked since the start,
+// is read, and kept for a while (cache/store/kept_heads.h); the body is sent from its file. Whatever is not in the kernel's memory, or was not checked since the start,
 // is first read by threads that may wait for the disk.
 //
 // What is on the disk is never believed against what happened since: while a change of a key waits to be written, the
@@ -15,6 +15,7 @@
 #include "cache/store/disk_stats.h"
 #include "cache/store/disk_writer.h"
 #include "cache/store/job_threads.h"
+#include "cache/store/kept_heads.h"
 #include "cache/store/read_ring.h"
 #include "cache/store/recent_reads.h"
 
@@ -42,8 +43,6 @@ struct TieredOptions {
 class TieredStore final : public Store {
 public:
     static constexpr std::size_t kMostReadsQueued = 4096;
-    // Larger records are not brought into memory: their bodies are sent from their files.
-    static constexpr std::uint64_t kMostBytesBrought = 64 * 1024;
     // Of a body in files, what is asked of the kernel's memory at a time.
     static constexpr std::uint64_t kFirstBytes = 256 * 1024;
 
@@ -62,9 +61,7 @@ public:
     DiskWriter& writer() noexcept { return writer_; }
     DiskStats disk_stats() const;
 
-    void lookup(const KeyHash& hash, std::string_view key, Candidates& found) override {
-        memory_->lookup(hash, key, found);
-    }
+    void lookup(const KeyHash& hash, std::string_view key, Candidates& found) override;
     const std::atomic<std::uint64_t>* changes(const KeyHash& hash) const noexcept override {
         return memory_->changes(hash);
     }
@@ -78,9 +75,9 @@ public:
     bool relays_are_short() const noexcept override { return memory_->relays_are_short(); }
     std::shared_ptr<Load> read_in(std::shared_ptr<const FileBody> body, std::uint64_t first,
                                   std::uint64_t bytes) override;
-    EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata,
-                             std::shared_ptr<const FileBody> body) override {
-        return memory_->make_file_entry(facts, metadata, std::move(body));
+    EntryRef make_file_entry(const PutFacts& facts, std::string_view metadata, std::shared_ptr<const FileBody> body,
+                             FileEntryFor use) override {
+        return memory_->make_file_entry(facts, metadata, std::move(body), use);
     }
     EntryRef replace_metadata(const EntryRef& old, std::string_view secondary_key, std::string_view metadata,
                               std::uint64_t sequence) override;
@@ -114,8 +111,19 @@ private:
         bool is_read(std::uint64_t hash) const noexcept;
     };
     static constexpr std::size_t kStripes = 64;
+    static constexpr std::size_t kChangeCounters = 1024;
     Stripe& stripe_of(const KeyHash& hash) noexcept { return stripes_[hash.high % kStripes]; }
 
+    // Of the keys with such a hash: how often what is stored of one beside memory has changed, but for what the disk gave up.
+    std::atomic<std::uint64_t>& change_counter(const KeyHash& hash) noexcept {
+        return change_counters_[hash.high / kStripes % kChangeCounters];
+    }
+    const std::atomic<std::uint64_t>& change_counter(const KeyHash& hash) const noexcept {
+        return change_counters_[hash.high / kStripes % kChangeCounters];
+    }
+    std::uint64_t changes_of(const KeyHash& hash) const noexcept;
+    // Of what is sent at once.
+    static bool is_at_hand(const FileBody& body);
     EntryRef commit(Writer& writer, const KeyHash& hash, std::uint64_t sequence, std::string_view metadata);
     EntryRef commit_large(const PutFacts& facts, std::string_view metadata, const std::shared_ptr<LargeBody>& large);
     void note(Stripe& stripe, Change change);
@@ -142,10 +150,12 @@ private:
     // The body of a metadata record and of a manifest stands elsewhere; short ones do not (DiskLog::refresh).
     static bool is_large(const disk::IndexEntry& record) noexcept {
         return record.kind != disk::RecordKind::Whole ||
-               std::uint64_t{record.location.length_units} * disk::kUnitBytes > kMostBytesBrought;
+               std::uint64_t{record.location.length_units} * disk::kUnitBytes > disk::kLongRecordBytes;
     }
     disk::ReadState bring_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& record,
-                                  const Reading& reading, bool was_read, Below& below);
+                                  const Reading& reading, bool was_read, std::uint64_t changes, Below& below);
+    disk::ReadState open_at_once(const KeyHash& hash, std::string_view key, const disk::IndexEntry& record,
+                                 const Reading& reading, std::uint64_t changes, EntryRef& entry);
     // A small record, for memory or for those who wait for it now. False: it is not to be used.
     bool take_in(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record, const Reading& reading,
                  bool was_read, std::vector<EntryRef>& unlisted);
@@ -155,13 +165,15 @@ private:
     bool is_outdated(const Reading& reading) noexcept;
     EntryRef freshen_passing(const EntryRef& old, const PutFacts& facts, std::string_view metadata);
     EntryRef enter_file(const KeyHash& hash, std::string_view key, const disk::ReadRecord& record,
-                        std::shared_ptr<const FileBody> body, const Reading& reading);
+                        std::shared_ptr<const FileBody> body, FileEntryFor use, const Reading& reading);
 
     std::unique_ptr<Store> memory_;
     std::unique_ptr<disk::DiskIndex> index_;
     std::unique_ptr<disk::DiskLog> log_;
     std::array<Stripe, kStripes> stripes_;
+    std::array<std::atomic<std::uint64_t>, kChangeCounters> change_counters_{};
     RecentReads recent_reads_;
+    KeptHeads kept_heads_;
     std::atomic<std::uint64_t> read_at_once_{0};
     std::atomic<std::uint64_t> read_by_readers_{0};
     std::atomic<std::uint64_t> read_in_vain_{0};

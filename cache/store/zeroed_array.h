@@ -1,11 +1,11 @@
 // A fixed array of zeros whose pages cost nothing until they are written: tables that are mostly empty.
 //
-// Elements are not constructed; a type will do whose zero is all bits zero and that needs no destruction.
+// Elements are neither constructed nor destroyed; a type will do whose zero is all bits zero, and who has others in it sees
+// to their end.
 #pragma once
 
 #include <cstddef>
 #include <new>
-#include <type_traits>
 
 #include <sys/mman.h>
 
@@ -13,8 +13,6 @@ namespace gatehouse::cache::store {
 
 template <class Element>
 class ZeroedArray {
-    static_assert(std::is_trivially_destructible_v<Element>);
-
 public:
     // Throws std::bad_alloc. `count` is at least 1.
     explicit ZeroedArray(std::size_t count) : count_(count) {

@@ -1,5 +1,6 @@
 // What a core keeps of a store: the contract, asked through core tables; what is kept, for how long, and what it costs
 // others.
+#include "cache/store/file_body.h"
 #include "cache/store/memory_store.h"
 
 #include "tests/store/near_store.h"
@@ -209,6 +210,44 @@ TEST_CASE("core table: no more is kept than a share of the store, and nothing th
     CHECK(other.keeps_nothing());
     ask_often(other, "smaller");
     CHECK_FALSE(other.keeps_nothing());
+}
+
+TEST_CASE("core table: what has its body in a file is asked for in the store each time") {
+    class Files final : public Store {
+    public:
+        explicit Files(std::unique_ptr<Store> memory)
+            : memory_(std::move(memory)),
+              entry_(memory_->make_file_entry({"key", hash_key("key"), {}, 1}, "head",
+                                              std::make_shared<const FileBody>(std::span<const FileBody::Piece>()),
+                                              FileEntryFor::Keeping)) {}
+        void lookup(const KeyHash&, std::string_view, Candidates& found) override {
+            ++lookups;
+            found.push(entry_);
+        }
+        const std::atomic<std::uint64_t>* changes(const KeyHash& hash) const noexcept override {
+            return memory_->changes(hash);
+        }
+        void touch(const Entry&) noexcept override {}
+        std::unique_ptr<Writer> open_writer(const PutFacts&, std::optional<std::uint64_t>) override { return {}; }
+        std::shared_ptr<Body> open_relay(std::optional<std::uint64_t>) override { return {}; }
+        EntryRef replace_metadata(const EntryRef&, std::string_view, std::string_view, std::uint64_t) override {
+            return {};
+        }
+        bool erase(const EntryRef&) override { return false; }
+        std::uint64_t max_object_bytes() const noexcept override { return memory_->max_object_bytes(); }
+        void for_each(const std::function<void(const EntryRef&)>&) override {}
+        StoreStats stats() const override { return memory_->stats(); }
+        int lookups = 0;
+
+    private:
+        std::unique_ptr<Store> memory_;
+        EntryRef entry_;
+    };
+    Files store(make());
+    CoreTable table(store);
+    ask_often(table, "key", 10);
+    CHECK(table.keeps_nothing());
+    CHECK(store.lookups == 10);
 }
 
 TEST_CASE("core table: of two keys for one slot the one that is asked for more often gets it") {

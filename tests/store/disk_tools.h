@@ -82,9 +82,9 @@ private:
             return !all_.nothing_at_hand && real_->is_at_hand(offset, bytes);
         }
         int descriptor() const noexcept override { return real_->descriptor(); }
-        disk::FileError write(std::string_view bytes, std::uint64_t offset) override {
+        disk::FileError write_pieces(std::span<const std::string_view> pieces, std::uint64_t offset) override {
             ++all_.writes;
-            return all_.writes_fail ? broken() : real_->write(bytes, offset);
+            return all_.writes_fail ? broken() : real_->write_pieces(pieces, offset);
         }
         disk::FileError allocate(std::uint64_t bytes) override { return real_->allocate(bytes); }
         disk::FileError sync() override { return real_->sync(); }

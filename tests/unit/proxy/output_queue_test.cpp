@@ -149,8 +149,7 @@ namespace {
 // A body in pieces of a file each.
 class FilePieces {
 public:
-    // `beginning`: what is told to have been read already, in the place of the first bytes.
-    explicit FilePieces(const std::vector<std::string>& pieces, const std::string& beginning = {}) {
+    explicit FilePieces(const std::vector<std::string>& pieces) {
         std::vector<cache::store::FileBody::Piece> list;
         for (std::size_t i = 0; i < pieces.size(); ++i) {
             paths.push_back(directory_.write("piece" + std::to_string(i), "before" + pieces[i] + "behind"));
@@ -159,8 +158,7 @@ public:
             list.push_back({std::move(*file), 6, pieces[i].size()});
             text += pieces[i];
         }
-        body = std::make_shared<const cache::store::FileBody>(std::move(list), nullptr, beginning);
-        text.replace(0, beginning.size(), beginning);
+        body = std::make_shared<const cache::store::FileBody>(list);
     }
     std::shared_ptr<const cache::store::FileBody> body;
     std::string text;
@@ -203,28 +201,23 @@ TEST_CASE(
     CHECK(queue.pending_bytes() == 0);
 }
 
-TEST_CASE("the beginning of a body that was read with its head leaves from memory, the rest from the file") {
+TEST_CASE("what comes before a body in a file arrives whole and in order, wherever in a page the body begins") {
     constexpr std::size_t kPage = 4096;
     constexpr std::size_t kBefore = 6; // in the file
-    const std::string content = letters(100'000, 1);
-    // Other bytes than the file has show where they come from. What a small buffer leaves of them comes from the file.
-    const FilePieces marked({content}, std::string(kPage - kBefore, '-'));
-    const FilePieces plain({content}, content.substr(0, kPage - kBefore));
+    const FilePieces file({letters(100'000, 1)});
     struct Row {
         const char* name;
         std::size_t first;
         std::size_t bytes;
     };
-    const std::size_t all = content.size();
-    for (const Row& row : {Row{"all of it", 0, all}, Row{"a part that begins in it", 100, 50'000},
-                           Row{"a part of it", 100, 50}, Row{"up to its end", 0, kPage - kBefore},
-                           Row{"from its end on", kPage - kBefore, 5000}, Row{"one byte more", 0, kPage - kBefore + 1},
-                           Row{"behind it", 50'000, 50'000}}) {
-        for (const bool has_room : {false, true}) {
+    for (const Row& row : {Row{"within a page", 0, 100'000}, Row{"with a page", kPage - kBefore, 50'000},
+                           Row{"one byte before a page", kPage - kBefore - 1, 50'000},
+                           Row{"one byte behind its beginning", kPage - kBefore + 1, 50'000},
+                           Row{"with a page, one byte", 2 * kPage - kBefore, 1}}) {
+        for (const int room : {1, 1 << 20}) {
             CAPTURE(row.name);
-            CAPTURE(has_room);
-            const FilePieces& file = has_room ? marked : plain;
-            Pair pair(has_room ? 1 << 20 : 1);
+            CAPTURE(room);
+            Pair pair(room);
             OutputQueue queue;
             queue.append("head");
             queue.append_file(file.body, row.first, row.bytes);

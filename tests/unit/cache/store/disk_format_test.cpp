@@ -114,6 +114,57 @@ TEST_CASE("A record is read as it was written") {
     }
 }
 
+TEST_CASE("Padding between head and body counts for the head, and more than there can be is not believed") {
+    const std::string body(100'000, 'b');
+    const std::size_t unpadded = record_of(body).size();
+    for (const std::uint32_t padding : {0U, 1U, kMostPaddingUnits}) {
+        CAPTURE(padding);
+        RecordFacts facts = facts_for(body);
+        facts.padding_units = padding;
+        const std::string bytes = encode_record_head(facts, "rules\napi\nhost\n/path\n\n", "vary", "metadata ",
+                                                     checksums_of(body));
+        CHECK(bytes.size() == unpadded + padding * kUnitBytes);
+        RecordHead head;
+        REQUIRE(decode_all(bytes, head) == Decoded::Whole);
+        CHECK(head.facts == facts);
+        CHECK(head.metadata == "metadata ");
+        CHECK(head.head_bytes == bytes.size());
+        CHECK(head.record_bytes == bytes.size() + padded(body.size()));
+        const auto length = record_length(span_of(bytes, kRecordHeaderBytes));
+        REQUIRE(length);
+        CHECK(length->head_bytes == head.head_bytes);
+        CHECK(length->record_bytes == head.record_bytes);
+        CHECK(decode_all(std::string_view(bytes).substr(0, length->text_end), head) == Decoded::Whole);
+        CHECK(decode_all(std::string_view(bytes).substr(0, length->text_end - 1), head) == Decoded::Damaged);
+    }
+    RecordFacts facts = facts_for(body);
+    facts.padding_units = kMostPaddingUnits + 1;
+    CHECK_FALSE(record_length(span_of(encode_record_head(facts, "key", "", "", checksums_of(body)), kRecordHeaderBytes)));
+}
+
+TEST_CASE("The body of a long record begins with a page, and no other is padded") {
+    const std::uint64_t text = 22;
+    const std::uint64_t head_bytes = record_length(text, 1).head_bytes;
+    struct Row {
+        const char* name;
+        std::uint64_t body_bytes;
+        bool is_long;
+    };
+    for (const Row& row : {Row{"empty", 0, false}, Row{"as long as a record is read", kLongRecordBytes - head_bytes, false},
+                           Row{"one byte longer", kLongRecordBytes - head_bytes + 1, true}, Row{"long", kMiB, true}}) {
+        const RecordLength length = record_length(text, row.body_bytes);
+        CAPTURE(row.name);
+        CHECK(length.is_long() == row.is_long);
+        CHECK(length.most_bytes() - length.record_bytes == (row.is_long ? 4096 - 64 : 0));
+        for (std::uint64_t offset = kSegmentHeaderBytes; offset < 3 * 4096; offset += kUnitBytes) {
+            CAPTURE(offset);
+            const std::uint32_t padding = padding_units_at(offset, length);
+            CHECK(padding <= (row.is_long ? kMostPaddingUnits : 0));
+            CHECK((!row.is_long || (offset + length.head_bytes + padding * kUnitBytes) % 4096 == 0));
+        }
+    }
+}
+
 TEST_CASE("A record that is torn at any byte, or has any bit flipped, is no record") {
     const std::string bytes = record_of("body");
     RecordHead head;
@@ -152,7 +203,7 @@ TEST_CASE("Lengths that no record has are not believed") {
         {"kind 0", 4, 0},
         {"kind 6", 4, 6},
         {"reserved bytes", 4, 0x0100'0001},
-        {"reserved word", 76, 1},
+        {"more padding than there is", 76, kMostPaddingUnits + 1},
     };
     for (const Row& row : rows) {
         CAPTURE(row.name);

@@ -121,10 +121,12 @@ private:
             const FileError error = all_.ask(Operation::ReadAtHand, name_);
             return error ? error : real_->read(bytes, offset);
         }
-        FileError write(std::string_view bytes, std::uint64_t offset) override {
+        FileError write_pieces(std::span<const std::string_view> pieces, std::uint64_t offset) override {
             const FileError error = all_.ask(Operation::Write, name_);
-            if (!error) return real_->write(bytes, offset);
-            real_->write(bytes.substr(0, bytes.size() / 2), offset);
+            if (!error) return real_->write_pieces(pieces, offset);
+            std::string bytes;
+            for (const std::string_view piece : pieces) bytes += piece;
+            real_->write(std::string_view(bytes).substr(0, bytes.size() / 2), offset);
             return error;
         }
         FileError allocate(std::uint64_t bytes) override {
