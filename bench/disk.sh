@@ -146,12 +146,13 @@ $disk"
   cat "$work"/gatehouse/disk/segment-* >"$work/content"
   taskset -c 0 "$build/bench_sendfile_responder" $floor_port "$work/head" "$work/content" "$1" & floor=$!; pids+=("$floor")
   wait_for $floor_port /
-  local reads_before origin_before reads
-  reads_before=$(metric gatehouse_disk_reads_total) origin_before=$(origin_answers)
+  local counter=gatehouse_disk_reads_total reads_before origin_before reads
+  (($1 <= 65536)) || counter=gatehouse_disk_file_hits_total
+  reads_before=$(metric $counter) origin_before=$(origin_answers)
   printf '\n### Hits of %d bytes: %d objects, in random order, 32 connections, %d rounds of %d requests\n\n' "$1" "$2" "$rounds" "$3"
   # shellcheck disable=SC2046
   load "$rounds" "$3" 32 "/$1/{random:$2}" $(both) $( (($1 > 16384)) || nopush) "sendfile:$floor_port:$floor"
-  reads=$(($(metric gatehouse_disk_reads_total) - reads_before))
+  reads=$(($(metric $counter) - reads_before))
   awk -v reads="$reads" -v requests=$((rounds * $3 + $3 / 10 + 32)) -v origin=$(($(origin_answers) - origin_before)) \
     'BEGIN { printf "\n%.1f %% of gatehouse'"'"'s answers came from its memory; %d requests reached the origin.\n", 100 * (1 - reads / requests), origin }'
   if [[ -n ${KEEP:-} ]]; then

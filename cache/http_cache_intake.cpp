@@ -340,7 +340,9 @@ bool HttpCache::renew_same(const Fetch& fetch, const StoredHead& arrived, std::u
     for (std::size_t i = 0; i < found.size(); ++i) {
         const store::HeldEntry& entry = found[i];
         const StoredHead head = policy::view_stored_head(entry->metadata());
-        const bool is_same = head.facts.etag_generated && head.etag == arrived.etag && entry->body_size() == bytes &&
+        // What lies in a file may be given up before its new head is written; what was fetched is at hand.
+        const bool is_same = !entry->has_file() && head.facts.etag_generated && head.etag == arrived.etag &&
+                             entry->body_size() == bytes &&
                              head.vary_names == arrived.vary_names && head.vary_values == arrived.vary_values;
         if (is_same && entry->sequence() < fetch.sequence && alive(entry)) {
             const std::string secondary = secondary_key(arrived.vary_names, arrived.vary_values, std::nullopt);

@@ -318,8 +318,10 @@ constexpr Metric kDiskMetrics[] = {
      render_disk<&Disk::bytes_index>},
     {"gatehouse_disk_reads_total", "counter", "by",
      "Responses read from the disk: on the event loop, because they were in the kernel's memory, or by a thread that may "
-     "wait for the disk.",
+     "wait for the disk. Of large ones the head, unless that is still in memory.",
      render_disk_reads},
+    {"gatehouse_disk_file_hits_total", "counter", "",
+     "Hits on large responses, whose bodies are sent from their files by the kernel.", render_disk<&Disk::from_files>},
     {"gatehouse_disk_reads_in_vain_total", "counter", "",
      "Responses read from the disk and not used, because another one was stored or purged meanwhile.",
      render_disk<&Disk::read_in_vain>},

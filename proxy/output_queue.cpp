@@ -101,8 +101,7 @@ bool OutputQueue::has_left_memory(Segment& segment) noexcept {
 // 13 % of the CPU of 100 kB. Only from the beginning of a page on: otherwise it was twice as slow, with the congestion
 // control that paces (bench/README.md).
 bool OutputQueue::leaves_with_text(Segment& segment) noexcept {
-    const std::uint64_t offset = segment.file->at(segment.at).offset;
-    return offset % cache::store::FileBody::kPageBytes == 0 && !has_left_memory(segment);
+    return segment.file->begins_with_page_at(segment.at) && !has_left_memory(segment);
 }
 
 // Pieces of what is no file. Returns how many slots were filled; there is one at least.

@@ -128,13 +128,13 @@ struct RecordLength {
     std::uint64_t head_bytes = 0; // up to the body
     std::uint64_t record_bytes = 0;
     bool is_long() const noexcept { return record_bytes > kLongRecordBytes; }
-    // With as much padding as it may get, wherever it stands.
+    // Of a whole record, with as much padding as it may get, wherever it stands.
     std::uint64_t most_bytes() const noexcept {
         return record_bytes + (is_long() ? kMostPaddingUnits * kUnitBytes : 0);
     }
 };
 RecordLength record_length(std::uint64_t text_bytes, std::uint64_t body_bytes) noexcept;
-// Has the body of a long record that begins at `offset` begin with a page of the file; 0 for others.
+// Has the body of a long whole record that begins at `offset` begin with a page of the file. 0: it is not long.
 std::uint32_t padding_units_at(std::uint64_t offset, const RecordLength& length) noexcept;
 // How long the head and the whole record are, from its first kRecordHeaderBytes alone; nothing is checked but that the
 // numbers make sense. For who reads a record piece by piece.

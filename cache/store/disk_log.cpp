@@ -90,19 +90,20 @@ KeyHash DiskLog::hash(std::string_view key) const noexcept { return hash_with(id
 FileResult<Location> DiskLog::write_record(RecordFacts facts, const NewRecord& record, const Carried& carried) {
     const std::uint64_t text_bytes = record.key.size() + record.secondary_key.size() + record.metadata.size();
     const RecordLength length = record_length(text_bytes, record.body.size());
-    if (text_bytes > kMostHeadBytes || length.most_bytes() > most_record_bytes()) {
+    const bool is_padded = facts.kind == RecordKind::Whole; // only what is sent as it lies there
+    const std::uint64_t most_bytes = is_padded ? length.most_bytes() : length.record_bytes;
+    if (text_bytes > kMostHeadBytes || most_bytes > most_record_bytes()) {
         return errc::make_error_code(errc::value_too_large);
     }
     const std::vector<std::uint64_t> sums = checksums_of(record.body);
     FileError error;
     for (int attempt = 0; attempt < 2; ++attempt) {
         const std::uint32_t bad_before = bad_segments_;
-        error = make_room(length.most_bytes());
+        error = make_room(most_bytes);
         std::uint64_t record_bytes = 0;
         if (!error) {
             facts.generation = open_->generation();
-            // Pieces of a large body are found by their length alone (chunks_of).
-            facts.padding_units = facts.kind == RecordKind::Chunk ? 0 : padding_units_at(open_end_, length);
+            facts.padding_units = is_padded ? padding_units_at(open_end_, length) : 0;
             record_bytes = length.record_bytes + facts.padding_units * kUnitBytes;
             const std::string head = encode_record_head(facts, record.key, record.secondary_key, record.metadata, sums);
             const std::string_view padding(kZeros.data(), padded(record.body.size()) - record.body.size());

@@ -95,7 +95,7 @@ public:
     using IsWanted = std::function<bool(std::string_view key, std::string_view secondary_key)>;
     void set_is_wanted(IsWanted is_wanted) { is_wanted_ = std::move(is_wanted); }
     // Takes the place of what the index has for the key and secondary key. An error: nothing was stored, and what was
-    // there for the key is gone; value_too_large: it is larger than most_record_bytes(). Where a write fails it is
+    // there for the key is gone; value_too_large: it is larger than most_record_bytes(), padding included. Where a write fails it is
     // tried once more in the next segment. Where no room can be made the next append tries again.
     FileResult<Location> append(const NewRecord& record);
     // A body that is too large for one record, or too long in coming: its pieces one after the other, of

@@ -19,6 +19,7 @@ struct DiskStats {
     std::uint64_t over_queue = 0;        // because too much waited already,
     std::uint64_t too_large = 0;         // or because it is larger than the disk takes
     std::uint64_t write_errors = 0;
+    std::uint64_t from_files = 0;      // hits with their content in files
     std::uint64_t read_at_once = 0;    // records read on the thread that asked for them
     std::uint64_t read_by_readers = 0; // and by threads that may block
     std::uint64_t read_in_vain = 0;    // because the key changed meanwhile

@@ -42,6 +42,7 @@ public:
         std::uint64_t bytes = 0;
     };
     Run at(std::uint64_t position) const noexcept;
+    bool begins_with_page_at(std::uint64_t position) const noexcept { return at(position).offset % kPageBytes == 0; }
     // Whether [first, first + bytes) is known to be right, and the kernel has all of it in memory, so that sending it
     // waits for no disk. False where it cannot say.
     bool is_at_hand(std::uint64_t first, std::uint64_t bytes) const;

@@ -12,20 +12,6 @@ KeptHeads::KeptHeads(std::uint64_t memory_bytes)
     : most_bytes_(std::min(memory_bytes / kShareOfMemory, kMostBytes)),
       sets_(std::bit_ceil(std::max<std::uint64_t>(1, most_bytes_ / kBytesPerSlot / kWays))) {}
 
-template <class Goes>
-void KeptHeads::drop_if(Goes goes) {
-    for (std::size_t index = 0; index < sets_.size() && bytes() > 0; ++index) {
-        std::array<EntryRef, kWays> dropped; // freed without the lock
-        const std::lock_guard lock(mutex_of(index));
-        for (std::size_t way = 0; way < kWays; ++way) {
-            const Slot& slot = sets_[index].slots[way];
-            if (slot.head && goes(slot)) {
-                dropped[way] = empty(sets_[index], way);
-            }
-        }
-    }
-}
-
 KeptHeads::~KeptHeads() {
     drop_if([](const Slot&) { return true; });
 }
@@ -35,19 +21,26 @@ std::size_t KeptHeads::Set::free_way() const noexcept {
     return static_cast<std::size_t>(found - slots.begin());
 }
 
-void KeptHeads::expect(const KeyHash& hash) const noexcept {
-    const Set& set = sets_[index_of(hash)];
-    __builtin_prefetch(&set);
-    for (const Slot& slot : set.slots) {
-        __builtin_prefetch(&slot);
+std::size_t KeptHeads::Set::idle_way() const noexcept {
+    std::size_t way = 0;
+    while (way < kWays && (uses[way] > 0 || !slots[way].head)) {
+        ++way;
+    }
+    return way;
+}
+
+void KeptHeads::Set::age() noexcept {
+    for (std::uint8_t& count : uses) {
+        count = static_cast<std::uint8_t>(std::max(count - 1, 0));
     }
 }
 
-// OPTIMIZATION: nearly all of it is read now, and it is in no cache.
+// OPTIMIZATION: nearly all of it is read now.
 void KeptHeads::expect(const Slot& slot) noexcept {
-    __builtin_prefetch(slot.head.body);
-    __builtin_prefetch(reinterpret_cast<const char*>(slot.head.body) + 64);
-    __builtin_prefetch(reinterpret_cast<const char*>(slot.head.body) + 128);
+    const char* const body = reinterpret_cast<const char*>(slot.head.body);
+    for (std::size_t at = 0; at < kBytesBeside - sizeof(Slot); at += 64) {
+        __builtin_prefetch(body + at);
+    }
     const char* const head = reinterpret_cast<const char*>(slot.head.entry.get());
     for (std::size_t at = 0; at < kExpectedBytes; at += 64) {
         __builtin_prefetch(head + at);
@@ -87,46 +80,80 @@ KeptHeads::Found KeptHeads::find_at(const KeyHash& hash, const disk::Location& l
     });
 }
 
+// What is returned is let go of without the lock.
 EntryRef KeptHeads::empty(Set& set, std::size_t way) noexcept {
-    bytes_.fetch_sub(set.slots[way].head.entry->charged_bytes(), std::memory_order_relaxed);
+    bytes_.fetch_sub(bytes_of(*set.slots[way].head.entry), std::memory_order_relaxed);
     set.tags[way] = 0;
     set.uses[way] = 0;
     return std::exchange(set.slots[way], Slot()).head.entry;
 }
 
-bool KeptHeads::makes_room(const KeyHash& hash) {
-    EntryRef dropped; // freed without the lock
-    const std::size_t index = index_of(hash);
-    const std::lock_guard lock(mutex_of(index));
-    Set& set = sets_[index];
-    if (set.free_way() < kWays && bytes() + kMostHeadBytes <= most_bytes_) {
-        return true;
+bool KeptHeads::makes_room(const KeyHash& hash, std::uint64_t text_bytes) {
+    if (text_bytes > kMostTextBytes) {
+        return false;
     }
-    for (std::size_t way = 0; way < kWays; ++way) {
-        if (set.slots[way].head && set.uses[way] == 0) {
-            dropped = empty(set, way);
-            return true;
+    {
+        EntryRef dropped;
+        const std::size_t index = index_of(hash);
+        const std::lock_guard lock(mutex_of(index));
+        Set& set = sets_[index];
+        if (set.free_way() == kWays) {
+            const std::size_t idle = set.idle_way();
+            if (idle == kWays) {
+                set.age();
+                return false;
+            }
+            dropped = empty(set, idle);
         }
     }
-    for (std::uint8_t& uses : set.uses) {
-        uses = static_cast<std::uint8_t>(std::max(uses - 1, 0));
+    return bytes() + sizeof(Entry) + text_bytes + kBytesBeside <= most_bytes_ || makes_room_elsewhere();
+}
+
+// All that may be taken is: one head goes that was not asked for since the hand came by, whichever set it is in.
+bool KeptHeads::makes_room_elsewhere() {
+    for (std::size_t swept = 0; swept < kMostSetsSwept; ++swept) {
+        EntryRef dropped;
+        const std::size_t index = hand_.fetch_add(1, std::memory_order_relaxed) & (sets_.size() - 1);
+        const std::lock_guard lock(mutex_of(index));
+        Set& set = sets_[index];
+        if (const std::size_t idle = set.idle_way(); idle < kWays) {
+            dropped = empty(set, idle);
+            return true;
+        }
+        set.age();
     }
     return false;
 }
 
 void KeptHeads::keep(const KeyHash& hash, const disk::Location& location, std::uint64_t generation,
                      std::uint64_t changes, EntryRef entry) {
-    const std::uint64_t charge = entry->charged_bytes();
+    const std::uint64_t needed = bytes_of(*entry);
     const std::size_t index = index_of(hash);
     const std::lock_guard lock(mutex_of(index));
     Set& set = sets_[index];
     const std::size_t way = set.free_way();
-    if (way < kWays && charge <= kMostHeadBytes && bytes() + charge <= most_bytes_) {
-        bytes_.fetch_add(charge, std::memory_order_relaxed);
-        set.tags[way] = hash.high;
-        set.uses[way] = 0;
-        const FileBody* const body = entry->file_body();
-        set.slots[way] = {{std::move(entry), body}, changes, generation, location.segment, location.units};
+    const FileBody* const body = entry->file_body();
+    // Who gives a file up says so first, and has the sets looked through then.
+    if (way == kWays || bytes() + needed > most_bytes_ || body->is_given_up()) {
+        return;
+    }
+    bytes_.fetch_add(needed, std::memory_order_relaxed);
+    set.tags[way] = hash.high;
+    set.uses[way] = 0;
+    set.slots[way] = {{std::move(entry), body}, changes, generation, location.segment, location.units};
+}
+
+template <class Goes>
+void KeptHeads::drop_if(Goes goes) {
+    for (std::size_t index = 0; index < sets_.size(); ++index) {
+        std::array<EntryRef, kWays> dropped;
+        const std::lock_guard lock(mutex_of(index));
+        for (std::size_t way = 0; way < kWays; ++way) {
+            const Slot& slot = sets_[index].slots[way];
+            if (slot.head && goes(slot)) {
+                dropped[way] = empty(sets_[index], way);
+            }
+        }
     }
 }
 

@@ -296,6 +296,9 @@ EntryRef MemoryStore::make_file_entry(const PutFacts& facts, std::string_view me
     if (!head && size <= Block::kMaxPayload) {
         head = allocate_whole(size);
     }
+    if (!head && use == FileEntryFor::Keeping) {
+        head = passing_block(size); // all that is stored is in use
+    }
     EntryRef made = fill_entry(std::move(head), facts, metadata, BlockRef(), body->size());
     if (made) {
         Entry* const entry = made.entry_;

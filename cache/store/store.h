@@ -14,6 +14,7 @@
 
 #include <boost/container/static_vector.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -41,10 +42,12 @@ class Candidates {
 public:
     static constexpr std::size_t kMax = 32; // upper bound of cache.memory.max_variants
     void push(HeldEntry entry) noexcept { entries_.push_back(std::move(entry)); }
-    // Those of that key, as many as there is room for.
+    // Those of that key that are not there yet, as many as there is room for.
     void add(const std::vector<EntryRef>& entries, std::string_view key) noexcept {
         for (const EntryRef& entry : entries) {
-            if (entry->key() == key && entries_.size() < kMax) {
+            const bool is_new = std::none_of(entries_.begin(), entries_.end(),
+                                             [&entry](const HeldEntry& one) { return one == entry; });
+            if (entry->key() == key && is_new && entries_.size() < kMax) {
                 entries_.push_back(entry);
             }
         }
@@ -106,7 +109,8 @@ public:
     virtual void lookup(const KeyHash& hash, std::string_view key, Candidates& found) = 0;
     // A number that has grown before a call returns that changes what lookup() finds for a key of this hash (it may
     // grow for others, too). So what was found after it was read is what is stored as long as it is the same: a core
-    // may keep it (cache/store/core_table.h). Lives as long as the store. Null: there is none.
+    // may keep it (cache/store/core_table.h). That does not go for what has its body in a file, nor for its absence: that
+    // is asked for each time. Lives as long as the store. Null: there is none.
     virtual const std::atomic<std::uint64_t>* changes(const KeyHash& /*hash*/) const noexcept { return nullptr; }
     // What lookup() does not find because a slower tier has it, where there is one. `at_hand`: what lookup() found.
     // `may_wait` false: what would have to be waited for counts as Nothing. What comes is not newer than what is at

@@ -66,7 +66,6 @@ void TieredStore::lookup(const KeyHash& hash, std::string_view key, Candidates& 
     }
     KeptHeads::Found kept = kept_heads_.find(hash, key, changes);
     if (kept && is_at_hand(*kept.body)) {
-        read_at_once_.fetch_add(1, std::memory_order_relaxed);
         found.push(std::move(kept.entry));
     }
 }
@@ -212,7 +211,8 @@ ReadState TieredStore::open_at_once(const KeyHash& hash, std::string_view key, c
     if (state != ReadState::Whole || !is_at_hand(*body)) {
         return state == ReadState::Whole ? ReadState::WouldBlock : state;
     }
-    const bool is_kept = body->is_in_one_piece() && kept_heads_.makes_room(hash);
+    const std::uint64_t text_bytes = key.size() + record.head.secondary_key.size() + record.head.metadata.size();
+    const bool is_kept = body->is_in_one_piece() && kept_heads_.makes_room(hash, text_bytes);
     entry = enter_file(hash, key, record, std::move(body), is_kept ? FileEntryFor::Keeping : FileEntryFor::Request,
                        reading);
     if (entry && is_kept) {

@@ -359,6 +359,7 @@ DiskStats TieredStore::disk_stats() const {
     stats.segments_reused = log.segments_reused;
     stats.bad_segments = log.bad_segments;
     writer_.add_stats(stats);
+    stats.from_files = from_files_;
     stats.read_at_once = read_at_once_;
     stats.read_by_readers = read_by_readers_;
     stats.read_in_vain = read_in_vain_;

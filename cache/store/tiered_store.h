@@ -4,8 +4,8 @@
 // the disk. What lookup() does not find bring() looks for there. Small records are read. They are then entries of the
 // memory store like any other where that has room, or where they were read before, a short while ago; else they serve
 // those who wait for them now, and nothing has to be evicted for what may be wanted once. Of larger ones only the head
-// is read, and kept for a while (cache/store/kept_heads.h); the body is sent from its file. Whatever is not in the kernel's memory, or was not checked since the start,
-// is first read by threads that may wait for the disk.
+// is read, and kept for a while (cache/store/kept_heads.h); the body is sent from its file. Whatever is not in the kernel's
+// memory, or was not checked since the start, is first read by threads that may wait for the disk.
 //
 // What is on the disk is never believed against what happened since: while a change of a key waits to be written, the
 // disk is not asked for that key, and what was being read when a key changed is dropped.
@@ -66,7 +66,12 @@ public:
         return memory_->changes(hash);
     }
     Below bring(const KeyHash& hash, std::string_view key, const Candidates& at_hand, bool may_wait) override;
-    void touch(const Entry& entry) noexcept override { memory_->touch(entry); }
+    void touch(const Entry& entry) noexcept override {
+        memory_->touch(entry);
+        if (entry.has_file()) {
+            from_files_.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
     std::unique_ptr<Writer> open_writer(const PutFacts& facts, std::optional<std::uint64_t> expected_bytes) override;
     std::unique_ptr<Writer> open_large_writer(const PutFacts& facts, std::uint64_t bytes) override;
     std::shared_ptr<Body> open_relay(std::optional<std::uint64_t> expected_bytes) override {
@@ -174,6 +179,7 @@ private:
     std::array<std::atomic<std::uint64_t>, kChangeCounters> change_counters_{};
     RecentReads recent_reads_;
     KeptHeads kept_heads_;
+    std::atomic<std::uint64_t> from_files_{0};
     std::atomic<std::uint64_t> read_at_once_{0};
     std::atomic<std::uint64_t> read_by_readers_{0};
     std::atomic<std::uint64_t> read_in_vain_{0};

@@ -1,18 +1,24 @@
 // A fixed array of zeros whose pages cost nothing until they are written: tables that are mostly empty.
 //
-// Elements are neither constructed nor destroyed; a type will do whose zero is all bits zero, and who has others in it sees
-// to their end.
+// Elements are not constructed; a type will do whose zero is all bits zero and that needs no destruction, or whose owner sees
+// to its end.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
+#include <type_traits>
 
 #include <sys/mman.h>
 
 namespace gatehouse::cache::store {
 
-template <class Element>
+enum class Ends : std::uint8_t { Nothing, ByOwner };
+
+template <class Element, Ends kEnds = Ends::Nothing>
 class ZeroedArray {
+    static_assert(std::is_trivially_destructible_v<Element> || kEnds == Ends::ByOwner);
+
 public:
     // Throws std::bad_alloc. `count` is at least 1.
     explicit ZeroedArray(std::size_t count) : count_(count) {

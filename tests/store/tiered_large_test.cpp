@@ -208,19 +208,37 @@ TEST_CASE_FIXTURE(Fixture, "a body that is sent from its file begins with a page
             CAPTURE(is_kept);
             const std::vector<EntryRef> found = files_of(*one.store, key);
             REQUIRE(found.size() == 1);
-            CHECK(found[0]->file()->at(0).offset % 4096 == 0);
+            CHECK(found[0]->file()->begins_with_page_at(0));
             CHECK(content_of(*found[0]->file()) == body);
         }
     }
-    const std::uint64_t rewritten = one.store->disk_stats().records_rewritten;
-    while (one.store->disk_stats().records_rewritten < rewritten + 4) {
+    const std::vector<EntryRef> before = files_of(*one.store, "a");
+    REQUIRE(before.size() == 1);
+    while (!before[0]->file()->is_given_up()) {
         put(*one.store, {.key = "other", .body = std::string(200'000, 'b')});
         one.store->writer().flush();
     }
-    const std::vector<EntryRef> found = files_of(*one.store, "a");
+    const std::vector<EntryRef> after = files_of(*one.store, "a");
+    REQUIRE(after.size() == 1);
+    CHECK(after[0]->file()->at(0).file != before[0]->file()->at(0).file);
+    CHECK(after[0]->file()->begins_with_page_at(0));
+    CHECK(content_of(*after[0]->file()) == body);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a body in a file is found once however it is found, and counted when it is served") {
+    Process& one = start(with_large_segments());
+    put(*one.store, {.key = "a", .metadata = "head", .body = std::string(200'000, 'a')});
+    one.crowd_out();
+    REQUIRE(files_of(*one.store, "a").size() == 1);
+    const Below below = one.store->bring(hash_key("a"), "a", {}, true);
+    Candidates found;
+    one.store->lookup(hash_key("a"), "a", found);
+    CHECK(found.size() == 1);
+    found.add(below.unlisted, "a");
     REQUIRE(found.size() == 1);
-    CHECK(found[0]->file()->at(0).offset % 4096 == 0);
-    CHECK(content_of(*found[0]->file()) == body);
+    CHECK(one.store->disk_stats().from_files == 0);
+    one.store->touch(*found[0]);
+    CHECK(one.store->disk_stats().from_files == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a response whose body lies in a file is freshened and erased like any other") {

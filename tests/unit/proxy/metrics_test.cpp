@@ -246,11 +246,13 @@ TEST_CASE_FIXTURE(Fixture, "a disk store has metrics of its own, which are not t
     disk->over_write_budget = 6;
     disk->not_admitted = 7;
     disk->read_errors = 8;
+    disk->from_files = 10;
     disk->write_errors = 9;
     auto series = render();
     CHECK(series["gatehouse_disk_objects"] == "1");
     CHECK(series["gatehouse_disk_reads_total{by=\"loop\"}"] == "2");
     CHECK(series["gatehouse_disk_reads_total{by=\"reader\"}"] == "3");
+    CHECK(series["gatehouse_disk_file_hits_total"] == "10");
     CHECK(series["gatehouse_disk_not_written_total{reason=\"queue\"}"] == "4");
     CHECK(series["gatehouse_disk_not_written_total{reason=\"too_large\"}"] == "5");
     CHECK(series["gatehouse_disk_not_written_total{reason=\"write_budget\"}"] == "6");

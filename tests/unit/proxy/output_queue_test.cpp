@@ -1,89 +1,23 @@
 // Text and pieces of bodies on their way out, through a socket that takes little at a time.
-#include "proxy/output_queue.h"
+#include "tests/unit/proxy/output_queue_support.h"
 
 #include "cache/store/memory_store.h"
-#include "tests/store/disk_tools.h"
-#include "tests/support/child_process.h"
 
 #include <doctest/doctest.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
+#include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 using namespace gatehouse;
-using cache::store::Body;
+using namespace gatehouse::proxy::testing;
 using proxy::OutputQueue;
-using Flush = proxy::OutputQueue::Flush;
 
 namespace {
-
-// Two connected sockets that hold little, so that sends stop half way.
-class Pair {
-public:
-    explicit Pair(int buffer_bytes = 1) {
-        std::array<int, 2> ends{};
-        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
-        near_ = ends[0];
-        far_ = ends[1];
-        ::setsockopt(near_, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
-    }
-    ~Pair() {
-        ::close(near_);
-        close_far();
-    }
-    Pair(const Pair&) = delete;
-    Pair& operator=(const Pair&) = delete;
-    int near_end() const { return near_; }
-    void close_far() {
-        if (far_ >= 0) {
-            ::close(far_);
-            far_ = -1;
-        }
-    }
-    std::string receive(std::size_t most) {
-        std::string text(most, '\0');
-        const ssize_t got = ::recv(far_, text.data(), most, MSG_DONTWAIT);
-        text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-        return text;
-    }
-    // Flushes and receives in turns until nothing is left.
-    std::string receive_all(OutputQueue& queue) {
-        std::string all;
-        for (int round = 0; round < 1'000'000; ++round) {
-            const Flush state = queue.try_flush(near_);
-            REQUIRE(state != Flush::Failed);
-            for (std::string text = receive(65536); !text.empty(); text = receive(65536)) {
-                all += text;
-            }
-            if (state == Flush::Done) {
-                return all;
-            }
-        }
-        FAIL("the queue never became empty");
-        return all;
-    }
-
-private:
-    int near_ = -1;
-    int far_ = -1;
-};
-
-std::string letters(std::size_t bytes, unsigned seed = 0) {
-    std::string text(bytes, '\0');
-    for (std::size_t i = 0; i < bytes; ++i) {
-        text[i] = static_cast<char>('a' + (i * 7 + i / 26 + seed) % 26);
-    }
-    return text;
-}
 
 struct Bodies {
     std::unique_ptr<cache::store::Store> store;
@@ -112,164 +46,7 @@ void fill(Body& body, std::string_view text) {
     }
 }
 
-// A body of many small blocks: one announced length after another would be one block each, so the chain is made by
-// hand from blocks that hold what they are asked for.
-class Chain {
-public:
-    Chain(std::size_t blocks, std::size_t bytes_each) : budget_(1ULL << 30) {
-        for (std::size_t i = 0; i < blocks; ++i) {
-            const std::uint64_t charge = cache::store::Block::charge_for(bytes_each);
-            REQUIRE(budget_.try_charge(charge));
-            auto block = cache::store::Block::allocate(bytes_each, budget_);
-            const std::string part = letters(block->capacity(), static_cast<unsigned>(i));
-            std::memcpy(block->data(), part.data(), part.size());
-            text += part;
-            if (last_) {
-                last_->set_next(block);
-            } else {
-                first_ = block;
-            }
-            last_ = block;
-        }
-        last_.reset();
-    }
-    Body::Cursor cursor() const { return {first_, text.size()}; }
-    std::string text;
-
-private:
-    cache::store::MemoryBudget budget_;
-    cache::store::BlockRef first_;
-    cache::store::BlockRef last_;
-};
-
 } // namespace
-
-namespace {
-
-// A body in pieces of a file each.
-class FilePieces {
-public:
-    explicit FilePieces(const std::vector<std::string>& pieces) {
-        std::vector<cache::store::FileBody::Piece> list;
-        for (std::size_t i = 0; i < pieces.size(); ++i) {
-            paths.push_back(directory_.write("piece" + std::to_string(i), "before" + pieces[i] + "behind"));
-            auto file = files.open(paths.back());
-            REQUIRE(file);
-            list.push_back({std::move(*file), 6, pieces[i].size()});
-            text += pieces[i];
-        }
-        body = std::make_shared<const cache::store::FileBody>(list);
-    }
-    std::shared_ptr<const cache::store::FileBody> body;
-    std::string text;
-    std::vector<std::string> paths;
-    cache::store::testing::HookedFiles files;
-
-private:
-    testing::ScratchDirectory directory_;
-};
-
-} // namespace
-
-TEST_CASE(
-    "bodies that lie in files leave in their place between text and others, whatever the socket takes at a time") {
-    const FilePieces file({letters(300'000, 1), letters(5, 2), letters(100'000, 3)});
-    const Chain chain(2, 64);
-    Pair pair;
-    OutputQueue queue;
-    std::string expected;
-    const auto text = [&](const std::string& more) {
-        queue.append(more);
-        expected += more;
-    };
-    const auto span = [&](std::size_t first, std::size_t bytes) {
-        queue.append_file(file.body, first, bytes);
-        expected += file.text.substr(first, bytes);
-    };
-    text("head\r\n");
-    span(0, file.text.size());
-    text("next head\r\n");
-    queue.append_body(chain.cursor(), chain.text.size(), nullptr);
-    expected += chain.text;
-    span(299'999, 7);
-    span(12, 0);
-    span(400'000, 5);
-    text("end");
-    CHECK(queue.pending_bytes() == expected.size());
-    CHECK(pair.receive_all(queue) == expected);
-    CHECK(queue.sent_bytes() == expected.size());
-    CHECK(queue.pending_bytes() == 0);
-}
-
-TEST_CASE("what comes before a body in a file arrives whole and in order, wherever in a page the body begins") {
-    constexpr std::size_t kPage = 4096;
-    constexpr std::size_t kBefore = 6; // in the file
-    const FilePieces file({letters(100'000, 1)});
-    struct Row {
-        const char* name;
-        std::size_t first;
-        std::size_t bytes;
-    };
-    for (const Row& row : {Row{"within a page", 0, 100'000}, Row{"with a page", kPage - kBefore, 50'000},
-                           Row{"one byte before a page", kPage - kBefore - 1, 50'000},
-                           Row{"one byte behind its beginning", kPage - kBefore + 1, 50'000},
-                           Row{"with a page, one byte", 2 * kPage - kBefore, 1}}) {
-        for (const int room : {1, 1 << 20}) {
-            CAPTURE(row.name);
-            CAPTURE(room);
-            Pair pair(room);
-            OutputQueue queue;
-            queue.append("head");
-            queue.append_file(file.body, row.first, row.bytes);
-            queue.append("next head");
-            queue.append_file(file.body, row.first, row.bytes);
-            const std::string part = file.text.substr(row.first, row.bytes);
-            CHECK(pair.receive_all(queue) == "head" + part + "next head" + part);
-        }
-    }
-}
-
-TEST_CASE("what of a file has left the kernel's memory while the socket had no room is not sent before it is read in") {
-    FilePieces file({letters(300'000, 1), letters(1000, 2)});
-    Pair pair;
-    OutputQueue queue;
-    queue.append("head");
-    queue.append_file(file.body, 0, 300'000);
-    queue.append("next head");
-    queue.append_file(file.body, 300'000, 1000);
-    REQUIRE(queue.try_flush(pair.near_end()) ==
-            Flush::WouldBlock); // what was at hand when it was queued is sent at once
-    file.files.nothing_at_hand = true;
-    std::string received = pair.receive(1'000'000);
-    CHECK(queue.try_flush(pair.near_end()) == Flush::NotAtHand);
-    CHECK(queue.next_file().body == file.body);
-    CHECK(queue.next_file().first == queue.sent_bytes() - 4);
-    CHECK(queue.next_file().bytes == 300'000 - queue.next_file().first);
-    CHECK(queue.try_flush(pair.near_end()) == Flush::NotAtHand); // asked again, it is still not
-    int read_in = 0;
-    for (Flush state = Flush::NotAtHand; state != Flush::Done; state = queue.try_flush(pair.near_end())) {
-        REQUIRE(state != Flush::Failed);
-        if (state == Flush::NotAtHand) {
-            queue.file_was_read_in();
-            ++read_in;
-        }
-        received += pair.receive(1'000'000);
-    }
-    received += pair.receive(1'000'000);
-    CHECK(received == "head" + file.text.substr(0, 300'000) + "next head" + file.text.substr(300'000));
-    CHECK(read_in > 2); // after each time that there was no room, and for the second body
-}
-
-TEST_CASE("a file that became shorter fails the queue") {
-    const FilePieces file({letters(1000)});
-    std::filesystem::resize_file(file.paths[0], 500);
-    Pair pair;
-    OutputQueue queue;
-    queue.append("head");
-    queue.append_file(file.body, 0, 1000);
-    CHECK(queue.try_flush(pair.near_end()) == Flush::Failed);
-    CHECK(queue.error() == EIO);
-}
 
 TEST_CASE("an empty queue has nothing to send") {
     Pair pair;
