@@ -3,6 +3,7 @@
 
 #include "tests/store/store_contract.h"
 #include "tests/store/store_tools.h"
+#include "tests/support/sanitizers.h"
 
 #include <algorithm>
 #include <fstream>
@@ -19,11 +20,8 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1024 * 1024;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kIsSanitized = true; // which keeps what was freed, and shadows of all
-#else
-constexpr bool kIsSanitized = false;
-#endif
+// Then what was freed is kept, and shadows of all.
+constexpr bool kIsSanitized = gatehouse::testing::kHasAddressSanitizer || gatehouse::testing::kHasThreadSanitizer;
 
 // Of this process, without files: by the kernel's account.
 std::uint64_t resident_bytes() {

@@ -1,6 +1,7 @@
 // Wake-ups by core: one post for many waiters, and none lost between threads.
 #include "cache/wait_lists.h"
 
+#include "tests/support/sanitizers.h"
 #include "tests/unit/cache/harness.h"
 
 #include <doctest/doctest.h>
@@ -58,17 +59,7 @@ private:
 std::shared_ptr<const void> nobody() { return nullptr; }
 
 // Many where the threads are watched, few where they only have to run.
-#if defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kRaceRounds = 100'000;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr std::uint64_t kRaceRounds = 100'000;
-#else
-constexpr std::uint64_t kRaceRounds = 3'000;
-#endif
-#else
-constexpr std::uint64_t kRaceRounds = 3'000;
-#endif
+constexpr std::uint64_t kRaceRounds = gatehouse::testing::kHasThreadSanitizer ? 100'000 : 3'000;
 
 } // namespace
 
