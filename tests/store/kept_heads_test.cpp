@@ -126,6 +126,17 @@ TEST_CASE("kept heads: when all that may be taken is, idle heads make room which
     CHECK(kept == 1000); // each at its time
 }
 
+TEST_CASE("kept heads: where all that is stored is in use, what passes through lends the memory for a head") {
+    Heads heads;
+    std::vector<EntryRef> held;
+    while (EntryRef entry = put(*heads.memory, {.key = "held " + std::to_string(held.size()), .body = "content"})) {
+        held.push_back(std::move(entry));
+    }
+    const EntryRef head = heads.entry("a");
+    REQUIRE(head);
+    CHECK(head->body_size() == 100);
+}
+
 TEST_CASE("kept heads: those whose file was given up go, and nothing else") {
     Heads heads;
     REQUIRE(heads.keep("old", kPlace));

@@ -317,3 +317,31 @@ TEST_CASE("Readers find what they ask for or nothing, while the log goes round u
     CHECK(failed == 0);
     CHECK(wrong == 0);
 }
+
+TEST_CASE("Only what is sent from its file as it lies there is padded, however long another record is") {
+    constexpr std::uint64_t kLargeSegment = 1024 * 1024;
+    const TemporaryDirectory directory;
+    PosixFiles files;
+    DiskIndex index;
+    LogRecovery found;
+    auto log = DiskLog::open(files, {directory.path(), kLargeSegment, 4, false, 32}, index, found);
+    REQUIRE(log.has_value());
+    const std::string metadata(70'000, 'm');
+    const std::string body(100'000, 'b');
+    for (const RecordKind kind : {RecordKind::Whole, RecordKind::Removed}) {
+        CAPTURE(static_cast<int>(kind));
+        NewRecord record;
+        record.kind = kind;
+        record.key = "key";
+        record.metadata = metadata;
+        record.body = kind == RecordKind::Whole ? std::string_view(body) : std::string_view();
+        const auto written = (*log)->append(record);
+        REQUIRE(written.has_value());
+        const RecordLength length = record_length(record.key.size() + metadata.size(), record.body.size());
+        const std::uint64_t padding = std::uint64_t{written->length_units} * kUnitBytes - length.record_bytes;
+        CHECK(padding == (kind == RecordKind::Whole
+                              ? padding_units_at(std::uint64_t{written->units} * kUnitBytes, length) * kUnitBytes
+                              : 0));
+        CHECK((padding > 0) == (kind == RecordKind::Whole));
+    }
+}
