@@ -30,8 +30,8 @@ namespace gatehouse::cache::store {
 
 class KeptHeads {
 public:
-    // What they may take of a memory store of `memory_bytes`. The heads are charged to it; what belongs to each beside,
-    // a fifth to a third of it, is counted here.
+    // What they may take of a memory store of `memory_bytes`. The heads are charged to it; what belongs to each beside
+    // (kBytesBeside, a third of what a small one takes) is counted here alone, and free slots are not.
     static constexpr std::uint64_t kShareOfMemory = 16;
     static constexpr std::uint64_t kMostBytes = 64ull * 1024 * 1024;
     // Key, secondary key and metadata of one that is kept.
