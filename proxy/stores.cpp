@@ -20,6 +20,7 @@ using http::ErrorKind;
 namespace {
 
 constexpr std::uint64_t kQueueShare = 8; // of the memory store, for what waits to be written
+constexpr std::uint64_t kGatheredShare = 64; // of it, for what waits for more to be written with it
 constexpr std::uint64_t kLeastStoreBytes = 1024 * 1024;
 constexpr std::uint64_t kMostQueuedBytes = 64ull * 1024 * 1024;
 
@@ -55,6 +56,7 @@ store::TieredOptions tiered_options(const config::Cache& cache) {
     store::TieredOptions options;
     options.writer.max_object_bytes = cache.disk.max_object_bytes;
     options.writer.queued_bytes = std::min(cache.memory.size_bytes / kQueueShare, kMostQueuedBytes);
+    options.writer.gathered_bytes = std::min(cache.memory.size_bytes / kGatheredShare, options.writer.gathered_bytes);
     options.writer.bytes_per_second = cache.disk.write_bytes_per_second;
     options.ring = open_ring(cache.disk);
     return options;

@@ -38,7 +38,7 @@ public:
     // For sendfile(2).
     virtual int descriptor() const noexcept = 0;
     // One piece behind the other, at most kMostPieces, from `offset` on. Where it fails some of it may have been written.
-    static constexpr std::size_t kMostPieces = 8;
+    static constexpr std::size_t kMostPieces = 256; // less than the kernel takes (IOV_MAX)
     virtual FileError write_pieces(std::span<const std::string_view> pieces, std::uint64_t offset) = 0;
     FileError write(std::string_view bytes, std::uint64_t offset) { return write_pieces({&bytes, 1}, offset); }
     // Makes room for that many bytes in all; what is new reads as zeros.

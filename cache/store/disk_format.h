@@ -164,9 +164,9 @@ public:
     std::uint64_t entries() const noexcept { return entries_.size() / kFooterEntryBytes; }
     std::uint64_t places() const noexcept { return places_.size() / kPlaceBytes; }
     std::string encoded() const { return entries_ + places_; }
-    // With one entry more, whatever that is.
-    std::uint64_t most_bytes_after_next() const noexcept {
-        return entries_.size() + kFooterEntryBytes + places_.size() + kPlaceBytes;
+    // With so many entries more, whatever they are.
+    std::uint64_t most_bytes_with(std::uint64_t more) const noexcept {
+        return entries_.size() + places_.size() + more * (kFooterEntryBytes + kPlaceBytes);
     }
 
 private:

@@ -8,8 +8,8 @@
 // A segment whose write fails is set aside: what it holds is found until its turn to be reused comes, and it is not
 // filled again before the next start.
 //
-// disk_log.cpp has the calls, disk_refresh.cpp new heads, disk_read.cpp what any thread does, disk_recovery.cpp the
-// start, disk_reuse.cpp how room is made.
+// disk_log.cpp opens and closes it, disk_append.cpp writes, disk_chunks.cpp in pieces, disk_refresh.cpp has new heads,
+// disk_read.cpp what any thread does, disk_recovery.cpp the start, disk_reuse.cpp how room is made.
 #pragma once
 
 #include "cache/store/disk_files.h"
@@ -98,6 +98,12 @@ public:
     // there for the key is gone; value_too_large: it is larger than most_record_bytes(), padding included. Where a write fails it is
     // tried once more in the next segment. Where no room can be made the next append tries again.
     FileResult<Location> append(const NewRecord& record);
+    // The same for each of them; an error for each. Requires: no two have the same key. What there is room for in the open
+    // segment is written by one call, up to kMostTogether records and kMostBytesTogether: that is cheaper, and the kernel
+    // keeps it in memory in larger pieces, which are cheaper to send.
+    std::vector<FileError> append_together(std::span<const NewRecord> records);
+    static constexpr std::size_t kMostTogether = 64;
+    static constexpr std::uint64_t kMostBytesTogether = 1024 * 1024;
     // A body that is too large for one record, or too long in coming: its pieces one after the other, of
     // chunk_bytes() each but for the last, and then all of it under its key. Pieces alone are nothing.
     std::uint64_t chunk_bytes() const noexcept;
@@ -176,7 +182,7 @@ private:
     bool is_there(const Place& place) const noexcept;
 
     // ---- disk_reuse.cpp
-    FileError make_room(std::uint64_t record_bytes);
+    FileError make_room(std::uint64_t bytes, std::uint64_t records = 1);
     FileError begin_segment();
     void keep_free_segments();
     FileError seal();
@@ -193,7 +199,7 @@ private:
     bool has_body_at(const KeyHash& hash, const IndexEntry& entry, const Place& place) const;
     void keep_or_drop(const KeyHash& hash, const IndexEntry& known, std::uint32_t length_units, bool only_read);
     FileError rewrite(const KeyHash& hash, const IndexEntry& entry);
-    std::uint64_t room() const noexcept;
+    std::uint64_t room(std::uint64_t records) const noexcept;
 
     // ---- disk_read.cpp
     ReadState read_entry(const KeyHash& hash, const Location& location, ReadRecord& record, Blocking blocking,
@@ -239,11 +245,19 @@ private:
         Place body;                    // Metadata
         std::uint64_t chunk_bytes = 0; // Manifest
     };
+    // ---- disk_append.cpp
+    struct Unwritten;
+    RecordFacts facts_of(const NewRecord& record, const Carried& carried) const;
+    void make_way(const RecordFacts& facts, const NewRecord& record);
+    void count_admitted(const Location& written) noexcept;
     FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);
-    FileResult<Location> write_record(RecordFacts facts, const NewRecord& record, const Carried& carried);
+    std::vector<Unwritten> that_fit_together(std::span<const NewRecord> records) const;
+    bool is_too_large(const Unwritten& one) const noexcept;
+    FileResult<Location> write_record(const RecordFacts& facts, const NewRecord& record, const Carried& carried);
+    FileError write_together(std::span<Unwritten> records);
+    FileError write_at_end(std::span<Unwritten> records);
     FileError write_open(std::span<const std::string_view> pieces);
-    Location enter_written(const RecordFacts& facts, const NewRecord& record, std::uint64_t record_bytes,
-                           const Carried& carried);
+    Location enter_written(const Unwritten& one);
     void drop_oldest(const KeyHash& hash);
 
     Files& files_;

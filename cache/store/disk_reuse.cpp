@@ -21,16 +21,17 @@ constexpr std::size_t kFreeSegments = 2; // kept ready, so that what is written 
 
 } // namespace
 
-std::uint64_t DiskLog::room() const noexcept {
+// For so many records together.
+std::uint64_t DiskLog::room(std::uint64_t records) const noexcept {
     if (open_ == nullptr) {
         return 0;
     }
-    const std::uint64_t behind = padded(footer_.most_bytes_after_next()) + kTrailerBytes;
+    const std::uint64_t behind = padded(footer_.most_bytes_with(records)) + kTrailerBytes;
     return options_.segment_bytes - open_end_ > behind ? options_.segment_bytes - open_end_ - behind : 0;
 }
 
-FileError DiskLog::make_room(std::uint64_t record_bytes) {
-    while (record_bytes > room()) {
+FileError DiskLog::make_room(std::uint64_t bytes, std::uint64_t records) {
+    while (bytes > room(records)) {
         if (open_ != nullptr) {
             seal(); // where it fails the segment is set aside, and what it holds stays
         }

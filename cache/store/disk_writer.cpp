@@ -11,8 +11,36 @@ namespace gatehouse::cache::store {
 
 namespace {
 
-constexpr std::size_t kKeptBytes = 1024 * 1024;          // of room for a body, from one to the next
 constexpr std::size_t kSeenSlots = std::size_t{1} << 18; // 1 MiB: of so many hashes the last refusal is remembered
+
+std::uint64_t text_bytes_of(const Entry& entry) noexcept {
+    return entry.key().size() + entry.secondary_key().size() + entry.metadata().size();
+}
+
+// Where it is, if all of it lies in one block; else together in `room`.
+std::string_view body_of(const Entry& entry, std::string& room) {
+    const Block* block = entry.body().get();
+    if (block == nullptr || block->capacity() >= entry.body_size()) {
+        return block == nullptr ? std::string_view()
+                                : std::string_view(block->data(), static_cast<std::size_t>(entry.body_size()));
+    }
+    for (; block != nullptr; block = block->next().get()) {
+        const std::uint64_t left = entry.body_size() - room.size();
+        room.append(block->data(), static_cast<std::size_t>(std::min<std::uint64_t>(left, block->capacity())));
+    }
+    return room;
+}
+
+disk::NewRecord record_of(const Entry& entry, std::string& room) {
+    disk::NewRecord record;
+    record.key = entry.key();
+    record.secondary_key = entry.secondary_key();
+    record.metadata = entry.metadata();
+    record.body = body_of(entry, room);
+    record.total_bytes = record.body.size();
+    record.sequence = entry.sequence();
+    return record;
+}
 
 } // namespace
 
@@ -56,48 +84,64 @@ Change DiskWriter::removal_of(const Change& change) {
     return removal;
 }
 
+bool DiskWriter::joins_others(const Change& change) const {
+    if (change.kind != Change::Kind::Store || change.entry->file() != nullptr) {
+        return false;
+    }
+    const disk::RecordLength length = disk::record_length(text_bytes_of(*change.entry), change.entry->body_size());
+    return length.most_bytes() <= std::min(disk::DiskLog::kMostBytesTogether, log_.most_record_bytes());
+}
+
 bool DiskWriter::push(Change change) {
     Item item;
     if (change.entry) {
-        const Entry& entry = *change.entry;
-        const std::uint64_t body_bytes = entry.file() ? 0 : entry.body_size(); // one in a file stays there
-        item.bytes = entry.key().size() + entry.secondary_key().size() + entry.metadata().size() + body_bytes;
+        const std::uint64_t body_bytes = change.entry->file() ? 0 : change.entry->body_size(); // one in a file stays there
+        item.bytes = text_bytes_of(*change.entry) + body_bytes;
+        item.joins_others = joins_others(change);
     }
     if (change.kind == Change::Kind::Chunk) {
         item.bytes = change.bytes.size();
     }
-    {
-        const std::lock_guard lock(mutex_);
-        if (stopping_) {
-            return false;
-        }
-        if (queue_.size() >= 2 * kMostQueued || queued_text_bytes_ >= kMostTextBytes) {
-            lose_count();
-            return false;
-        }
-        const bool has_room = queued_bytes_ == 0 || queued_bytes_ + item.bytes <= options_.queued_bytes;
-        if (item.bytes > 0 && (!has_room || queue_.size() >= kMostQueued)) {
-            if (change.kind == Change::Kind::Chunk) {
-                if (!change.large->has_failed.exchange(true)) {
-                    over_queue_.fetch_add(1, std::memory_order_relaxed);
-                }
-                return false;
-            }
-            over_queue_.fetch_add(1, std::memory_order_relaxed);
-            if (change.is_alone && !log_.has(change.entry->key(), change.entry->secondary_key())) {
-                return false; // there is nothing that it would take the place of
-            }
-            item.bytes = 0;
-            change = removal_of(change);
-        }
-        queued_bytes_ += item.bytes;
-        item.text_bytes = change.key.size() + change.secondary_key.size() + change.metadata.size();
-        queued_text_bytes_ += item.text_bytes;
-        item.change = std::move(change);
-        queue_.push_back(std::move(item));
+    const bool replaces = !change.is_alone || (change.entry && log_.has(change.entry->key(), change.entry->secondary_key()));
+    item.may_wait = item.joins_others && !replaces;
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+        return false;
     }
-    changed_.notify_one();
+    if (queue_.size() >= 2 * kMostQueued || queued_text_bytes_ >= kMostTextBytes) {
+        lose_count();
+        return false;
+    }
+    const bool has_room = queued_bytes_ == 0 || queued_bytes_ + item.bytes <= options_.queued_bytes;
+    if (item.bytes > 0 && (!has_room || queue_.size() >= kMostQueued)) {
+        if (change.kind == Change::Kind::Chunk) {
+            if (!change.large->has_failed.exchange(true)) {
+                over_queue_.fetch_add(1, std::memory_order_relaxed);
+            }
+            return false;
+        }
+        over_queue_.fetch_add(1, std::memory_order_relaxed);
+        if (!replaces) {
+            return false; // there is nothing that it would take the place of
+        }
+        item = Item();
+        change = removal_of(change);
+    }
+    item.text_bytes = change.key.size() + change.secondary_key.size() + change.metadata.size();
+    item.change = std::move(change);
+    enqueue(std::move(item));
     return true;
+}
+
+// The mutex is locked.
+void DiskWriter::enqueue(Item item) {
+    queued_bytes_ += item.bytes;
+    queued_text_bytes_ += item.text_bytes;
+    hurried_ += item.may_wait ? 0 : 1;
+    queue_.push_back(std::move(item));
+    if (queue_.size() == 1 || !may_gather()) {
+        changed_.notify_one();
+    }
 }
 
 std::shared_ptr<Load> DiskWriter::pause() {
@@ -107,6 +151,7 @@ std::shared_ptr<Load> DiskWriter::pause() {
     }
     if (!pause_) {
         pause_ = std::make_shared<Load>();
+        changed_.notify_one();
     }
     return pause_;
 }
@@ -114,11 +159,8 @@ std::shared_ptr<Load> DiskWriter::pause() {
 void DiskWriter::run_later(std::function<void(disk::DiskLog&)> job) {
     Item item;
     item.job = std::move(job);
-    {
-        const std::lock_guard lock(mutex_);
-        queue_.push_back(std::move(item));
-    }
-    changed_.notify_one();
+    const std::lock_guard lock(mutex_);
+    enqueue(std::move(item));
 }
 
 void DiskWriter::flush() {
@@ -127,20 +169,42 @@ void DiskWriter::flush() {
     done.get_future().wait();
 }
 
+bool DiskWriter::may_gather() const noexcept {
+    return !stopping_ && !pause_ && hurried_ == 0 && queued_bytes_ < options_.gathered_bytes &&
+           queue_.size() < disk::DiskLog::kMostTogether;
+}
+
+// What is to be written next: one change, or some that join each other. None: it is to stop.
+std::vector<DiskWriter::Item> DiskWriter::next() {
+    std::vector<Item> items;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    changed_.wait_for(lock, options_.gather, [this] { return !may_gather(); });
+    if (queue_.empty()) {
+        return items;
+    }
+    items.push_back(pop());
+    const auto is_of_another_key = [this](const Item& item) { return item.change.hash != queue_.front().change.hash; };
+    while (items.front().joins_others && !queue_.empty() && queue_.front().joins_others &&
+           items.size() < disk::DiskLog::kMostTogether &&
+           std::all_of(items.begin(), items.end(), is_of_another_key)) {
+        items.push_back(pop());
+    }
+    return items;
+}
+
+// The mutex is locked.
+DiskWriter::Item DiskWriter::pop() {
+    Item item = std::move(queue_.front());
+    queue_.pop_front();
+    queued_text_bytes_ -= item.text_bytes;
+    hurried_ -= item.may_wait ? 0 : 1;
+    return item;
+}
+
 void DiskWriter::run() {
-    for (;;) {
-        Item item;
-        {
-            std::unique_lock lock(mutex_);
-            changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-            if (queue_.empty()) {
-                break;
-            }
-            item = std::move(queue_.front());
-            queue_.pop_front();
-            queued_text_bytes_ -= item.text_bytes;
-        }
-        do_next(std::move(item));
+    for (std::vector<Item> items = next(); !items.empty(); items = next()) {
+        do_next(items);
         if (log_.take_gave_up_files()) {
             gave_up_files_();
         }
@@ -157,17 +221,27 @@ void DiskWriter::run() {
     }
 }
 
-void DiskWriter::do_next(Item item) {
+void DiskWriter::do_next(std::vector<Item>& items) {
+    const Item& first = items.front();
     const bool is_given_up = has_lost_count_ && begin_anew();
-    if (item.job) {
-        item.job(log_);
+    if (first.job) {
+        first.job(log_);
         return;
     }
     if (is_given_up) {
-        give_up(item.change);
+        give_up(first.change); // others that joined it have no pieces that would be missing
+    } else if (first.joins_others) {
+        store_together(items);
     } else {
-        write(item.change);
+        write(first.change);
     }
+    for (const Item& item : items) {
+        finish(item);
+    }
+}
+
+// It was written, or will not be.
+void DiskWriter::finish(const Item& item) {
     if (item.change.kind != Change::Kind::Chunk) {
         written_(item.change);
     }
@@ -196,19 +270,16 @@ bool DiskWriter::begin_anew() {
         for (const Item& item : given_up) {
             queued_text_bytes_ -= item.text_bytes;
         }
+        hurried_ = queue_.size(); // jobs
         has_lost_count_ = false;
     }
     for (const Item& item : given_up) {
         give_up(item.change);
-        if (item.change.kind != Change::Kind::Chunk) {
-            written_(item.change);
-        }
-        take_off(item.bytes);
+        finish(item);
     }
     return true;
 }
 
-// It was written, or will not be.
 void DiskWriter::take_off(std::uint64_t bytes) {
     std::shared_ptr<Load> pause;
     {
@@ -258,6 +329,28 @@ void DiskWriter::write(const Change& change) {
         Change removal = removal_of(change);
         removal.secondary_key = change.old_secondary_key;
         remove(std::move(removal));
+    }
+}
+
+// Requires: all join each other.
+void DiskWriter::store_together(std::span<const Item> items) {
+    std::vector<const Change*> changes;
+    std::vector<bool> had_another;
+    std::vector<disk::NewRecord> records;
+    std::vector<std::string> rooms(items.size()); // of bodies that do not lie in one block
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const Change& change = items[i].change;
+        if (!may_write(change)) {
+            remove(removal_of(change));
+            continue;
+        }
+        changes.push_back(&change);
+        had_another.push_back(log_.has(change.entry->key(), change.entry->secondary_key()));
+        records.push_back(record_of(*change.entry, rooms[i]));
+    }
+    const std::vector<disk::FileError> errors = log_.append_together(records);
+    for (std::size_t i = 0; i < errors.size(); ++i) {
+        note_stored(errors[i], *changes[i], had_another[i]);
     }
 }
 
@@ -382,37 +475,13 @@ disk::FileError DiskWriter::store(const Change& change) {
     if (entry.file() != nullptr) {
         return {}; // its body was given up meanwhile, and with it what there is to store
     }
-    disk::NewRecord record;
-    record.key = entry.key();
-    record.secondary_key = entry.secondary_key();
-    record.metadata = entry.metadata();
-    record.body = body_of(entry);
-    record.total_bytes = record.body.size();
-    record.sequence = entry.sequence();
-    const std::uint64_t text_bytes = record.key.size() + record.secondary_key.size() + record.metadata.size();
-    if (disk::record_length(text_bytes, record.body.size()).most_bytes() > log_.most_record_bytes()) {
+    std::string room;
+    const disk::NewRecord record = record_of(entry, room);
+    if (disk::record_length(text_bytes_of(entry), record.body.size()).most_bytes() > log_.most_record_bytes()) {
         return store_in_chunks(record);
     }
     const auto stored = log_.append(record);
     return stored ? disk::FileError() : stored.error();
-}
-
-// Where it is, if all of it lies in one block; else together in body_, until the next one.
-std::string_view DiskWriter::body_of(const Entry& entry) {
-    const Block* block = entry.body().get();
-    if (block == nullptr || block->capacity() >= entry.body_size()) {
-        return block == nullptr ? std::string_view()
-                                : std::string_view(block->data(), static_cast<std::size_t>(entry.body_size()));
-    }
-    if (body_.capacity() > kKeptBytes) {
-        body_ = std::string();
-    }
-    body_.clear();
-    for (; block != nullptr; block = block->next().get()) {
-        const std::uint64_t left = entry.body_size() - body_.size();
-        body_.append(block->data(), static_cast<std::size_t>(std::min<std::uint64_t>(left, block->capacity())));
-    }
-    return body_;
 }
 
 disk::FileError DiskWriter::store_in_chunks(const disk::NewRecord& record) {

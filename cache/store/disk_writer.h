@@ -1,5 +1,9 @@
 // The thread that writes to the disk what changes in memory, in the order in which it changed.
 //
+// What is new to the disk waits for more of it, for a moment: it is written together then (DiskLog::append_together), and
+// the thread is woken once. Whatever takes the place of something is written at once, as is what is before it: what was
+// replaced or removed must not come back.
+//
 // What waits is bounded by bytes and by number. What finds no room, is over the write budget or is not admitted is not
 // written; where the disk has an older record for it, that is taken out instead, so that it never comes back.
 #pragma once
@@ -18,7 +22,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -62,7 +66,11 @@ struct Change {
 struct DiskWriterOptions {
     std::uint64_t max_object_bytes = 8ull * 1024 * 1024; // a larger body is not written
     std::uint64_t queued_bytes = 32ull * 1024 * 1024;    // of entries that wait; one may always
-    std::uint64_t bytes_per_second = 0;                  // on average over kBudgetSpan; 0: no bound
+    // So long something new waits for more that is written with it, unless so many bytes wait, which are held in memory, or as
+    // many records as are written together.
+    std::chrono::milliseconds gather{100};
+    std::uint64_t gathered_bytes = disk::DiskLog::kMostBytesTogether;
+    std::uint64_t bytes_per_second = 0; // on average over kBudgetSpan; 0: no bound
 };
 
 class DiskWriter {
@@ -110,11 +118,19 @@ private:
         Change change;
         std::uint64_t bytes = 0;
         std::uint64_t text_bytes = 0;
+        bool joins_others = false; // it may be written together with others
+        bool may_wait = false;     // for them
         std::function<void(disk::DiskLog&)> job; // instead of a change
     };
     static Change removal_of(const Change& change);
+    bool joins_others(const Change& change) const;
+    void enqueue(Item item);
+    bool may_gather() const noexcept;
+    std::vector<Item> next();
+    Item pop();
     void run();
-    void do_next(Item item);
+    void do_next(std::vector<Item>& items);
+    void finish(const Item& item);
     bool begin_anew();
     void take_off(std::uint64_t bytes);
     static void give_up(const Change& change);
@@ -123,8 +139,8 @@ private:
     void write(const Change& change);
     void write_chunk(const Change& change);
     void write_manifest(const Change& change);
+    void store_together(std::span<const Item> items);
     disk::FileError store(const Change& change);
-    std::string_view body_of(const Entry& entry);
     disk::FileError store_in_chunks(const disk::NewRecord& record);
     void note_stored(const disk::FileError& error, const Change& change, bool had_another);
     bool may_write(const KeyHash& hash, bool is_known, std::uint64_t body_bytes, std::uint64_t record_bytes);
@@ -152,11 +168,11 @@ private:
     std::deque<Item> queue_;
     std::uint64_t queued_bytes_ = 0;
     std::uint64_t queued_text_bytes_ = 0;
+    std::size_t hurried_ = 0; // of the queue: those that may not wait
     std::shared_ptr<Load> pause_; // while somebody waits for room
     bool stopping_ = false;
 
     // The writing thread's.
-    std::string body_;
     std::vector<std::uint32_t> seen_; // of hashes that were refused once
     http::SteadyTime budget_at_;
     double budget_bytes_ = 0;

@@ -30,6 +30,7 @@ TEST_CASE("the tiered store keeps the contract of a store") {
         REQUIRE(log);
         TieredOptions tiered;
         tiered.writer.queued_bytes = options.size_bytes / 8; // what waits keeps its memory
+        tiered.writer.gathered_bytes = options.size_bytes / 64;
         auto store = std::make_unique<TieredStore>(
             make_memory_store({.size_bytes = options.size_bytes,
                                .max_object_bytes = options.max_object_bytes,

@@ -8,6 +8,7 @@
 #include "tests/store/disk_tools.h"
 #include "tests/store/store_tools.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <future>
 #include <memory>
@@ -60,6 +61,7 @@ struct Process {
         REQUIRE(log);
         TieredOptions tiered;
         tiered.writer = options.writer;
+        tiered.writer.gathered_bytes = std::min(tiered.writer.gathered_bytes, options.memory_bytes / 64); // it keeps memory
         tiered.ring = options.ring;
         store = std::make_unique<TieredStore>(
             make_memory_store({.size_bytes = options.memory_bytes,
