@@ -39,7 +39,7 @@ constexpr int kGatherMilliseconds = 50;
 constexpr std::size_t kBatchBytes = 64 * 1024;
 // After so many records the writer lets others run: where it shares a processor with an event loop, Linux would let it
 // finish its slice of some milliseconds first, and so long would requests wait.
-constexpr std::size_t kRecordsBeforeYield = 32;
+constexpr std::size_t kRecordsBeforeYield = 128;
 // At the end: an output that takes nothing for so long is given up.
 constexpr int kPatienceMilliseconds = 2000;
 constexpr http::Duration kWarningInterval{60'000};
