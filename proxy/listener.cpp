@@ -27,7 +27,7 @@ namespace {
 constexpr int kBacklog = 4096; // the kernel caps it at net.core.somaxconn
 constexpr http::Duration kPauseWithoutDescriptors{200};
 constexpr int kAcceptsPerTurn = 64; // then others get their turn
-constexpr std::string_view kUnpaced = "reno"; // a part of every kernel, and anybody may choose it
+constexpr std::string_view kUnpaced = "reno"; // a part of every kernel
 
 struct SocketAddress {
     sockaddr_storage storage{};
@@ -73,10 +73,10 @@ bool is_loopback(const config::Address& address) {
 }
 
 // OPTIMIZATION: where the machine's congestion control paces (BBR), each piece of a response waits for a timer, on a path
-// that has no queue to spare: 2 of 16 us of a 100 kB hit (bench/README.md). To be set before anything is accepted: a
-// connection that began with pacing keeps it.
+// that has no queue to spare: 2 of 16 us of a 100 kB hit (bench/README.md). One that does not, such as CUBIC, makes no
+// difference. To be set before anything is accepted: a connection that began with pacing keeps it.
 void do_not_pace(int descriptor) {
-    // A kernel that refuses it sends as it sends everything.
+    // Where it is not allowed (net.ipv4.tcp_allowed_congestion_control) all stays as it is.
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, kUnpaced.data(), kUnpaced.size());
 }
 

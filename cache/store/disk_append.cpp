@@ -71,6 +71,7 @@ FileError DiskLog::write_together(std::span<Unwritten> records) {
 }
 
 FileError DiskLog::write_at_end(std::span<Unwritten> records) {
+    static_assert(3 * kMostTogether <= File::kMostPieces);
     boost::container::static_vector<std::string_view, File::kMostPieces> pieces;
     std::uint64_t end = open_end_;
     for (Unwritten& one : records) {
@@ -79,7 +80,19 @@ FileError DiskLog::write_at_end(std::span<Unwritten> records) {
         const std::string_view body = one.record->body;
         pieces.insert(pieces.end(), {one.head, body, {kZeros.data(), padded(body.size()) - body.size()}});
     }
-    return write_open(pieces);
+    return write_open(pieces, records.size());
+}
+
+// Of several records some may be whole in the file although their write failed, and the next start would find them: the
+// first is made none, behind which nothing is looked for.
+void DiskLog::take_back() {
+    std::array<char, kRecordHeaderBytes> header{};
+    if (!open_->file().read(header, open_end_) && !begins_record(header, open_->generation())) {
+        return; // nothing of them arrived
+    }
+    const std::string_view nothing(kZeros.data(), kZeros.size());
+    const FileError error = open_->file().write(nothing, open_end_);
+    left_records_ = left_records_ || error;
 }
 
 FileResult<Location> DiskLog::write_record(const RecordFacts& facts, const NewRecord& record, const Carried& carried) {
@@ -95,7 +108,7 @@ FileResult<Location> DiskLog::write_record(const RecordFacts& facts, const NewRe
 
 // A file that became shorter meanwhile is not written to: behind its end a write would leave a hole of zeros in records
 // that were found right before.
-FileError DiskLog::write_open(std::span<const std::string_view> pieces) {
+FileError DiskLog::write_open(std::span<const std::string_view> pieces, std::size_t records) {
     const auto size = open_->file().size();
     FileError error = size ? FileError() : size.error();
     if (size && *size < options_.segment_bytes) {
@@ -104,6 +117,9 @@ FileError DiskLog::write_open(std::span<const std::string_view> pieces) {
     if (!error) {
         open_->is_dirty = true;
         error = open_->file().write_pieces(pieces, open_end_);
+        if (error && records > 1) {
+            take_back();
+        }
     }
     if (error) {
         set_aside_open();
@@ -111,7 +127,7 @@ FileError DiskLog::write_open(std::span<const std::string_view> pieces) {
     return error;
 }
 
-// Where the log ended before it was written.
+// Requires: it was written to where the log ends as yet.
 Location DiskLog::enter_written(const Unwritten& one) {
     const FooterEntry footer{one.facts.hash,
                              one.facts.sequence,
@@ -185,6 +201,9 @@ std::vector<FileError> DiskLog::append_together(std::span<const NewRecord> recor
         if (group.size() < 2) {
             const auto written = append(records[at]);
             errors[at++] = written ? FileError() : written.error();
+            if (!written && written.error() != errc::value_too_large) {
+                return refuse(records.subspan(at), written.error(), std::move(errors));
+            }
             continue;
         }
         for (const Unwritten& one : group) {
@@ -197,18 +216,34 @@ std::vector<FileError> DiskLog::append_together(std::span<const NewRecord> recor
             }
             errors[at++] = error;
         }
+        if (error) {
+            return refuse(records.subspan(at), error, std::move(errors));
+        }
     }
     return errors;
 }
 
-// As many of the first as there is room for in the open segment.
+// What is behind a record that could not be written is not tried: each would cost a segment or two.
+std::vector<FileError> DiskLog::refuse(std::span<const NewRecord> records, const FileError& error,
+                                       std::vector<FileError> errors) {
+    std::size_t at = errors.size() - records.size();
+    for (const NewRecord& record : records) {
+        make_way(facts_of(record, {}), record);
+        errors[at++] = error;
+    }
+    return errors;
+}
+
+// As many of the first as there is room for in the open segment, up to a quarter of it, as of a single record: so they have
+// room in another one, too, where their write fails.
 std::vector<DiskLog::Unwritten> DiskLog::that_fit_together(std::span<const NewRecord> records) const {
+    const std::uint64_t most_bytes = std::min(kMostBytesTogether, most_record_bytes());
     std::vector<Unwritten> group;
     std::uint64_t bytes = 0;
     for (const NewRecord& record : records.first(std::min(records.size(), kMostTogether))) {
         Unwritten one{facts_of(record, {}), &record, {}};
         bytes += one.most_bytes();
-        if (is_too_large(one) || bytes > kMostBytesTogether || bytes > room(group.size() + 1)) {
+        if (is_too_large(one) || bytes > most_bytes || bytes > room(group.size() + 1)) {
             break;
         }
         group.push_back(std::move(one));

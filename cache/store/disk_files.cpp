@@ -60,10 +60,11 @@ using Pieces = boost::container::static_vector<iovec, File::kMostPieces>;
 
 // So many bytes from the front, and what is empty then.
 void drop_written(Pieces& pieces, std::size_t bytes) noexcept {
-    while (!pieces.empty() && pieces.front().iov_len <= bytes) {
-        bytes -= pieces.front().iov_len;
-        pieces.erase(pieces.begin());
+    auto left = pieces.begin();
+    for (; left != pieces.end() && left->iov_len <= bytes; ++left) {
+        bytes -= left->iov_len;
     }
+    pieces.erase(pieces.begin(), left);
     if (bytes > 0) {
         pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + bytes;
         pieces.front().iov_len -= bytes;

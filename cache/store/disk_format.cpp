@@ -256,6 +256,11 @@ std::optional<RecordLength> record_length(std::span<const char> header) noexcept
     return numbers ? std::optional(numbers->length()) : std::nullopt;
 }
 
+bool begins_record(std::span<const char> header, std::uint64_t generation) noexcept {
+    const auto numbers = read_header(header);
+    return numbers && numbers->facts.generation == generation;
+}
+
 std::uint32_t padding_units_at(std::uint64_t offset, const RecordLength& length) noexcept {
     const std::uint64_t in_page = (offset + length.head_bytes) % kLongBodyAlignment;
     return length.is_long() && in_page > 0 ? static_cast<std::uint32_t>((kLongBodyAlignment - in_page) / kUnitBytes) : 0;

@@ -140,6 +140,9 @@ std::uint32_t padding_units_at(std::uint64_t offset, const RecordLength& length)
 // numbers make sense. For who reads a record piece by piece.
 std::optional<RecordLength> record_length(std::span<const char> header) noexcept;
 
+// Whether what begins with these kRecordHeaderBytes may be a record of that generation.
+bool begins_record(std::span<const char> header, std::uint64_t generation) noexcept;
+
 // One for each MiB of the body that was begun; none for an empty body.
 std::vector<std::uint64_t> checksums_of(std::string_view body);
 std::uint64_t checksum(std::string_view bytes) noexcept;

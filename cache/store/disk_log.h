@@ -98,9 +98,9 @@ public:
     // there for the key is gone; value_too_large: it is larger than most_record_bytes(), padding included. Where a write fails it is
     // tried once more in the next segment. Where no room can be made the next append tries again.
     FileResult<Location> append(const NewRecord& record);
-    // The same for each of them; an error for each. Requires: no two have the same key. What there is room for in the open
-    // segment is written by one call, up to kMostTogether records and kMostBytesTogether: that is cheaper, and the kernel
-    // keeps it in memory in larger pieces, which are cheaper to send.
+    // The same for each of them, up to the first that cannot be written; an error for each. Requires: no two have the same
+    // key. What there is room for in the open segment is written by one call, up to kMostTogether records, kMostBytesTogether
+    // and what one record may have: that is cheaper, and the kernel keeps it in memory in larger pieces, which are cheaper to send.
     std::vector<FileError> append_together(std::span<const NewRecord> records);
     static constexpr std::size_t kMostTogether = 64;
     static constexpr std::uint64_t kMostBytesTogether = 1024 * 1024;
@@ -139,6 +139,8 @@ public:
                                  std::int64_t expires_ms, std::optional<std::uint64_t> old_sequence = std::nullopt);
     // Seals the open segment, so that the next start reads footers only, and waits until all is on the disk.
     FileError close();
+    // Whether a write of several failed since this was asked last in such a way that the next start may find some of them.
+    bool take_left_records() noexcept { return std::exchange(left_records_, false); }
     // Whether files were given up since this was asked last: who keeps a FileBody keeps their space.
     bool take_gave_up_files() noexcept { return std::exchange(gave_up_files_, false); }
 
@@ -251,12 +253,15 @@ private:
     void make_way(const RecordFacts& facts, const NewRecord& record);
     void count_admitted(const Location& written) noexcept;
     FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);
+    std::vector<FileError> refuse(std::span<const NewRecord> records, const FileError& error,
+                                  std::vector<FileError> errors);
+    void take_back();
     std::vector<Unwritten> that_fit_together(std::span<const NewRecord> records) const;
     bool is_too_large(const Unwritten& one) const noexcept;
     FileResult<Location> write_record(const RecordFacts& facts, const NewRecord& record, const Carried& carried);
     FileError write_together(std::span<Unwritten> records);
     FileError write_at_end(std::span<Unwritten> records);
-    FileError write_open(std::span<const std::string_view> pieces);
+    FileError write_open(std::span<const std::string_view> pieces, std::size_t records);
     Location enter_written(const Unwritten& one);
     void drop_oldest(const KeyHash& hash);
 
@@ -281,6 +286,7 @@ private:
     std::uint64_t oldest_generation_ = 0; // what is older is not valid any more, wherever it may still stand
     bool reusing_ = false;
     bool gave_up_files_ = false;
+    bool left_records_ = false;
     std::int64_t rewrite_credit_ = 0; // bytes that may be written again
     std::atomic<std::uint64_t> bytes_written_{0};
     std::atomic<std::uint64_t> bytes_admitted_{0};

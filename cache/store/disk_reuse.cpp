@@ -253,19 +253,27 @@ void DiskLog::reuse_oldest() {
     ++segments_reused_;
 }
 
-// It was sealed, or set aside. Nobody writes where somebody may still read: it gets another file under its name.
+// It was sealed, or set aside. Nobody writes where somebody may still read: it gets another file under its name, or none
+// where it could not be written.
 void DiskLog::set_free(Segment& segment) {
     oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
-    if (segment.state == Segment::State::Sealed && !remove_file(segment)) {
-        auto fresh = files_.open(path_of(segment)); // or when it is begun
+    const bool was_sealed = segment.state == Segment::State::Sealed;
+    const bool is_removed = !remove_file(segment);
+    if (is_removed) {
+        auto fresh = was_sealed ? files_.open(path_of(segment)) : nullptr; // or when it is begun
         segment.set(fresh ? std::move(*fresh) : nullptr, 0);
         gave_up_files_ = true;
         segment.is_dirty = false;
+    } else if (segment.has_file()) {
+        const std::string no_header(kSegmentHeaderBytes, '\0'); // so a start does not find it either
+        segment.file().write(no_header, 0);
+    }
+    if (was_sealed && is_removed) {
         segment.state = Segment::State::Free;
         free_.push_back(&segment);
         return;
     }
-    bad_segments_ += segment.state == Segment::State::Sealed ? 1 : 0;
+    bad_segments_ += was_sealed ? 1 : 0;
     segment.state = Segment::State::Bad;
     spent_.push_back(&segment);
 }

@@ -3,7 +3,6 @@
 #include "cache/store/load.h"
 
 #include <algorithm>
-#include <future>
 #include <iterator>
 #include <utility>
 
@@ -12,10 +11,6 @@ namespace gatehouse::cache::store {
 namespace {
 
 constexpr std::size_t kSeenSlots = std::size_t{1} << 18; // 1 MiB: of so many hashes the last refusal is remembered
-
-std::uint64_t text_bytes_of(const Entry& entry) noexcept {
-    return entry.key().size() + entry.secondary_key().size() + entry.metadata().size();
-}
 
 // Where it is, if all of it lies in one block; else together in `room`.
 std::string_view body_of(const Entry& entry, std::string& room) {
@@ -73,137 +68,12 @@ void DiskWriter::stop() {
     }
 }
 
-// Of what finds no room only this is kept: what is on the disk for it is not what is stored any more.
-Change DiskWriter::removal_of(const Change& change) {
-    Change removal;
-    removal.kind = Change::Kind::Remove;
-    removal.hash = change.hash;
-    removal.key = change.entry ? change.entry->key() : change.key;
-    removal.secondary_key = change.entry ? change.entry->secondary_key() : change.secondary_key;
-    removal.sequence = change.entry ? change.entry->sequence() : change.sequence;
-    return removal;
-}
-
-bool DiskWriter::joins_others(const Change& change) const {
-    if (change.kind != Change::Kind::Store || change.entry->file() != nullptr) {
-        return false;
-    }
-    const disk::RecordLength length = disk::record_length(text_bytes_of(*change.entry), change.entry->body_size());
-    return length.most_bytes() <= std::min(disk::DiskLog::kMostBytesTogether, log_.most_record_bytes());
-}
-
-bool DiskWriter::push(Change change) {
-    Item item;
-    if (change.entry) {
-        const std::uint64_t body_bytes = change.entry->file() ? 0 : change.entry->body_size(); // one in a file stays there
-        item.bytes = text_bytes_of(*change.entry) + body_bytes;
-        item.joins_others = joins_others(change);
-    }
-    if (change.kind == Change::Kind::Chunk) {
-        item.bytes = change.bytes.size();
-    }
-    const bool replaces = !change.is_alone || (change.entry && log_.has(change.entry->key(), change.entry->secondary_key()));
-    item.may_wait = item.joins_others && !replaces;
-    const std::lock_guard lock(mutex_);
-    if (stopping_) {
-        return false;
-    }
-    if (queue_.size() >= 2 * kMostQueued || queued_text_bytes_ >= kMostTextBytes) {
-        lose_count();
-        return false;
-    }
-    const bool has_room = queued_bytes_ == 0 || queued_bytes_ + item.bytes <= options_.queued_bytes;
-    if (item.bytes > 0 && (!has_room || queue_.size() >= kMostQueued)) {
-        if (change.kind == Change::Kind::Chunk) {
-            if (!change.large->has_failed.exchange(true)) {
-                over_queue_.fetch_add(1, std::memory_order_relaxed);
-            }
-            return false;
-        }
-        over_queue_.fetch_add(1, std::memory_order_relaxed);
-        if (!replaces) {
-            return false; // there is nothing that it would take the place of
-        }
-        item = Item();
-        change = removal_of(change);
-    }
-    item.text_bytes = change.key.size() + change.secondary_key.size() + change.metadata.size();
-    item.change = std::move(change);
-    enqueue(std::move(item));
-    return true;
-}
-
-// The mutex is locked.
-void DiskWriter::enqueue(Item item) {
-    queued_bytes_ += item.bytes;
-    queued_text_bytes_ += item.text_bytes;
-    hurried_ += item.may_wait ? 0 : 1;
-    queue_.push_back(std::move(item));
-    if (queue_.size() == 1 || !may_gather()) {
-        changed_.notify_one();
-    }
-}
-
-std::shared_ptr<Load> DiskWriter::pause() {
-    const std::lock_guard lock(mutex_);
-    if (stopping_ || queued_bytes_ <= options_.queued_bytes / 2) {
-        return nullptr;
-    }
-    if (!pause_) {
-        pause_ = std::make_shared<Load>();
-        changed_.notify_one();
-    }
-    return pause_;
-}
-
-void DiskWriter::run_later(std::function<void(disk::DiskLog&)> job) {
-    Item item;
-    item.job = std::move(job);
-    const std::lock_guard lock(mutex_);
-    enqueue(std::move(item));
-}
-
-void DiskWriter::flush() {
-    std::promise<void> done;
-    run_later([&done](disk::DiskLog&) { done.set_value(); });
-    done.get_future().wait();
-}
-
-bool DiskWriter::may_gather() const noexcept {
-    return !stopping_ && !pause_ && hurried_ == 0 && queued_bytes_ < options_.gathered_bytes &&
-           queue_.size() < disk::DiskLog::kMostTogether;
-}
-
-// What is to be written next: one change, or some that join each other. None: it is to stop.
-std::vector<DiskWriter::Item> DiskWriter::next() {
-    std::vector<Item> items;
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    changed_.wait_for(lock, options_.gather, [this] { return !may_gather(); });
-    if (queue_.empty()) {
-        return items;
-    }
-    items.push_back(pop());
-    const auto is_of_another_key = [this](const Item& item) { return item.change.hash != queue_.front().change.hash; };
-    while (items.front().joins_others && !queue_.empty() && queue_.front().joins_others &&
-           items.size() < disk::DiskLog::kMostTogether &&
-           std::all_of(items.begin(), items.end(), is_of_another_key)) {
-        items.push_back(pop());
-    }
-    return items;
-}
-
-// The mutex is locked.
-DiskWriter::Item DiskWriter::pop() {
-    Item item = std::move(queue_.front());
-    queue_.pop_front();
-    queued_text_bytes_ -= item.text_bytes;
-    hurried_ -= item.may_wait ? 0 : 1;
-    return item;
-}
-
 void DiskWriter::run() {
-    for (std::vector<Item> items = next(); !items.empty(); items = next()) {
+    for (;;) {
+        const std::vector<Item> items = next(); // let go of before more is waited for
+        if (items.empty()) {
+            break;
+        }
         do_next(items);
         if (log_.take_gave_up_files()) {
             gave_up_files_();
@@ -221,7 +91,7 @@ void DiskWriter::run() {
     }
 }
 
-void DiskWriter::do_next(std::vector<Item>& items) {
+void DiskWriter::do_next(const std::vector<Item>& items) {
     const Item& first = items.front();
     const bool is_given_up = has_lost_count_ && begin_anew();
     if (first.job) {
@@ -280,20 +150,6 @@ bool DiskWriter::begin_anew() {
     return true;
 }
 
-void DiskWriter::take_off(std::uint64_t bytes) {
-    std::shared_ptr<Load> pause;
-    {
-        const std::lock_guard lock(mutex_);
-        queued_bytes_ -= bytes;
-        if (queued_bytes_ <= options_.queued_bytes / 2) {
-            pause = std::move(pause_);
-        }
-    }
-    if (pause) {
-        pause->finish();
-    }
-}
-
 void DiskWriter::give_up(const Change& change) {
     if (change.large) {
         change.large->has_failed = true; // a piece of it is missing
@@ -318,15 +174,15 @@ void DiskWriter::write(const Change& change) {
     case Change::Kind::Store:
     case Change::Kind::Freshen: break;
     }
-    if (!may_write(change)) {
+    if (!change.entry || !may_write(change)) {
         remove(removal_of(change));
     } else {
         const bool had_another = log_.has(change.entry->key(), change.entry->secondary_key());
         note_stored(store(change), change, had_another);
     }
     // It is under another secondary key now.
-    if (change.kind == Change::Kind::Freshen && change.old_secondary_key != change.entry->secondary_key()) {
-        Change removal = removal_of(change);
+    Change removal = removal_of(change);
+    if (change.kind == Change::Kind::Freshen && change.old_secondary_key != removal.secondary_key) {
         removal.secondary_key = change.old_secondary_key;
         remove(std::move(removal));
     }
@@ -349,12 +205,14 @@ void DiskWriter::store_together(std::span<const Item> items) {
         records.push_back(record_of(*change.entry, rooms[i]));
     }
     const std::vector<disk::FileError> errors = log_.append_together(records);
+    const bool left_records = log_.take_left_records();
     for (std::size_t i = 0; i < errors.size(); ++i) {
-        note_stored(errors[i], *changes[i], had_another[i]);
+        note_stored(errors[i], *changes[i], had_another[i] || left_records);
     }
 }
 
-void DiskWriter::note_stored(const disk::FileError& error, const Change& change, bool had_another) {
+// `may_return`: where it was not stored the next start may find something for it that is not stored either.
+void DiskWriter::note_stored(const disk::FileError& error, const Change& change, bool may_return) {
     if (error == boost::system::errc::value_too_large) { // no trouble of the disk's
         too_large_.fetch_add(1, std::memory_order_relaxed);
         return;
@@ -362,8 +220,8 @@ void DiskWriter::note_stored(const disk::FileError& error, const Change& change,
     note_result(error);
     if (!error) {
         pay();
-    } else if (had_another) {
-        owe(removal_of(change)); // what was there before is not what is stored
+    } else if (may_return) {
+        owe(removal_of(change));
     }
 }
 

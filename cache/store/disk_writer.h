@@ -1,7 +1,7 @@
 // The thread that writes to the disk what changes in memory, in the order in which it changed.
 //
 // What is new to the disk waits for more of it, for a moment: it is written together then (DiskLog::append_together), and
-// the thread is woken once. Whatever takes the place of something is written at once, as is what is before it: what was
+// the thread does not wake for each. Whatever takes the place of something is written at once, as is what is before it: what was
 // replaced or removed must not come back.
 //
 // What waits is bounded by bytes and by number. What finds no room, is over the write budget or is not admitted is not
@@ -44,7 +44,7 @@ struct LargeBody {
 struct Change {
     enum class Kind : std::uint8_t {
         Store,   // `entry`
-        Freshen, // `entry` has the body of what was stored under `old_secondary_key`, with `old_sequence`
+        Freshen, // `entry` has the body of what was stored under `old_secondary_key`, with `old_sequence`; null: neither is stored
         Remove,  // what is stored for `key` and `secondary_key` up to `sequence`
         Chunk,   // `bytes` are the next of `large`; nothing is stored by it
         Manifest // `large` is whole: it is stored for `key` and `secondary_key`, with `metadata`
@@ -122,17 +122,23 @@ private:
         bool may_wait = false;     // for them
         std::function<void(disk::DiskLog&)> job; // instead of a change
     };
+    // ---- disk_writer_queue.cpp
+    static std::uint64_t text_bytes_of(const Entry& entry) noexcept; // of its key, secondary key and metadata
     static Change removal_of(const Change& change);
+    static Change without_content(const Change& change);
     bool joins_others(const Change& change) const;
     void enqueue(Item item);
     bool may_gather() const noexcept;
     std::vector<Item> next();
+    static bool joins(const std::vector<Item>& items, const Item& other) noexcept;
     Item pop();
+    void take_off(std::uint64_t bytes);
+
+    // ---- disk_writer.cpp
     void run();
-    void do_next(std::vector<Item>& items);
+    void do_next(const std::vector<Item>& items);
     void finish(const Item& item);
     bool begin_anew();
-    void take_off(std::uint64_t bytes);
     static void give_up(const Change& change);
     void lose_count();
     void settle();
@@ -142,7 +148,7 @@ private:
     void store_together(std::span<const Item> items);
     disk::FileError store(const Change& change);
     disk::FileError store_in_chunks(const disk::NewRecord& record);
-    void note_stored(const disk::FileError& error, const Change& change, bool had_another);
+    void note_stored(const disk::FileError& error, const Change& change, bool may_return);
     bool may_write(const KeyHash& hash, bool is_known, std::uint64_t body_bytes, std::uint64_t record_bytes);
     void remove(Change removal);
     void owe(Change removal);
@@ -169,6 +175,7 @@ private:
     std::uint64_t queued_bytes_ = 0;
     std::uint64_t queued_text_bytes_ = 0;
     std::size_t hurried_ = 0; // of the queue: those that may not wait
+    bool gathers_ = false;    // something has come into the empty queue
     std::shared_ptr<Load> pause_; // while somebody waits for room
     bool stopping_ = false;
 

@@ -41,6 +41,7 @@ class HookedFiles final : public disk::Files {
 public:
     std::atomic<bool> nothing_at_hand{false};
     std::atomic<bool> writes_fail{false};
+    std::atomic<std::size_t> percent_that_arrives{0}; // of a write that fails
     std::atomic<bool> reads_fail{false};
     std::atomic<int> writes{0};
     std::function<void()> before_read = [] {}; // one that may block
@@ -84,7 +85,16 @@ private:
         int descriptor() const noexcept override { return real_->descriptor(); }
         disk::FileError write_pieces(std::span<const std::string_view> pieces, std::uint64_t offset) override {
             ++all_.writes;
-            return all_.writes_fail ? broken() : real_->write_pieces(pieces, offset);
+            if (!all_.writes_fail) {
+                return real_->write_pieces(pieces, offset);
+            }
+            std::string bytes;
+            for (const std::string_view piece : pieces) {
+                bytes += piece;
+            }
+            const std::size_t part = bytes.size() * all_.percent_that_arrives / 100;
+            real_->write(std::string_view(bytes).substr(0, part), offset);
+            return broken();
         }
         disk::FileError allocate(std::uint64_t bytes) override { return real_->allocate(bytes); }
         disk::FileError sync() override { return real_->sync(); }

@@ -155,3 +155,61 @@ TEST_CASE_FIXTURE(Fixture, "where a write of several fails, what each would have
         CHECK(two.get(key).empty());
     }
 }
+
+TEST_CASE_FIXTURE(Fixture, "what was erased does not come back from a write of several that failed midway") {
+    for (const std::size_t percent : {std::size_t{0}, std::size_t{50}, std::size_t{70}, std::size_t{100}}) {
+        CAPTURE(percent);
+        files.percent_that_arrives = percent;
+        Process& one = start(for_ever());
+        const std::string keys[] = {"a " + std::to_string(percent), "b " + std::to_string(percent),
+                                    "c " + std::to_string(percent)};
+        std::vector<EntryRef> entries;
+        for (const std::string& key : keys) {
+            entries.push_back(put(*one.store, {.key = key, .body = std::string(1000, 'x'), .sequence = 2}));
+        }
+        files.writes_fail = true;
+        one.store->writer().flush();
+        files.writes_fail = false;
+        one.now += DiskWriter::kPauseAfterError;
+        for (const EntryRef& entry : entries) {
+            one.store->erase(entry);
+        }
+        put(*one.store, {.key = "later", .body = "x", .sequence = 3}); // the disk is written again
+        one.store->writer().flush();
+        Process& two = start(for_ever());
+        for (const std::string& key : keys) {
+            CHECK(two.get(key).empty());
+        }
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is written is held no longer, also while nothing else comes") {
+    Process::Options options = for_ever();
+    options.writer.gather = std::chrono::milliseconds(1);
+    Process& one = start(options);
+    const std::uint64_t before = one.store->stats().bytes_used;
+    put(*one.store, {.key = "a", .body = std::string(10'000, 'x'), .sequence = 1});
+    await_on_disk(one, "a");
+    CHECK(one.store->erase(find(*one.store, "a")[0]));
+    while (one.store->stats().bytes_used > before) {
+        std::this_thread::yield();
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a new head that finds no room takes out what was there under the old secondary key, too") {
+    Process::Options options = for_ever();
+    options.writer.queued_bytes = 20'000;
+    Process& one = start(options);
+    const EntryRef old = put(*one.store, {.key = "a", .secondary_key = "old", .body = "content", .sequence = 1});
+    one.store->writer().flush();
+    std::promise<void> go;
+    one.store->writer().run_later([&go](disk::DiskLog&) { go.get_future().wait(); });
+    put(*one.store, {.key = "fills the queue", .body = std::string(19'990, 'x'), .sequence = 2});
+    REQUIRE(one.store->replace_metadata(old, "new", "fresh head", 3));
+    go.set_value();
+    one.store->writer().flush();
+    REQUIRE(one.store->disk_stats().over_queue == 1);
+    Process& two = start(options);
+    CHECK(two.get("a", "old").empty());
+    CHECK(two.get("a", "new").empty());
+}

@@ -194,7 +194,8 @@ TEST_CASE("Whichever operation fails while records are appended together, what w
             CAPTURE(only_once);
             CAPTURE(nth);
             const TemporaryDirectory directory;
-            std::map<std::string, std::vector<std::string>> written; // all that was ever said of a key
+            // All that may be found of a key: what was stored last, and what failed since.
+            std::map<std::string, std::vector<std::string>> written;
             {
                 FaultyFiles files(nth, only_once);
                 OpenLog disk(directory, 4, files);
@@ -203,10 +204,14 @@ TEST_CASE("Whichever operation fails while records are appended together, what w
                     for (std::size_t i = 0; i < 5; ++i) {
                         const std::size_t number = 5 * round + i;
                         wanted.push_back({"key " + std::to_string(number % 20), body_of(number, 3000), number});
-                        written[wanted.back().key].push_back(wanted.back().body);
                     }
                     const std::vector<FileError> errors = put_together(disk, wanted);
                     for (std::size_t i = 0; i < wanted.size(); ++i) {
+                        std::vector<std::string>& bodies = written[wanted[i].key];
+                        if (!errors[i]) {
+                            bodies.clear();
+                        }
+                        bodies.push_back(wanted[i].body);
                         const std::string got = disk.get(wanted[i].key);
                         CHECK((got == wanted[i].body || (got == "-" && (errors[i] || files.operations() >= nth))));
                     }
@@ -246,4 +251,57 @@ TEST_CASE("Where the write of several records fails, all of them go to the next 
         CHECK(disk.get(one.key) == one.body);
     }
     CHECK(disk.get("before") == "stays");
+}
+
+TEST_CASE("Where a write of several fails for good, nothing behind it is tried, and what is on the disk stays") {
+    const TemporaryDirectory directory;
+    bool fails = false;
+    HookedFiles files([&](HookedFiles::Operation operation, const std::string&) {
+        return operation == HookedFiles::Operation::Write && fails ? HookedFiles::broken() : FileError();
+    });
+    OpenLog disk(directory, 32, files);
+    for (std::size_t i = 0; i < 40; ++i) {
+        REQUIRE_FALSE(disk.put("there " + std::to_string(i), body_of(i, 5000)));
+    }
+    fails = true;
+    std::vector<Wanted> wanted = some(50, 3000);
+    wanted[40].key = "there 7"; // what was there for it is gone, whether or not it was tried
+    for (const FileError& error : put_together(disk, wanted)) {
+        CHECK(error);
+    }
+    CHECK(disk.log->stats().bad_segments <= 2);
+    for (std::size_t i = 0; i < 40; ++i) {
+        CHECK(disk.get("there " + std::to_string(i)) == (i == 7 ? "-" : body_of(i, 5000)));
+    }
+}
+
+TEST_CASE("Of a write of several that fails midway nothing is found later, or the log says that it may be") {
+    for (const bool may_take_back : {true, false}) {
+        CAPTURE(may_take_back);
+        const TemporaryDirectory directory;
+        // The write of the group, what takes it back, and the head of the next segment.
+        const std::vector<bool> fails = {true, !may_take_back, true};
+        std::size_t write = fails.size();
+        HookedFiles files([&](HookedFiles::Operation operation, const std::string&) {
+            const bool hits = operation == HookedFiles::Operation::Write && write < fails.size() && fails[write++];
+            return hits ? HookedFiles::broken() : FileError();
+        });
+        {
+            OpenLog disk(directory, 8, files);
+            REQUIRE_FALSE(disk.put("before", "stays"));
+            CHECK_FALSE(disk.log->take_left_records());
+            write = 0;
+            for (const FileError& error : put_together(disk, some(4, 1000))) {
+                CHECK(error);
+            }
+            CHECK(disk.log->take_left_records() == !may_take_back);
+            CHECK_FALSE(disk.log->take_left_records());
+        }
+        OpenLog disk(directory, 8);
+        REQUIRE(disk.log);
+        CHECK(disk.get("before") == "stays");
+        for (const Wanted& one : some(4, 1000)) {
+            CHECK((disk.get(one.key) == "-" || !may_take_back));
+        }
+    }
 }

@@ -122,6 +122,27 @@ TEST_CASE("What was replaced does not come back from a segment that could not be
     }
 }
 
+TEST_CASE("What was replaced does not come back from a segment that was set aside, once its turn has come") {
+    const TemporaryDirectory directory;
+    {
+        bool fails = false;
+        HookedFiles files([&](Operation operation, const std::string&) {
+            return operation == Operation::Size && std::exchange(fails, false) ? HookedFiles::broken() : FileError();
+        });
+        OpenLog disk(directory, 4, files);
+        REQUIRE_FALSE(disk.put("a", "old"));
+        fails = true;
+        REQUIRE_FALSE(disk.put("a", "new")); // in the next segment
+        REQUIRE(disk.log->stats().bad_segments == 1);
+        // Of the segment with the new one another is made, and no segment is begun after that.
+        for (std::size_t i = 0; disk.get("a") == "new"; ++i) {
+            REQUIRE_FALSE(disk.put("other", body_of(i, 4000)));
+            disk.log->set_is_dead([](auto, auto, auto) { return true; });
+        }
+    }
+    CHECK(OpenLog(directory, 4).get("a") == "-");
+}
+
 TEST_CASE("Of free segments the one that was written longest ago is begun, so that a kill brings nothing old back") {
     // The number of appends after which it ends is any: each leaves another picture of free and begun segments.
     for (std::size_t appends = 1; appends < 60; ++appends) {
