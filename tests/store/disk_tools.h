@@ -41,7 +41,7 @@ class HookedFiles final : public disk::Files {
 public:
     std::atomic<bool> nothing_at_hand{false};
     std::atomic<bool> writes_fail{false};
-    std::atomic<std::size_t> percent_that_arrives{0}; // of a write that fails
+    std::atomic<std::size_t> percent_that_arrives{0}; // of a write of more than 1,000 bytes that fails
     std::atomic<bool> reads_fail{false};
     std::atomic<int> writes{0};
     std::function<void()> before_read = [] {}; // one that may block
@@ -92,7 +92,7 @@ private:
             for (const std::string_view piece : pieces) {
                 bytes += piece;
             }
-            const std::size_t part = bytes.size() * all_.percent_that_arrives / 100;
+            const std::size_t part = bytes.size() > 1000 ? bytes.size() * all_.percent_that_arrives / 100 : 0;
             real_->write(std::string_view(bytes).substr(0, part), offset);
             return broken();
         }

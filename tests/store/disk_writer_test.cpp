@@ -161,6 +161,8 @@ TEST_CASE_FIXTURE(Fixture, "what was erased does not come back from a write of s
         CAPTURE(percent);
         files.percent_that_arrives = percent;
         Process& one = start(for_ever());
+        put(*one.store, {.key = "begins the segment", .body = "x", .sequence = 1});
+        one.store->writer().flush();
         const std::string keys[] = {"a " + std::to_string(percent), "b " + std::to_string(percent),
                                     "c " + std::to_string(percent)};
         std::vector<EntryRef> entries;
