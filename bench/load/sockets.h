@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -40,11 +41,13 @@ inline int connect_to(int port, int receive_buffer = 0) {
 }
 
 // For clients of this machine. The sockets that it accepts are not made non-blocking by it. `shared`: others may listen
-// on the same port (SO_REUSEPORT).
+// on the same port (SO_REUSEPORT). What is sent is not paced, as gatehouse does not on loopback.
 inline int listen_on(int port, bool shared = false) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int on = 1;
     ::setsockopt(fd, SOL_SOCKET, shared ? SO_REUSEPORT : SO_REUSEADDR, &on, sizeof on);
+    constexpr std::string_view kUnpaced = "reno";
+    ::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kUnpaced.data(), kUnpaced.size());
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));
