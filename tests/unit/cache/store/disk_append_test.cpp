@@ -194,8 +194,7 @@ TEST_CASE("Whichever operation fails while records are appended together, what w
             CAPTURE(only_once);
             CAPTURE(nth);
             const TemporaryDirectory directory;
-            // All that may be found of a key: what was stored last, and what failed since.
-            std::map<std::string, std::vector<std::string>> written;
+            MayBeFound may_be_found;
             {
                 FaultyFiles files(nth, only_once);
                 OpenLog disk(directory, 4, files);
@@ -207,11 +206,7 @@ TEST_CASE("Whichever operation fails while records are appended together, what w
                     }
                     const std::vector<FileError> errors = put_together(disk, wanted);
                     for (std::size_t i = 0; i < wanted.size(); ++i) {
-                        std::vector<std::string>& bodies = written[wanted[i].key];
-                        if (!errors[i]) {
-                            bodies.clear();
-                        }
-                        bodies.push_back(wanted[i].body);
+                        may_be_found.note(wanted[i].key, wanted[i].body, errors[i]);
                         const std::string got = disk.get(wanted[i].key);
                         CHECK((got == wanted[i].body || (got == "-" && (errors[i] || files.operations() >= nth))));
                     }
@@ -223,10 +218,7 @@ TEST_CASE("Whichever operation fails while records are appended together, what w
             }
             OpenLog disk(directory);
             REQUIRE(disk.log);
-            for (const auto& [key, bodies] : written) {
-                const std::string got = disk.get(key);
-                CHECK((got == "-" || std::find(bodies.begin(), bodies.end(), got) != bodies.end()));
-            }
+            may_be_found.check(disk);
         }
     }
 }

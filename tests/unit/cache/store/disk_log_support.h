@@ -6,10 +6,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -237,6 +239,27 @@ struct OpenLog {
     FileError error;
     std::unique_ptr<DiskLog> log;
     ReadRecord got;
+};
+
+// What may be found of each key after a start: what was stored last, what failed since, or nothing.
+class MayBeFound {
+public:
+    void note(const std::string& key, const std::string& body, const FileError& error) {
+        std::vector<std::string>& bodies = bodies_[key];
+        if (!error) {
+            bodies.clear();
+        }
+        bodies.push_back(body);
+    }
+    void check(OpenLog& disk) const {
+        for (const auto& [key, bodies] : bodies_) {
+            const std::string got = disk.get(key);
+            CHECK((got == "-" || std::find(bodies.begin(), bodies.end(), got) != bodies.end()));
+        }
+    }
+
+private:
+    std::map<std::string, std::vector<std::string>> bodies_;
 };
 
 inline std::string body_of(std::size_t number, std::size_t bytes) {

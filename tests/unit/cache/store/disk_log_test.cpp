@@ -7,11 +7,9 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -252,8 +250,7 @@ TEST_CASE("Whichever operation on a file fails, once or for good, nothing wrong 
             const auto identity =
                 nth < 40 ? TemporaryDirectory::Identity::None : TemporaryDirectory::Identity::OfTheTests;
             const TemporaryDirectory directory(identity);
-            // All that may be found of a key: what was stored last, and what failed since.
-            std::map<std::string, std::vector<std::string>> written;
+            MayBeFound may_be_found;
             bool happened = true;
             {
                 FaultyFiles files(nth, only_once);
@@ -262,11 +259,7 @@ TEST_CASE("Whichever operation on a file fails, once or for good, nothing wrong 
                     const std::string key = "key " + std::to_string(i % 20);
                     const std::string body = body_of(i, 4000);
                     const FileError error = disk.put(key, body, "", i);
-                    std::vector<std::string>& bodies = written[key];
-                    if (!error) {
-                        bodies.clear();
-                    }
-                    bodies.push_back(body);
+                    may_be_found.note(key, body, error);
                     const std::string got = disk.get(key);
                     CHECK((got == body || (got == "-" && (error || files.operations() >= nth))));
                 }
@@ -277,10 +270,7 @@ TEST_CASE("Whichever operation on a file fails, once or for good, nothing wrong 
             }
             OpenLog disk(directory);
             REQUIRE(disk.log);
-            for (const auto& [key, bodies] : written) {
-                const std::string got = disk.get(key);
-                CHECK((got == "-" || std::find(bodies.begin(), bodies.end(), got) != bodies.end()));
-            }
+            may_be_found.check(disk);
             if (!happened) {
                 break;
             }
