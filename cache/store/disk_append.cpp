@@ -80,19 +80,21 @@ FileError DiskLog::write_at_end(std::span<Unwritten> records) {
         const std::string_view body = one.record->body;
         pieces.insert(pieces.end(), {one.head, body, {kZeros.data(), padded(body.size()) - body.size()}});
     }
-    return write_open(pieces, records.size());
+    return write_open(pieces, records);
 }
 
-// Of several records some may be whole in the file although their write failed, and the next start would find them: the
-// first is made none, behind which nothing is looked for.
-void DiskLog::take_back() {
-    std::array<char, kRecordHeaderBytes> header{};
-    if (!open_->file().read(header, open_end_) && !begins_record(header, open_->generation())) {
-        return; // nothing of them arrived
-    }
+// Some of them may be whole in the file although their write failed, and the next start would find them: each that has
+// arrived is made none.
+void DiskLog::take_back(std::span<const Unwritten> records) {
     const std::string_view nothing(kZeros.data(), kZeros.size());
-    const FileError error = open_->file().write(nothing, open_end_);
-    left_records_ = left_records_ || error;
+    std::array<char, kRecordHeaderBytes> header{};
+    std::uint64_t at = open_end_;
+    for (const Unwritten& one : records) {
+        const bool may_be_there = open_->file().read(header, at) || begins_record(header, open_->generation());
+        const FileError error = may_be_there ? open_->file().write(nothing, at) : FileError();
+        left_records_ = left_records_ || error;
+        at += one.record_bytes;
+    }
 }
 
 FileResult<Location> DiskLog::write_record(const RecordFacts& facts, const NewRecord& record, const Carried& carried) {
@@ -108,7 +110,7 @@ FileResult<Location> DiskLog::write_record(const RecordFacts& facts, const NewRe
 
 // A file that became shorter meanwhile is not written to: behind its end a write would leave a hole of zeros in records
 // that were found right before.
-FileError DiskLog::write_open(std::span<const std::string_view> pieces, std::size_t records) {
+FileError DiskLog::write_open(std::span<const std::string_view> pieces, std::span<const Unwritten> records) {
     const auto size = open_->file().size();
     FileError error = size ? FileError() : size.error();
     if (size && *size < options_.segment_bytes) {
@@ -117,8 +119,8 @@ FileError DiskLog::write_open(std::span<const std::string_view> pieces, std::siz
     if (!error) {
         open_->is_dirty = true;
         error = open_->file().write_pieces(pieces, open_end_);
-        if (error && records > 1) {
-            take_back();
+        if (error) {
+            take_back(records);
         }
     }
     if (error) {

@@ -33,6 +33,9 @@ struct DiskLog::Located {
 // Into record.bytes, from the front.
 ReadState DiskLog::read_head_of(const Segment::View& segment, const KeyHash& hash, const Location& location,
                                 ReadRecord& record, RecordHead& head, Blocking blocking) {
+    if (segment.file == nullptr) {
+        return ReadState::Absent; // it was given up meanwhile
+    }
     const std::uint64_t offset = std::uint64_t{location.units} * kUnitBytes;
     const std::size_t record_bytes = std::size_t{location.length_units} * kUnitBytes;
     std::size_t wanted = std::min(kHeadBytes, record_bytes);

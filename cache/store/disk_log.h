@@ -139,7 +139,7 @@ public:
                                  std::int64_t expires_ms, std::optional<std::uint64_t> old_sequence = std::nullopt);
     // Seals the open segment, so that the next start reads footers only, and waits until all is on the disk.
     FileError close();
-    // Whether a write of several failed since this was asked last in such a way that the next start may find some of them.
+    // Whether a write failed since this was asked last in such a way that the next start may find what was not stored by it.
     bool take_left_records() noexcept { return std::exchange(left_records_, false); }
     // Whether files were given up since this was asked last: who keeps a FileBody keeps their space.
     bool take_gave_up_files() noexcept { return std::exchange(gave_up_files_, false); }
@@ -255,13 +255,13 @@ private:
     FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);
     std::vector<FileError> refuse(std::span<const NewRecord> records, const FileError& error,
                                   std::vector<FileError> errors);
-    void take_back();
+    void take_back(std::span<const Unwritten> records);
     std::vector<Unwritten> that_fit_together(std::span<const NewRecord> records) const;
     bool is_too_large(const Unwritten& one) const noexcept;
     FileResult<Location> write_record(const RecordFacts& facts, const NewRecord& record, const Carried& carried);
     FileError write_together(std::span<Unwritten> records);
     FileError write_at_end(std::span<Unwritten> records);
-    FileError write_open(std::span<const std::string_view> pieces, std::size_t records);
+    FileError write_open(std::span<const std::string_view> pieces, std::span<const Unwritten> records);
     Location enter_written(const Unwritten& one);
     void drop_oldest(const KeyHash& hash);
 

@@ -138,16 +138,25 @@ FileError DiskLog::add_segments() {
 FileError DiskLog::give_up(Segment& segment) {
     oldest_generation_ = std::max(oldest_generation_, segment.generation() + 1);
     segment.state = Segment::State::GivenUp;
+    const FileError error = remove_file(segment);
     segment.set(nullptr, 0);
     gave_up_files_ = true;
     --in_use_;
-    return remove_file(segment);
+    return error;
 }
 
-// One that somebody removed already is none the less.
+// One that somebody removed already is none the less. One that cannot be removed has no header any more: so a start does
+// not find what it holds either.
 FileError DiskLog::remove_file(const Segment& segment) {
     const FileError error = files_.remove(path_of(segment));
-    return error == errc::no_such_file_or_directory ? FileError() : error;
+    if (!error || error == errc::no_such_file_or_directory) {
+        return {};
+    }
+    if (segment.has_file()) {
+        const std::string no_header(kSegmentHeaderBytes, '\0');
+        segment.file().write(no_header, 0);
+    }
+    return error;
 }
 
 FileError DiskLog::resize(std::uint32_t segments) {
@@ -264,9 +273,6 @@ void DiskLog::set_free(Segment& segment) {
         segment.set(fresh ? std::move(*fresh) : nullptr, 0);
         gave_up_files_ = true;
         segment.is_dirty = false;
-    } else if (segment.has_file()) {
-        const std::string no_header(kSegmentHeaderBytes, '\0'); // so a start does not find it either
-        segment.file().write(no_header, 0);
     }
     if (was_sealed && is_removed) {
         segment.state = Segment::State::Free;

@@ -179,6 +179,7 @@ void DiskWriter::write(const Change& change) {
     } else {
         const bool had_another = log_.has(change.entry->key(), change.entry->secondary_key());
         note_stored(store(change), change, had_another);
+        pay();
     }
     // It is under another secondary key now.
     Change removal = removal_of(change);
@@ -191,13 +192,14 @@ void DiskWriter::write(const Change& change) {
 // Requires: all join each other.
 void DiskWriter::store_together(std::span<const Item> items) {
     std::vector<const Change*> changes;
+    std::vector<const Change*> refused;
     std::vector<bool> had_another;
     std::vector<disk::NewRecord> records;
     std::vector<std::string> rooms(items.size()); // of bodies that do not lie in one block
     for (std::size_t i = 0; i < items.size(); ++i) {
         const Change& change = items[i].change;
         if (!may_write(change)) {
-            remove(removal_of(change));
+            refused.push_back(&change);
             continue;
         }
         changes.push_back(&change);
@@ -209,6 +211,10 @@ void DiskWriter::store_together(std::span<const Item> items) {
     for (std::size_t i = 0; i < errors.size(); ++i) {
         note_stored(errors[i], *changes[i], had_another[i] || left_records);
     }
+    pay();
+    for (const Change* const change : refused) {
+        remove(removal_of(*change));
+    }
 }
 
 // `may_return`: where it was not stored the next start may find something for it that is not stored either.
@@ -218,9 +224,7 @@ void DiskWriter::note_stored(const disk::FileError& error, const Change& change,
         return;
     }
     note_result(error);
-    if (!error) {
-        pay();
-    } else if (may_return) {
+    if (error && (log_.take_left_records() || may_return)) {
         owe(removal_of(change));
     }
 }
@@ -267,6 +271,7 @@ void DiskWriter::write_manifest(const Change& change) {
     record.sequence = change.sequence;
     const auto written = log_.append_manifest(record, large.chunks);
     note_stored(written ? disk::FileError() : written.error(), change, stored.has_value());
+    pay();
 }
 
 void DiskWriter::remove(Change removal) {
@@ -303,9 +308,9 @@ void DiskWriter::lose_count() {
     owes_(true);
 }
 
-// The disk was written just now. What was stored since for the same key is newer than what is owed.
+// As far as the disk can be written. What was stored since for the same key is newer than what is owed.
 void DiskWriter::pay() {
-    while (!owed_.empty()) {
+    while (!owed_.empty() && may_try()) {
         const Change& removal = owed_.front();
         if (!log_.has(removal.key, removal.secondary_key)) {
             const disk::FileError error = log_.remove(removal.key, removal.secondary_key, removal.sequence);

@@ -271,8 +271,8 @@ TEST_CASE("Of a write of several that fails midway nothing is found later, or th
     for (const bool may_take_back : {true, false}) {
         CAPTURE(may_take_back);
         const TemporaryDirectory directory;
-        // The write of the group, what takes it back, and the head of the next segment.
-        const std::vector<bool> fails = {true, !may_take_back, true};
+        // The write of the group, of which half arrives, what takes back those two, and the head of the next segment.
+        const std::vector<bool> fails = {true, !may_take_back, !may_take_back, true};
         std::size_t write = fails.size();
         HookedFiles files([&](HookedFiles::Operation operation, const std::string&) {
             const bool hits = operation == HookedFiles::Operation::Write && write < fails.size() && fails[write++];

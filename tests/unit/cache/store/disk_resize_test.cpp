@@ -75,6 +75,31 @@ TEST_CASE("A log that grows keeps what it has and takes more") {
     CHECK(newest_there(disk, count) >= before + 7 * kPerSegment);
 }
 
+TEST_CASE("What was replaced does not come back from a segment whose file cannot be removed when there are to be fewer") {
+    const TemporaryDirectory directory;
+    for (const bool closes : {true, false}) {
+        CAPTURE(closes);
+        HookedFiles files([](HookedFiles::Operation operation, const std::string& name) {
+            return operation == HookedFiles::Operation::Remove && name == "segment-0" ? HookedFiles::broken() : FileError();
+        });
+        {
+            OpenLog disk(directory, 8, files);
+            REQUIRE_FALSE(disk.put("a", "old"));
+            while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment == 0) {}
+            REQUIRE_FALSE(disk.put("a", "new"));
+            CHECK(disk.log->resize(4) == FileError()); // as there are free ones to give up
+            CHECK(disk.log->resize(8) == FileError());
+            while (disk.put("filler", body_of(0, 4000)), disk.entry("filler").location.segment < 5) {}
+            CHECK(disk.log->resize(4)); // it says so
+            CHECK(disk.get("a") != "old");
+            if (closes) {
+                disk.log->close();
+            }
+        }
+        CHECK(OpenLog(directory, 8).get("a") != "old");
+    }
+}
+
 TEST_CASE("A log that shrinks keeps the newest, removes the files of the others, and goes on") {
     for (const bool closes : {true, false}) {
         CAPTURE(closes);
