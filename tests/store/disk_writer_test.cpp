@@ -7,6 +7,7 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <utility>
 
 using namespace gatehouse::cache::store;
 using namespace gatehouse::cache::store::testing;
@@ -173,7 +174,7 @@ TEST_CASE_FIXTURE(Fixture, "what was erased does not come back from a write of s
         one.store->writer().flush();
         files.writes_fail = false;
         one.now += DiskWriter::kPauseAfterError;
-        for (const EntryRef& entry : entries) {
+        for (const EntryRef& entry : std::exchange(entries, {})) { // none outlives its store
             one.store->erase(entry);
         }
         put(*one.store, {.key = "later", .body = "x", .sequence = 3}); // the disk is written again
@@ -202,12 +203,12 @@ TEST_CASE_FIXTURE(Fixture, "a new head that finds no room takes out what was the
     Process::Options options = for_ever();
     options.writer.queued_bytes = 20'000;
     Process& one = start(options);
-    const EntryRef old = put(*one.store, {.key = "a", .secondary_key = "old", .body = "content", .sequence = 1});
+    put(*one.store, {.key = "a", .secondary_key = "old", .body = "content", .sequence = 1});
     one.store->writer().flush();
     std::promise<void> go;
     one.store->writer().run_later([&go](disk::DiskLog&) { go.get_future().wait(); });
     put(*one.store, {.key = "fills the queue", .body = std::string(19'990, 'x'), .sequence = 2});
-    REQUIRE(one.store->replace_metadata(old, "new", "fresh head", 3));
+    REQUIRE(one.store->replace_metadata(find(*one.store, "a")[0], "new", "fresh head", 3));
     go.set_value();
     one.store->writer().flush();
     REQUIRE(one.store->disk_stats().over_queue == 1);
