@@ -197,43 +197,33 @@ FileResult<Location> DiskLog::append_carrying(const NewRecord& record, const Car
 }
 
 std::vector<FileError> DiskLog::append_together(std::span<const NewRecord> records) {
-    std::vector<FileError> errors(records.size());
-    for (std::size_t at = 0; at < records.size();) {
-        std::vector<Unwritten> group = that_fit_together(records.subspan(at));
-        if (group.size() < 2) {
-            const auto written = append(records[at]);
-            errors[at++] = written ? FileError() : written.error();
-            if (!written && written.error() != errc::value_too_large) {
-                return refuse(records.subspan(at), written.error(), std::move(errors));
-            }
-            continue;
-        }
-        for (const Unwritten& one : group) {
-            make_way(one.facts, *one.record);
-        }
-        const FileError error = write_together(group);
-        for (const Unwritten& one : group) {
-            if (!error) {
-                count_admitted(enter_written(one));
-            }
-            errors[at++] = error;
-        }
-        if (error) {
-            return refuse(records.subspan(at), error, std::move(errors));
-        }
+    std::vector<FileError> errors;
+    FileError failed;
+    while (errors.size() < records.size() && !failed) {
+        std::vector<Unwritten> group = that_fit_together(records.subspan(errors.size()));
+        const FileError error = group.empty() ? append(records[errors.size()]).error() : append_group(group);
+        errors.insert(errors.end(), std::max<std::size_t>(group.size(), 1), error);
+        failed = error == errc::value_too_large ? FileError() : error;
+    }
+    // What is behind a record that could not be written is not tried: each would cost a segment or two.
+    for (const NewRecord& record : records.subspan(errors.size())) {
+        make_way(facts_of(record, {}), record);
+        errors.push_back(failed);
     }
     return errors;
 }
 
-// What is behind a record that could not be written is not tried: each would cost a segment or two.
-std::vector<FileError> DiskLog::refuse(std::span<const NewRecord> records, const FileError& error,
-                                       std::vector<FileError> errors) {
-    std::size_t at = errors.size() - records.size();
-    for (const NewRecord& record : records) {
-        make_way(facts_of(record, {}), record);
-        errors[at++] = error;
+FileError DiskLog::append_group(std::span<Unwritten> group) {
+    for (const Unwritten& one : group) {
+        make_way(one.facts, *one.record);
     }
-    return errors;
+    if (const FileError error = write_together(group)) {
+        return error;
+    }
+    for (const Unwritten& one : group) {
+        count_admitted(enter_written(one));
+    }
+    return {};
 }
 
 // As many of the first as there is room for in the open segment, up to a quarter of it, as of a single record: so they have

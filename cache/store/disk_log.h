@@ -253,8 +253,7 @@ private:
     void make_way(const RecordFacts& facts, const NewRecord& record);
     void count_admitted(const Location& written) noexcept;
     FileResult<Location> append_carrying(const NewRecord& record, const Carried& carried);
-    std::vector<FileError> refuse(std::span<const NewRecord> records, const FileError& error,
-                                  std::vector<FileError> errors);
+    FileError append_group(std::span<Unwritten> group);
     void take_back(std::span<const Unwritten> records);
     std::vector<Unwritten> that_fit_together(std::span<const NewRecord> records) const;
     bool is_too_large(const Unwritten& one) const noexcept;
